@@ -1,0 +1,250 @@
+"""The command `perennial`: does by hand whatever a DAG does, with the same functions.
+
+Exit status: 0 done, 1 it failed and says why, 2 the call was wrong, 130 interrupted.
+"""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml import private
+from ml.errors import CallError, PerennialError
+from ml.settings import Settings
+
+app = typer.Typer(
+    name="perennial",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Keeps machine-learning models current on the Airflow that a team already runs.",
+)
+quarantine_app = typer.Typer(no_args_is_help=True, help="Batches that were not accepted: look, repair, release.")
+app.add_typer(quarantine_app, name="quarantine")
+
+Model = Annotated[str, typer.Argument(metavar="NAME", help="The model's name: its folder in dags/.")]
+MaybeModel = Annotated[str | None, typer.Argument(metavar="[NAME]", help="One model; default: all.")]
+Batch = Annotated[str, typer.Argument(metavar="BATCH", help="The batch's id, or its first digits.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the record.")]
+
+
+def main() -> None:
+    """Runs the command; errors become messages and exit statuses."""
+    private.set_environment()
+    try:
+        app()
+    except PerennialError as error:
+        typer.secho(f"perennial: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(2 if isinstance(error, CallError) else 1)
+
+
+@app.callback()
+def options(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every step to the standard error.")] = False,
+) -> None:
+    """Keeps machine-learning models current on the Airflow that a team already runs."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("ml").setLevel(logging.INFO if verbose else logging.WARNING)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and _.")],
+    source: Annotated[str, typer.Option("--from", help="A file (csv, parquet, jsonl, also .gz), or an fsspec URL.")],
+    target: Annotated[str, typer.Option(help="The column to predict.")],
+    time: Annotated[str | None, typer.Option(help="The column that says when a row happened.")] = None,
+    id_: Annotated[str | None, typer.Option("--id", help="The column that identifies a row.")] = None,
+) -> None:
+    """Make a model folder and an expectation suite, inferred from data."""
+    from ml import show
+    from ml.jobs.new import new as job
+
+    settings = Settings.from_env()
+    show.new(job(settings, name=name, source=source, target=target, time=time, id=id_), settings)
+
+
+@app.command()
+def check(name: MaybeModel = None, as_json: Json = False) -> None:
+    """Find all faults of declarations, suites and DAG files at once."""
+    from ml import show
+    from ml.jobs.check import check as job
+
+    result = job(Settings.from_env(), name)
+    show.result(result, as_json, show.check)
+    if result.faults:
+        raise typer.Exit(1)
+
+
+@app.command()
+def ingest(
+    name: Model,
+    files: Annotated[list[str] | None, typer.Argument(metavar="[FILE…]", help="Default: what is new in the declared source.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Validate new deliveries; accept or quarantine each."""
+    from ml import show
+    from ml.jobs.ingest import ingest as job
+
+    with show.progress("looking for deliveries") as step:
+        result = job(
+            Settings.from_env(),
+            name,
+            files or (),
+            on_progress=lambda batch: step(f"{batch.status}: {batch.source}"),
+        )
+    show.result(result, as_json, show.ingest)
+
+
+@quarantine_app.command("list")
+def quarantine_list(name: Model, as_json: Json = False) -> None:
+    """List the batches in quarantine."""
+    from ml import show
+    from ml.jobs.quarantine import listed as job
+
+    show.result(job(Settings.from_env(), name), as_json, show.ingest)
+
+
+@quarantine_app.command("show")
+def quarantine_show(name: Model, batch: Batch, as_json: Json = False) -> None:
+    """Show why a batch is in quarantine, and its failing rows."""
+    from ml import show
+    from ml.jobs.quarantine import show as job
+
+    show.result(job(Settings.from_env(), name, batch), as_json, show.quarantined)
+
+
+@quarantine_app.command("release")
+def quarantine_release(
+    name: Model,
+    batch: Batch,
+    repaired: Annotated[str | None, typer.Option("--repaired", metavar="FILE", help="Accept this repaired file in its place.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Accept it although expectations fail.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Validate a batch again (the suite may have changed, the file may be repaired) and accept it if it passes."""
+    from ml import show
+    from ml.jobs.quarantine import release as job
+
+    released = job(Settings.from_env(), name, batch, repaired=repaired, force=force)
+    show.result(released, as_json, show.batch)
+    if released.status == "quarantined":
+        raise typer.Exit(1)
+
+
+@app.command()
+def label(name: Model, file: Annotated[str, typer.Argument(metavar="FILE")], as_json: Json = False) -> None:
+    """Take in late labels: a file with the id column and the target column."""
+    from ml import show
+    from ml.jobs.label import label as job
+
+    show.result(job(Settings.from_env(), name, file), as_json, show.facts)
+
+
+@app.command()
+def train(name: Model, reason: Reason = None, as_json: Json = False) -> None:
+    """Train a challenger, and promote it if the gate lets it pass."""
+    from ml import show
+    from ml.jobs.train import train as job
+
+    with show.progress("reading the accepted rows") as step:
+        result = job(Settings.from_env(), name, reason=reason, on_progress=step)
+    show.result(result, as_json, show.train)
+
+
+@app.command()
+def monitor(name: Model, as_json: Json = False) -> None:
+    """Measure drift and quality of the new rows, write the report, decide whether to retrain."""
+    from ml import show
+    from ml.jobs.monitor import monitor as job
+
+    with show.progress("measuring"):
+        result = job(Settings.from_env(), name)
+    show.result(result, as_json, show.monitor)
+
+
+@app.command()
+def score(
+    name: Model,
+    file: Annotated[str, typer.Argument(metavar="FILE")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="csv or parquet, by its name.")],
+    as_json: Json = False,
+) -> None:
+    """Predict for the rows of a file with the champion."""
+    from ml import show
+    from ml.jobs.score import score_file as job
+
+    show.result(job(Settings.from_env(), name, file, out), as_json, show.facts)
+
+
+@app.command()
+def status(name: MaybeModel = None, as_json: Json = False) -> None:
+    """Show champion, last window, open decisions and quarantine."""
+    from ml import show
+    from ml.jobs.status import status as job
+
+    show.result(job(Settings.from_env(), name), as_json, show.status)
+
+
+@app.command()
+def promote(
+    name: Model,
+    version: Annotated[int, typer.Argument(metavar="VERSION", min=1)],
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Make a version the champion."""
+    from ml import show
+    from ml.jobs.champion import promote_version as job
+
+    result = job(Settings.from_env(), name, version, by=show.user(), reason=reason or "promoted by hand")
+    show.result(result, as_json, show.facts)
+
+
+@app.command()
+def rollback(name: Model, reason: Reason = None, as_json: Json = False) -> None:
+    """Make the former champion the champion again."""
+    from ml import show
+    from ml.jobs.champion import rollback as job
+
+    result = job(Settings.from_env(), name, by=show.user(), reason=reason or "rolled back by hand")
+    show.result(result, as_json, show.facts)
+
+
+@app.command()
+def up() -> None:
+    """Start the whole stack on this machine: Airflow and MLflow."""
+    from ml import show, stack
+
+    with show.progress("starting") as step:
+        addresses = stack.up(Settings.from_env(), on_progress=step)
+    show.addresses(addresses)
+
+
+@app.command()
+def down() -> None:
+    """End the stack: no process is left."""
+    from ml import show, stack
+
+    with show.progress("ending") as step:
+        stack.down(Settings.from_env(), on_progress=step)
+
+
+@app.command()
+def demo() -> None:
+    """Play the whole story on the running stack, with simulated loan applications."""
+    from demo.story import main as play
+
+    play(Settings.from_env())
+
+
+@app.command(hidden=True)
+def schema() -> None:
+    """Print the JSON Schema of model.yaml."""
+    import json
+
+    from ml.spec import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

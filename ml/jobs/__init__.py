@@ -1,0 +1,1 @@
+"""One use case a file: what a DAG's task or a command calls."""

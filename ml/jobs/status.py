@@ -1,0 +1,154 @@
+"""How each model stands: champion, last window, open decisions, quarantine."""
+
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from ml import specfile
+from ml.settings import Settings
+from ml.state import State, batches, ledger, trainings
+
+
+class ChampionStatus(BaseModel):
+    """Who serves, and since when."""
+
+    version: int
+    since: datetime
+    by: str
+    reason: str
+    dataset_version: int | None
+
+
+class WindowStatus(BaseModel):
+    """The newest window and what was seen in it. `drift_share` is 0-1."""
+
+    number: int
+    rows: int
+    labelled_rows: int | None
+    start_time: datetime | None
+    end_time: datetime | None
+    measured_at: datetime | None
+    drift_share: float | None
+    quality: dict[str, float]
+    retrain: bool | None
+    reasons: list[str]
+    report: str | None
+
+
+class TrainingStatus(BaseModel):
+    """The newest training."""
+
+    state: str
+    version: int | None
+    dataset_version: int
+    reason: str
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class OpenDecision(BaseModel):
+    """A decision that asks for a training and that nobody works on."""
+
+    id: str
+    decided_at: datetime
+    reasons: list[str]
+
+
+class ModelStatus(BaseModel):
+    """How one model stands."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model: str
+    declared: bool
+    batches: dict[str, int]
+    dataset_version: int | None
+    champion: ChampionStatus | None
+    last_training: TrainingStatus | None
+    last_window: WindowStatus | None
+    open_decisions: list[OpenDecision]
+
+
+class Status(BaseModel):
+    """How all models stand, by name."""
+
+    models: list[ModelStatus]
+
+
+def status(settings: Settings, model: str | None = None) -> Status:
+    """Reads how one model stands, or each declared one; `UnknownModel` for a name that is not declared. Changes nothing."""
+    if model is not None:
+        specfile.spec_path(settings, model)
+    names = [model] if model is not None else specfile.model_names(settings)
+    state = State.open(settings)
+    now = datetime.now(UTC)
+    return Status(models=[_of(state, settings, name, now) for name in names])
+
+
+def _of(state: State, settings: Settings, model: str, now: datetime) -> ModelStatus:
+    found = batches.listed(state, model)
+    counts = {"accepted": 0, "quarantined": 0}
+    for batch in found:
+        counts[batch.status] = counts.get(batch.status, 0) + 1
+    versions = [batch.dataset_version for batch in found if batch.dataset_version is not None]
+    return ModelStatus(
+        model=model,
+        declared=specfile.inspect(specfile.spec_path(settings, model))[0] is not None,
+        batches=counts,
+        dataset_version=max(versions, default=None),
+        champion=_champion(state, model),
+        last_training=_training(state, model),
+        last_window=_window(state, model),
+        open_decisions=[
+            OpenDecision(id=one.id, decided_at=one.decided_at, reasons=one.reasons) for one in ledger.open_decisions(state, model, at=now)
+        ],
+    )
+
+
+def _champion(state: State, model: str) -> ChampionStatus | None:
+    crowned = trainings.champion(state, model)
+    if crowned is None:
+        return None
+    made_by = trainings.of_version(state, model, crowned.version)
+    return ChampionStatus(
+        version=crowned.version,
+        since=crowned.at,
+        by=crowned.by,
+        reason=crowned.reason,
+        dataset_version=made_by.dataset_version if made_by else None,
+    )
+
+
+def _training(state: State, model: str) -> TrainingStatus | None:
+    for one in trainings.recent(state, model, limit=1):
+        return TrainingStatus(
+            state=one.state,
+            version=one.version,
+            dataset_version=one.dataset_version,
+            reason=one.reason,
+            started_at=one.started_at,
+            finished_at=one.finished_at,
+        )
+    return None
+
+
+def _window(state: State, model: str) -> WindowStatus | None:
+    window = ledger.last_window(state, model)
+    if window is None:
+        return None
+    drifts, qualities = ledger.measurement(state, window.id)
+    features = [one for one in drifts if one.kind not in {"target", "prediction"}]
+    decision = ledger.decision_for(state, window.id)
+    return WindowStatus(
+        number=window.number,
+        rows=window.rows,
+        labelled_rows=window.labelled_rows,
+        start_time=window.start_time,
+        end_time=window.end_time,
+        measured_at=window.measured_at,
+        drift_share=sum(one.drifted for one in features) / len(features) if features else None,
+        quality={one.metric: one.value for one in qualities},
+        retrain=decision.retrain if decision else None,
+        reasons=decision.reasons if decision else [],
+        report=window.report_url,
+    )

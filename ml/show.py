@@ -1,0 +1,204 @@
+"""What the command line prints. Values that came with data are printed as plain text, never as markup."""
+
+import getpass
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from ml.jobs.check import CheckResult
+    from ml.jobs.ingest import BatchResult, IngestResult
+    from ml.jobs.monitor import MonitorResult
+    from ml.jobs.new import NewModel
+    from ml.jobs.quarantine import QuarantinedBatch
+    from ml.jobs.status import ModelStatus, Status
+    from ml.jobs.train import TrainResult
+    from ml.settings import Settings
+    from ml.stack import Addresses
+
+T = TypeVar("T", bound=BaseModel)
+
+console = Console(markup=False, highlight=False, soft_wrap=True)
+
+
+def result(value: T, as_json: bool, view: Callable[[T], None]) -> None:
+    """Prints a result: as one JSON object, or for a person."""
+    if as_json:
+        sys.stdout.write(value.model_dump_json(indent=2, by_alias=True) + "\n")
+    else:
+        view(value)
+
+
+@contextmanager
+def progress(start: str) -> Iterator[Callable[[str], None]]:
+    """Shows on the standard error what happens now; plain lines where it is not a terminal."""
+    errors = Console(stderr=True, markup=False, highlight=False)
+    if not errors.is_terminal:
+        yield lambda text: errors.print(text)
+        return
+    with errors.status(Text(start)) as status:
+
+        def step(text: str) -> None:
+            errors.print(Text(f"  {text}", style="dim"))
+            status.update(Text(text))
+
+        yield step
+
+
+def user() -> str:
+    """The name of whoever calls, for the record."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left")
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def facts(value: BaseModel) -> None:
+    """One line a field."""
+    table = _table("", "")
+    table.show_header = False
+    for name, content in value.model_dump(mode="json").items():
+        table.add_row(name.replace("_", " "), Text(str("–" if content is None else content)))
+    console.print(table)
+
+
+def new(made: "NewModel", settings: "Settings") -> None:
+    """The files that were written, what was noticed, and what to do next."""
+    for path in made.files:
+        console.print(f"wrote {path.relative_to(settings.project) if path.is_relative_to(settings.project) else path}")
+    for note in made.notes:
+        console.print(f"note: {note}")
+    console.print(
+        f"next: read the files, then `perennial check {made.model}`, `perennial ingest {made.model}`, `perennial train {made.model}`"
+    )
+
+
+def check(value: "CheckResult") -> None:
+    """Every fault on its line, then how many."""
+    for fault in value.faults:
+        console.print(str(fault))
+    models, faults = len(value.models), len(value.faults)
+    console.print(f"{models} model{'' if models == 1 else 's'} checked, {faults} fault{'' if faults == 1 else 's'}")
+
+
+def batch(value: "BatchResult") -> None:
+    """One batch."""
+    console.print(f"{value.status} {value.id[:12]} {value.source}: {value.rows if value.rows is not None else '–'} rows", end="")
+    console.print(f", {value.failing_rows} failing" if value.failing_rows else "")
+    for reason in value.reasons:
+        console.print(f"  {reason}")
+
+
+def ingest(value: "IngestResult") -> None:
+    """Each batch with its reasons, then how many of each status."""
+    for one in value.batches:
+        batch(one)
+    if not value.batches:
+        console.print("no batches")
+        return
+    counts: dict[str, int] = {}
+    for one in value.batches:
+        counts[one.status] = counts.get(one.status, 0) + 1
+    console.print(", ".join(f"{number} {name}" for name, number in sorted(counts.items())))
+
+
+def quarantined(value: "QuarantinedBatch") -> None:
+    """Why a batch is in quarantine, with its first failing rows."""
+    batch(value.batch)
+    table = _table("row", "column", "value", "reason", right=("row",))
+    for failure in value.failures[:20]:
+        table.add_row(str(failure.row), Text(failure.column), Text(failure.value), Text(failure.reason))
+    if value.failures:
+        console.print(table)
+    if value.failing_values > 20:
+        console.print(f"… {value.failing_values - 20} more in {value.failures_url}")
+    console.print(f"original: {value.original_url}")
+    if value.batch.docs_url:
+        console.print(f"data docs: {value.batch.docs_url}")
+
+
+def train(value: "TrainResult") -> None:
+    """What was trained, and what the gate said."""
+    console.print(f"{value.model}: version {value.version} on dataset version {value.dataset_version} ({value.reason})")
+    console.print(value.verdict)
+    table = _table("metric", "test rows", right=("test rows",))
+    for name, number in value.metrics.items():
+        table.add_row(name, _number(number))
+    console.print(table)
+    console.print(f"champion: {'version ' + str(value.champion) if value.champion is not None else 'none'}")
+
+
+def monitor(value: "MonitorResult") -> None:
+    """Drift by column, quality, the decision, the report."""
+    if value.window is None or value.drift is None:
+        console.print(f"{value.model}: no window: {value.reason}")
+        return
+    window = value.window
+    console.print(f"{value.model}: window {window.number}, {window.rows} rows, {window.labelled_rows or 0} labelled")
+    table = _table("column", "method", "value", "threshold", "", right=("value", "threshold"))
+    for name, one in sorted(value.drift.columns.items(), key=lambda item: -item[1].value):
+        table.add_row(Text(name), one.method, _number(one.value), _number(one.threshold), "drifted" if one.drifted else "")
+    console.print(table)
+    for name, number in value.quality.items():
+        console.print(f"{name} {_number(number)}")
+    if value.decision is not None:
+        console.print("decision: " + ("retrain" if value.decision.retrain else "do not retrain"))
+        for reason in value.decision.reasons:
+            console.print(f"  {reason}")
+    console.print(f"report: {value.report}")
+
+
+def status(value: "Status") -> None:
+    """Each model in a few lines."""
+    if not value.models:
+        console.print("no model is declared; `perennial new NAME --from FILE --target COLUMN` makes one")
+    for model in value.models:
+        _model(model)
+
+
+def _model(model: "ModelStatus") -> None:
+    console.print(f"{model.model}" + ("" if model.declared else "  (its declaration has faults: `perennial check`)"))
+    table = _table("", "")
+    table.show_header = False
+    champion = model.champion
+    table.add_row(
+        "  champion", f"version {champion.version} since {champion.since:%Y-%m-%d %H:%M} UTC ({champion.reason})" if champion else "none"
+    )
+    counts = ", ".join(f"{number} {name}" for name, number in model.batches.items())
+    table.add_row("  batches", f"{counts}; dataset version {model.dataset_version if model.dataset_version is not None else '–'}")
+    if (last := model.last_training) is not None:
+        table.add_row("  last training", Text(f"{last.state}: version {last.version if last.version is not None else '–'} ({last.reason})"))
+    if (window := model.last_window) is not None:
+        share = "–" if window.drift_share is None else f"{window.drift_share:.0%} of columns drifted"
+        quality = ", ".join(f"{name} {_number(number)}" for name, number in window.quality.items())
+        table.add_row("  last window", Text(f"{window.number}: {window.rows} rows, {share}" + (f"; {quality}" if quality else "")))
+        if window.retrain is not None:
+            table.add_row("  decision", Text(("retrain: " if window.retrain else "no: ") + "; ".join(window.reasons)))
+    table.add_row("  open decisions", str(len(model.open_decisions)))
+    console.print(table)
+
+
+def addresses(value: "Addresses") -> None:
+    """Where the stack is, and how to log in."""
+    table = _table("", "")
+    table.show_header = False
+    table.add_row("Airflow", f"{value.airflow}  (user {value.user}, password in {value.password_file})")
+    table.add_row("MLflow", value.mlflow)
+    console.print(table)

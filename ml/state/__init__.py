@@ -1,0 +1,5 @@
+"""What is remembered: SQL tables, their migrations, and the ledger's claims."""
+
+from ml.state.store import State
+
+__all__ = ["State"]

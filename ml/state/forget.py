@@ -1,0 +1,16 @@
+"""Forgetting a model: what the demo does before it plays its story again."""
+
+from sqlalchemy import delete, select
+
+from ml.state.store import State
+from ml.state.tables import batches, decisions, deliveries, drift, labels, promotions, quality, specs, trainings, windows
+
+
+def forget(state: State, model: str) -> None:
+    """Deletes every row about the model, in one transaction. Idempotent."""
+    of_model = select(windows.c.id).where(windows.c.model == model)
+    with state.begin() as connection:
+        for table in (drift, quality):
+            connection.execute(delete(table).where(table.c.window.in_(of_model)))
+        for table in (promotions, trainings, decisions, windows, labels, deliveries, batches, specs):
+            connection.execute(delete(table).where(table.c.model == model))

@@ -1,0 +1,163 @@
+"""The ledger: windows, what was measured in them, and the decisions. The truth about "must this model be retrained, and why"."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+
+from ml.state.records import Decision, Drift, Quality, Window, record
+from ml.state.sql import insert_once
+from ml.state.store import State
+from ml.state.tables import decisions, drift, quality, windows
+
+LEASE = timedelta(hours=8)
+"""How long a claim holds when its run neither finishes nor gives it back."""
+
+
+def open_window(state: State, window: Window) -> Window:
+    """Stores the window under the model's next number, or returns the one that already starts at the same dataset version.
+
+    `window.id` and `window.number` are given here: what the argument says there is not used.
+    """
+    with state.begin() as connection:
+        number = _next_number(connection, window.model)
+        numbered = replace(window, id=f"{window.model}-{number:06d}", number=number)
+        insert_once(connection, windows, asdict(numbered))
+        query = select(windows).where(windows.c.model == window.model, windows.c.start_version == window.start_version)
+        return record(Window, connection.execute(query).one())
+
+
+def last_window(state: State, model: str) -> Window | None:
+    """The newest window of the model, or None."""
+    query = select(windows).where(windows.c.model == model).order_by(windows.c.number.desc()).limit(1)
+    with state.begin() as connection:
+        row = connection.execute(query).first()
+    return record(Window, row) if row else None
+
+
+def window(state: State, window_id: str) -> Window:
+    """The window with this id; `NoResultFound` if there is none."""
+    with state.begin() as connection:
+        return record(Window, connection.execute(select(windows).where(windows.c.id == window_id)).one())
+
+
+def recent_windows(state: State, model: str, *, limit: int) -> list[Window]:
+    """The newest windows of the model, newest first."""
+    query = select(windows).where(windows.c.model == model).order_by(windows.c.number.desc()).limit(limit)
+    with state.begin() as connection:
+        return [record(Window, row) for row in connection.execute(query)]
+
+
+def save_measurement(
+    state: State,
+    window_id: str,
+    *,
+    drifts: Sequence[Drift],
+    qualities: Sequence[Quality],
+    labelled_rows: int,
+    report_url: str,
+    mlflow_run: str | None,
+    at: datetime,
+) -> None:
+    """Stores what was measured in a window, in one transaction; a second call replaces the first."""
+    with state.begin() as connection:
+        for table in (drift, quality):
+            connection.execute(table.delete().where(table.c.window == window_id))
+        if drifts:
+            connection.execute(drift.insert(), [{"window": window_id, **asdict(row)} for row in drifts])
+        if qualities:
+            connection.execute(quality.insert(), [{"window": window_id, **asdict(row)} for row in qualities])
+        connection.execute(
+            update(windows)
+            .where(windows.c.id == window_id)
+            .values(labelled_rows=labelled_rows, report_url=report_url, mlflow_run=mlflow_run, measured_at=at)
+        )
+
+
+def measurement(state: State, window_id: str) -> tuple[list[Drift], list[Quality]]:
+    """What was measured in a window, by column and metric name."""
+    with state.begin() as connection:
+        drifts = connection.execute(select(drift).where(drift.c.window == window_id).order_by(drift.c.column))
+        found = [record(Drift, row) for row in drifts]
+        qualities = connection.execute(select(quality).where(quality.c.window == window_id).order_by(quality.c.metric))
+        return found, [record(Quality, row) for row in qualities]
+
+
+def decide(state: State, decision: Decision) -> Decision:
+    """Writes the decision, or returns the one that was made before for the same model and window."""
+    with state.begin() as connection:
+        insert_once(connection, decisions, asdict(decision))
+        query = select(decisions).where(decisions.c.model == decision.model, decisions.c.window == decision.window)
+        return record(Decision, connection.execute(query).one())
+
+
+def claim(state: State, model: str, *, run: str, at: datetime, lease: timedelta = LEASE) -> Decision | None:
+    """Takes every open decision of the model for this run and returns the newest; the older ones become `superseded`.
+
+    One statement takes them, so two runs never hold the same decision. A run that was killed after its claim gets it back when it asks
+    again. None means that nobody asks for a training.
+    """
+    with state.begin() as connection:
+        taken = connection.execute(
+            update(decisions)
+            .where(decisions.c.model == model, or_(_is_open(at), _held_by(run)))
+            .values(state="claimed", claimed_by=run, lease_until=at + lease)
+            .returning(*decisions.c)
+        ).all()
+        found = sorted((record(Decision, row) for row in taken), key=lambda one: (one.decided_at, one.id))
+        if len(found) > 1:
+            older = [one.id for one in found[:-1]]
+            connection.execute(
+                update(decisions)
+                .where(decisions.c.id.in_(older))
+                .values(state="superseded", claimed_by=None, lease_until=None, outcome={"superseded_by": found[-1].id})
+            )
+    return found[-1] if found else None
+
+
+def finish(state: State, *, run: str, outcome: dict[str, Any]) -> None:
+    """Closes what this run has claimed. Idempotent."""
+    with state.begin() as connection:
+        connection.execute(update(decisions).where(_held_by(run)).values(state="done", lease_until=None, outcome=outcome))
+
+
+def give_back(state: State, *, run: str) -> None:
+    """Opens again what this run has claimed: it failed, and another run shall try."""
+    with state.begin() as connection:
+        connection.execute(update(decisions).where(_held_by(run)).values(state="open", claimed_by=None, lease_until=None))
+
+
+def open_decisions(state: State, model: str, *, at: datetime) -> list[Decision]:
+    """Decisions that ask for a training and that nobody is working on, oldest first."""
+    query = select(decisions).where(decisions.c.model == model, _is_open(at)).order_by(decisions.c.decided_at, decisions.c.id)
+    with state.begin() as connection:
+        return [record(Decision, row) for row in connection.execute(query)]
+
+
+def decision_for(state: State, window_id: str) -> Decision | None:
+    """The decision about a window, or None."""
+    with state.begin() as connection:
+        row = connection.execute(select(decisions).where(decisions.c.window == window_id)).first()
+    return record(Decision, row) if row else None
+
+
+def recent_decisions(state: State, model: str, *, limit: int) -> list[Decision]:
+    """The newest decisions of the model, newest first."""
+    query = select(decisions).where(decisions.c.model == model).order_by(decisions.c.decided_at.desc(), decisions.c.id.desc()).limit(limit)
+    with state.begin() as connection:
+        return [record(Decision, row) for row in connection.execute(query)]
+
+
+def _next_number(connection: Connection, model: str) -> int:
+    highest = connection.execute(select(func.max(windows.c.number)).where(windows.c.model == model)).scalar()
+    return (highest or 0) + 1
+
+
+def _is_open(at: datetime) -> ColumnElement[bool]:
+    return or_(decisions.c.state == "open", and_(decisions.c.state == "claimed", decisions.c.lease_until < at))
+
+
+def _held_by(run: str) -> ColumnElement[bool]:
+    return and_(decisions.c.state == "claimed", decisions.c.claimed_by == run)

