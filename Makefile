@@ -36,7 +36,7 @@ test: setup-dev ## run every test
 	@.venv/bin/python -m pytest
 
 lint: setup-dev ## ruff and the import contracts
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/lint-imports
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && PYTHONPATH=plugins .venv/bin/lint-imports
 
 types: setup-dev ## mypy --strict
 	@.venv/bin/mypy

@@ -1,0 +1,75 @@
+"""The declaration: what it accepts, what it refuses, and how it is named by its hash."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from ml.spec import ModelSpec, json_schema
+
+
+def declaration(**changes: Any) -> dict[str, Any]:
+    return {
+        "model": "m",
+        "task": "binary",
+        "target": "y",
+        "positive": "yes",
+        "features": {"numeric": ["a"], "categorical": ["b"]},
+        "data": {"source": {"kind": "files", "urls": ["m/*.csv"]}},
+        "training": {"candidates": [{"name": "ridge", "class": "sklearn.linear_model.LogisticRegression"}]},
+    } | changes
+
+
+def test_a_small_declaration_is_complete() -> None:
+    spec = ModelSpec.model_validate(declaration())
+    assert spec.metric == "roc_auc"
+    assert spec.columns == ("a", "b", "y")
+    assert spec.retraining.cooldown == timedelta(days=1)
+
+
+def test_text_and_hash_name_exactly_one_declaration() -> None:
+    spec = ModelSpec.model_validate(declaration())
+    assert ModelSpec.from_text(spec.to_text()) == spec
+    assert ModelSpec.from_text(spec.to_text()).hash() == spec.hash()
+    assert ModelSpec.model_validate(declaration(description="other")).hash() != spec.hash()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"positive": None}, "positive: a binary model needs"),
+        ({"task": "regression"}, "positive: only a binary model"),
+        ({"target": "a"}, "target: 'a' is also a feature"),
+        ({"id": "a"}, "id: 'a' is also a feature"),
+        ({"features": {}}, "features: no column is used"),
+        ({"features": {"numeric": ["a"], "ignore": ["a"]}}, "stands in numeric and in ignore"),
+        ({"promotion": {"metric": "mae"}}, r"promotion\.metric: for binary choose one of"),
+        ({"model": "Bad Name"}, "model"),
+        ({"surprise": 1}, "surprise"),
+        ({"retraining": {"cooldown": "soon"}}, "whole number and a unit"),
+        ({"monitoring": {"schedule": "every day"}}, "not a schedule"),
+        ({"monitoring": {"schedule": "61 * * * *"}}, "not a schedule"),
+        ({"retraining": {"drift_share": 1.01}}, "less than or equal to 1"),
+        ({"retraining": {"drift_share": 0}}, "greater than 0"),
+    ],
+)
+def test_a_contradiction_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        ModelSpec.model_validate(declaration(**changes))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("30m", timedelta(minutes=30)), ("12h", timedelta(hours=12)), ("2w", timedelta(weeks=2)), ("0d", timedelta())]
+)
+def test_durations_are_a_number_and_a_unit(text: str, expected: timedelta) -> None:
+    spec = ModelSpec.model_validate(declaration(retraining={"cooldown": text}))
+    assert spec.retraining.cooldown == expected
+    assert ModelSpec.from_text(spec.to_text()).retraining.cooldown == expected
+
+
+def test_the_published_schema_is_the_one_of_the_code() -> None:
+    published = Path(__file__).parents[1] / "docs" / "model.schema.json"
+    assert json.loads(published.read_text(encoding="utf-8")) == json_schema(), "run `make schema`"
