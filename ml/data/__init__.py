@@ -1,0 +1,1 @@
+"""Where rows come from and where they stay: deliveries, casting, and the append-only tables of a model."""

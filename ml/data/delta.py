@@ -1,0 +1,205 @@
+"""An append-only Delta table that takes each key exactly once."""
+
+import json
+import logging
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction
+
+from ml.errors import ConcurrentChange, ModelOwnerError, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+_ATTEMPTS = 20
+_ROW_GROUP_ROWS = 131_072
+_CONFIGURATION = {
+    # Trained models name versions for ever: neither rows nor the log that leads to them may go.
+    "delta.appendOnly": "true",
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.checkpointInterval": "50",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One append. `facts` is what the writer remembered with it; `files` are paths below the table."""
+
+    version: int
+    key: str
+    rows: int
+    files: tuple[str, ...]
+    facts: dict[str, Any]
+
+
+class AppendLog:
+    """A Delta table whose every commit is one append under a key of its own.
+
+    The key is a Delta application transaction: of two writers with the same key one commits, the other finds it done. The log
+    itself tells which key made which version, so nothing else has to be written in the same moment.
+    """
+
+    def __init__(self, url: str, *, partition: str) -> None:
+        self.url = url
+        self.partition = partition
+        self._fs, self._root = fsspec.core.url_to_fs(url)
+
+    def version(self) -> int | None:
+        """The newest version that an append made; None before the first."""
+        commits = self.commits()
+        return commits[-1].version if commits else None
+
+    def commits(self, *, version: int | None = None, after_version: int | None = None) -> list[Commit]:
+        """The appends that made the versions in (`after_version`, `version`], oldest first."""
+        known = _known_commits(self.url)
+        newest = self._newest() if version is None else version
+        first = max(known, default=-1) + 1
+        if version is None and newest < first - 1:  # the table was removed and made anew
+            known.clear()
+            first = 0
+        for number in range(first, newest + 1):
+            known[number] = self._commit(number)
+        low = -1 if after_version is None else after_version
+        return [commit for number in range(low + 1, newest + 1) if (commit := known[number]) is not None]
+
+    def find(self, key: str) -> Commit | None:
+        """The append under this key, or None."""
+        return next((commit for commit in self.commits() if commit.key == key), None)
+
+    def append(self, table: pa.Table, *, key: str, facts: Mapping[str, Any]) -> Commit:
+        """Appends the rows under the key; if the key is there already, the rows stay out and its commit is returned.
+
+        Args:
+            table: Without the partition column: it is the key.
+            key: What makes this append the same as another one.
+            facts: JSON-able facts to keep in the commit.
+        """
+        delta = self._opened(table.schema)
+        path: str | None = None
+        for _ in range(_ATTEMPTS):
+            if delta.transaction_version(key) is not None:
+                return self._found(key)
+            self._widen(delta, table.schema)
+            if path is None:
+                path, size = self._write(table, key)
+            try:
+                self._add(delta, table, key=key, path=path, size=size, facts=facts)
+            except CommitFailedError as error:
+                log.info("append met another writer table=%s key=%s error=%s", self.url, key, error)
+                delta = self._opened(table.schema)
+                continue
+            return self._found(key)
+        raise ConcurrentChange(f"{self.url} was being changed by others {_ATTEMPTS} times in a row; run it again")
+
+    def read(self, commits: Sequence[Commit], columns: Sequence[str]) -> Iterator[pa.Table]:
+        """One table for each append, in order; the partition column is filled with the key, an unknown column with nulls."""
+        for commit in commits:
+            for file in commit.files:
+                yield self._read_file(commit, file, columns)
+
+    def schema(self) -> pa.Schema | None:
+        """The columns of the newest version; None before the table exists."""
+        try:
+            return pa.schema(DeltaTable(self.url).schema().to_arrow())
+        except TableNotFoundError:
+            return None
+
+    def _read_file(self, commit: Commit, file: str, columns: Sequence[str]) -> pa.Table:
+        with self._fs.open(f"{self._root}/{file}", "rb") as stream:
+            parquet = pq.ParquetFile(stream)
+            there = set(parquet.schema_arrow.names)
+            table = parquet.read(columns=[name for name in columns if name in there])
+            rows = parquet.metadata.num_rows
+        arrays = []
+        for name in columns:
+            if name == self.partition:
+                arrays.append(pa.chunked_array([pa.repeat(pa.scalar(commit.key), rows)]))
+            elif name in there:
+                arrays.append(table.column(name))
+            else:
+                arrays.append(pa.chunked_array([pa.nulls(rows)]))
+        return pa.table(arrays, names=list(columns))
+
+    def _newest(self) -> int:
+        try:
+            return DeltaTable(self.url).version()
+        except TableNotFoundError:
+            return -1
+        except (DeltaError, OSError) as error:
+            raise StoreUnavailable(f"the table {self.url} cannot be opened: {error}") from error
+
+    def _commit(self, version: int) -> Commit | None:
+        actions = [json.loads(line) for line in self._fs.cat_file(f"{self._root}/_delta_log/{version:020d}.json").splitlines() if line]
+        facts: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+        added = [action["add"] for action in actions if "add" in action]
+        key = next((action["txn"]["appId"] for action in actions if "txn" in action), None)
+        if key is None or not added:
+            return None
+        rows = sum(json.loads(add["stats"])["numRecords"] for add in added)
+        return Commit(version, key, rows, tuple(add["path"] for add in added), facts.get("facts", {}))
+
+    def _found(self, key: str) -> Commit:
+        commit = self.find(key)
+        if commit is None:
+            raise StoreUnavailable(f"{self.url} knows {key} but its log does not tell the version; was _delta_log cleaned up?")
+        return commit
+
+    def _opened(self, schema: pa.Schema) -> DeltaTable:
+        try:
+            return DeltaTable(self.url)
+        except TableNotFoundError:
+            pass
+        full = pa.schema([pa.field(self.partition, pa.string()), *schema])
+        try:
+            return DeltaTable.create(self.url, full, mode="ignore", partition_by=[self.partition], configuration=_CONFIGURATION)
+        except (CommitFailedError, DeltaError):  # another process made it first
+            return DeltaTable(self.url)
+
+    def _widen(self, delta: DeltaTable, schema: pa.Schema) -> None:
+        there = pa.schema(delta.schema().to_arrow())
+        for field in schema:
+            if field.name in there.names and there.field(field.name).type != field.type:
+                raise ModelOwnerError(
+                    f"column {field.name!r} is kept as {there.field(field.name).type} in {self.url} but declared as {field.type} now; "
+                    "a column cannot change its kind: give it a new name, or declare a new model"
+                )
+        if new := [field for field in schema if field.name not in there.names]:
+            try:
+                delta.alter.add_columns(Schema.from_arrow(pa.schema(new)).fields)
+            except (CommitFailedError, DeltaError) as error:
+                raise ConcurrentChange(f"columns of {self.url} were being changed by another process: {error}; run it again") from error
+
+    def _write(self, table: pa.Table, key: str) -> tuple[str, int]:
+        path = f"{self.partition}={key}/{uuid.uuid4().hex}.parquet"
+        full = f"{self._root}/{path}"
+        self._fs.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
+        with self._fs.open(full, "wb") as stream:
+            pq.write_table(table, stream, row_group_size=_ROW_GROUP_ROWS)
+        return path, int(self._fs.size(full))
+
+    def _add(self, delta: DeltaTable, table: pa.Table, *, key: str, path: str, size: int, facts: Mapping[str, Any]) -> None:
+        at = int(datetime.now(UTC).timestamp() * 1000)
+        add = AddAction(path, size, {self.partition: key}, at, True, json.dumps({"numRecords": table.num_rows}))
+        delta.create_write_transaction(
+            [add],
+            "append",
+            delta.schema(),
+            [self.partition],
+            commit_properties=CommitProperties(custom_metadata={"facts": dict(facts)}, app_transactions=[Transaction(key, 1)]),
+        )
+
+
+_COMMITS: dict[str, dict[int, Commit | None]] = {}
+
+
+def _known_commits(url: str) -> dict[int, Commit | None]:
+    """What this process has read of a table's log: a commit never changes once it is there."""
+    return _COMMITS.setdefault(url, {})

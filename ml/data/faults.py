@@ -1,0 +1,31 @@
+"""What can be wrong with a delivery before any expectation is asked."""
+
+import pandas as pd
+
+FAILURE_COLUMNS = {"row": "int64", "column": "object", "expectation": "object", "value": "object", "reason": "object"}
+"""One line for each failing row and column: `row` counts the delivery's data rows from 1."""
+_SHOWN_CHARACTERS = 200
+
+
+class Unreadable(Exception):
+    """A delivery that cannot become a table; `str(error)` says why in one bounded sentence.
+
+    It never leaves a job: the delivery is quarantined with this reason.
+    """
+
+
+def no_failures() -> pd.DataFrame:
+    """An empty table of failures."""
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in FAILURE_COLUMNS.items()})
+
+
+def shown(value: object, *, characters: int = _SHOWN_CHARACTERS) -> str:
+    """The value as bounded text."""
+    text = str(value)
+    return text if len(text) <= characters else text[: characters - 1] + "…"
+
+
+def first_few(values: list[str], *, limit: int = 5) -> str:
+    """`'a', 'b', 'c' and 4 more`."""
+    head = ", ".join(repr(shown(value, characters=60)) for value in values[:limit])
+    return head if len(values) <= limit else f"{head} and {len(values) - limit} more"

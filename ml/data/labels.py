@@ -1,0 +1,84 @@
+"""Late labels: what a row's target turned out to be, with when that was known."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml.data.delta import AppendLog, Commit
+from ml.settings import Settings
+
+_TIME = pa.timestamp("us", "UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTable:
+    """The late labels of one model, as a Delta table at `<tables_url>/<model>/labels` (`id`, `label`, `_delivery`, `_arrived_at`)."""
+
+    log: AppendLog
+
+    @classmethod
+    def of(cls, settings: Settings, model: str) -> "LabelTable":
+        return cls(AppendLog(f"{settings.tables_url.rstrip('/')}/{model}/labels", partition="_delivery"))
+
+    def version(self) -> int | None:
+        """The newest version that holds labels; None before the first."""
+        return self.log.version()
+
+    def find(self, delivery: str) -> Commit | None:
+        """The commit that brought a delivery of labels, or None."""
+        return self.log.find(delivery)
+
+    def append(self, frame: pd.DataFrame, *, delivery: str, arrived_at: datetime, facts: dict[str, Any] | None = None) -> int:
+        """Adds the labels of a delivery exactly once; returns the version that holds them, also when called again.
+
+        Args:
+            frame: Columns `id` (text) and `label` (text, or numbers for a regression), none missing.
+            delivery: The id of the delivery's content.
+            arrived_at: When it was first seen.
+            facts: JSON-able facts to keep in the same commit.
+        """
+        label = frame["label"]
+        kind = pa.float64() if pd.api.types.is_float_dtype(label) else pa.string()
+        columns = {
+            "id": pa.array(frame["id"], pa.string(), from_pandas=True),
+            "label": pa.array(label, kind, from_pandas=True),
+            "_arrived_at": pa.repeat(pa.scalar(arrived_at, _TIME), len(frame)),
+        }
+        return self.log.append(pa.table(columns), key=delivery, facts={"arrived_at": arrived_at.isoformat(), **(facts or {})}).version
+
+    def known(self, *, ids: pd.Series | None = None, as_of: datetime | None = None) -> pd.Series:
+        """The label of each id, indexed by id: of several for one id, the one that arrived last.
+
+        Args:
+            ids: Only of these; default: all.
+            as_of: Only labels that had arrived by this moment; default: all.
+        """
+        wanted = None if ids is None else pa.array(ids.dropna().unique(), pa.string())
+        parts = []
+        for part in self.log.read(self.log.commits(), ["id", "label", "_arrived_at"]):
+            table = part
+            if as_of is not None:
+                table = table.filter(pc.less_equal(table.column("_arrived_at"), pa.scalar(as_of, _TIME)))
+            if wanted is not None:
+                table = table.filter(pc.is_in(table.column("id"), wanted))
+            parts.append(table.select(["id", "label"]))
+        if not parts:
+            return pd.Series(dtype=object)
+        frame = pa.concat_tables(parts).to_pandas().drop_duplicates("id", keep="last")
+        known: pd.Series[Any] = frame.set_index("id")["label"]
+        return known
+
+    def filled(self, ids: pd.Series, target: pd.Series, *, as_of: datetime | None = None) -> pd.Series:
+        """The target with its missing values filled by late labels; what was delivered with the row is never replaced."""
+        missing = target.isna() & ids.notna()
+        if not missing.any():
+            return target
+        known = self.known(ids=ids[missing], as_of=as_of)
+        found = [None if pd.isna(value) else value for value in ids[missing].map(known)]
+        filled = target.copy()
+        filled[missing] = pd.Series(found, index=target.index[missing], dtype=target.dtype)
+        return filled

@@ -1,0 +1,175 @@
+"""The accepted table: every accepted row of a model, in versions that trained models name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from ml import specfile
+from ml.data.casting import KINDS, column_kinds
+from ml.data.delta import AppendLog, Commit
+from ml.data.labels import LabelTable
+from ml.errors import ModelOwnerError, NoData
+from ml.settings import Settings
+from ml.spec import ModelSpec
+
+BATCH, ROW, ARRIVED = "_batch", "_row", "_arrived_at"
+KEYS = (BATCH, ROW, ARRIVED)
+"""Columns that every read has: the batch, the row's number in its delivery from 1, and when it arrived."""
+_TIME = pa.timestamp("us", "UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedTable:
+    """The rows of one model that were accepted, as a Delta table at `<tables_url>/<model>/rows`.
+
+    Rows are only ever added, a whole batch at a time, each batch once. A dataset version is the Delta version that an accepting
+    commit made: it names the same rows for ever.
+    """
+
+    model: str
+    log: AppendLog
+    labels: LabelTable
+    settings: Settings
+    spec: ModelSpec | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, model: str, spec: ModelSpec | None = None) -> "AcceptedTable":
+        """The table of a model. `spec` is the declaration to read by; default: as `model.yaml` says now."""
+        log = AppendLog(f"{settings.tables_url.rstrip('/')}/{model}/rows", partition=BATCH)
+        return cls(model, log, LabelTable.of(settings, model), settings, spec)
+
+    def version(self) -> int | None:
+        """The newest dataset version that holds rows; None before the first accepted batch."""
+        return self.log.version()
+
+    def find(self, batch: str) -> Commit | None:
+        """The commit that accepted a batch, or None; its `facts` are those that were given to `append`."""
+        return self.log.find(batch)
+
+    def append(self, frame: pd.DataFrame, *, spec: ModelSpec, batch: str, arrived_at: datetime, facts: dict[str, Any] | None = None) -> int:
+        """Adds the batch exactly once; returns the dataset version that holds it, also when called again.
+
+        Args:
+            frame: The cast rows in the order of the delivery; `_row` is taken from it, or counted from 1.
+            spec: Gives the columns and their types.
+            batch: The batch's id.
+            arrived_at: When the delivery was first seen.
+            facts: JSON-able facts to keep in the same commit.
+        """
+        _check_names(spec)
+        kept = {"arrived_at": arrived_at.isoformat(), **(facts or {})}
+        return self.log.append(_arrow(frame, spec, arrived_at), key=batch, facts=kept).version
+
+    def count(self, *, version: int, after_version: int | None = None) -> int:
+        """The number of rows accepted in (`after_version`, `version`], from the log alone."""
+        return sum(commit.rows for commit in self.log.commits(version=version, after_version=after_version))
+
+    def batches(self, *, version: int, after_version: int | None = None) -> list[Commit]:
+        """The commits that made the versions in (`after_version`, `version`], in the order of acceptance."""
+        return self.log.commits(version=version, after_version=after_version)
+
+    def read(
+        self,
+        *,
+        version: int,
+        columns: Sequence[str] | None = None,
+        after_version: int | None = None,
+        newest_rows: int | None = None,
+        labels_as_of: datetime | None = None,
+    ) -> pd.DataFrame:
+        """Rows as of a dataset version, in the order of acceptance, then of the delivery.
+
+        Memory: the chosen columns of the chosen rows, plus one batch; `newest_rows` of a model with `time` also needs that one
+        column of all rows.
+
+        Args:
+            version: The dataset version.
+            columns: Only these columns are read, with `_batch`, `_row` and `_arrived_at`; default: all that are declared.
+            after_version: Only rows accepted in (`after_version`, `version`].
+            newest_rows: Only so many: the last by `time` where it is declared (rows without one count as oldest), else by
+                acceptance.
+            labels_as_of: Late labels that arrived by this moment fill a missing target; default: all that have arrived.
+
+        Raises:
+            NoData: The version holds no rows, or is newer than the table.
+        """
+        spec = self.spec or specfile.load(self.settings, self.model)
+        commits = self.log.commits(version=self._checked(version), after_version=after_version)
+        wanted = list(dict.fromkeys((*KEYS, *(spec.columns if columns is None else columns))))
+        needs_labels = spec.target in wanted and spec.id is not None and self.labels.version() is not None
+        reading = list(dict.fromkeys((*wanted, spec.id))) if needs_labels and spec.id is not None else wanted
+        parts = self._parts(commits, reading, self._newest(commits, spec, newest_rows))
+        frame = _pandas(parts, reading, {**column_kinds(spec)})
+        if needs_labels and spec.id is not None:
+            frame[spec.target] = self.labels.filled(frame[spec.id], frame[spec.target], as_of=labels_as_of)
+        return frame[wanted]
+
+    def _checked(self, version: int) -> int:
+        newest = self.version()
+        if newest is None or version > newest:
+            has = "no rows yet" if newest is None else f"versions up to {newest}"
+            raise NoData(f"{self.model} has no dataset version {version}: its accepted table has {has}")
+        return version
+
+    def _newest(self, commits: list[Commit], spec: ModelSpec, newest_rows: int | None) -> list[npt.NDArray[np.int64]] | None:
+        """For each commit the positions of the rows to keep; None keeps all."""
+        counts = [commit.rows for commit in commits]
+        total = sum(counts)
+        if newest_rows is None or total <= newest_rows:
+            return None
+        if spec.time is None:
+            keep = np.arange(total - newest_rows, total, dtype=np.int64)
+        else:
+            column = pa.chunked_array(
+                [c for part in self.log.read(commits, [spec.time]) for c in part.cast(_schema([spec.time])).column(0).chunks], _TIME
+            )
+            times = column.cast(pa.int64()).fill_null(np.iinfo(np.int64).min).to_numpy()
+            keep = np.sort(np.argsort(times, kind="stable")[total - newest_rows :]).astype(np.int64)
+        starts = np.cumsum([0, *counts])
+        edges = np.searchsorted(keep, starts)
+        return [keep[edges[i] : edges[i + 1]] - starts[i] for i in range(len(commits))]
+
+    def _parts(self, commits: list[Commit], columns: list[str], keep: list[npt.NDArray[np.int64]] | None) -> list[pa.Table]:
+        if keep is None:
+            return list(self.log.read(commits, columns))
+        chosen = [(commit, rows) for commit, rows in zip(commits, keep, strict=True) if len(rows)]
+        parts = []
+        for commit, rows in chosen:
+            table = pa.concat_tables(self.log.read([commit], columns))
+            parts.append(table if len(rows) == table.num_rows else table.take(pa.array(rows)))
+        return parts
+
+
+def _check_names(spec: ModelSpec) -> None:
+    """Delta tells columns apart without regard to upper and lower case."""
+    seen = {key: "a column that Perennial adds" for key in KEYS}
+    for name in spec.columns:
+        if (other := seen.setdefault(name.lower(), repr(name))) != repr(name):
+            raise ModelOwnerError(f"column {name!r} of {spec.model} has the same name as {other} but for case; rename it where it is made")
+
+
+def _schema(times: list[str]) -> pa.Schema:
+    return pa.schema([pa.field(name, _TIME) for name in times])
+
+
+def _arrow(frame: pd.DataFrame, spec: ModelSpec, arrived_at: datetime) -> pa.Table:
+    rows = frame[ROW].to_numpy(dtype=np.int64) if ROW in frame else np.arange(1, len(frame) + 1, dtype=np.int64)
+    columns: dict[str, Any] = {ROW: pa.array(rows), ARRIVED: pa.repeat(pa.scalar(arrived_at, _TIME), len(frame))}
+    for name, kind in column_kinds(spec).items():
+        columns[name] = pa.array(frame[name], type=KINDS[kind], from_pandas=True)
+    return pa.table(columns)
+
+
+def _pandas(parts: list[pa.Table], columns: list[str], kinds: dict[str, str]) -> pd.DataFrame:
+    types = {name: KINDS[kind] for name, kind in kinds.items()} | {BATCH: pa.string(), ROW: pa.int64(), ARRIVED: _TIME}
+    schema = pa.schema([pa.field(name, types.get(name, pa.string())) for name in columns])
+    table = pa.concat_tables([part.cast(schema) for part in parts]) if parts else schema.empty_table()
+    parts.clear()
+    frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    return frame

@@ -1,0 +1,127 @@
+"""Who is champion: promoting by hand, rolling back. The state database is the truth, MLflow's aliases follow it."""
+
+import logging
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from ml import specfile
+from ml.errors import UnknownVersion
+from ml.settings import Settings
+from ml.state import State, trainings
+from ml.state.records import Promotion
+
+log = logging.getLogger(__name__)
+
+
+class ChampionChange(BaseModel):
+    """One change of champion; `changed` is False where the version was champion already."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    model: str
+    champion: int
+    previous: int | None
+    kind: str
+    changed: bool
+    at: datetime
+    by: str
+    reason: str
+
+
+def promote_version(settings: Settings, model: str, version: int, *, by: str, reason: str) -> ChampionChange:
+    """Makes a version the champion, whatever the gate said. Idempotent.
+
+    Raises:
+        UnknownVersion: The registry has no such version, or no training of Perennial made it.
+    """
+    from ml.registry import models
+    from ml.training import freezing
+
+    specfile.spec_path(settings, model)
+    state = State.open(settings)
+    models.check_version(settings, model, version)
+    training = trainings.of_version(state, model, version)
+    if training is None:
+        raise UnknownVersion(f"{model} version {version} was made by no training that the state database knows; train again instead.")
+    change = _crown(settings, state, model, version, kind="promote", by=by, reason=reason)
+    if training.state == "challenger":
+        freezing.change_state(state, training.key, "promoted")
+    return change
+
+
+def rollback(settings: Settings, model: str, *, by: str, reason: str) -> ChampionChange:
+    """Makes the version that served before the present champion the champion again; a second rollback goes one further back.
+
+    Raises:
+        UnknownVersion: There is no champion, or none before it, or it is no longer in the registry.
+    """
+    from ml.registry import models
+
+    specfile.spec_path(settings, model)
+    state = State.open(settings)
+    former = former_champions(trainings.promotion_history(state, model))
+    if len(former) < 2:
+        present = f"version {former[-1]} is its first" if former else "it has no champion"
+        raise UnknownVersion(f"{model} has no former champion to go back to: {present}.")
+    models.check_version(settings, model, former[-2])
+    return _crown(settings, state, model, former[-2], kind="rollback", by=by, reason=reason)
+
+
+def former_champions(history: list[Promotion]) -> list[int]:
+    """The versions that are left when each rollback undoes the promotion before it, oldest first; the last one serves.
+
+    >>> former_champions([])
+    []
+    """
+    stack: list[int] = []
+    for change in history:
+        if change.kind == "rollback" and change.version in stack:
+            del stack[len(stack) - stack[::-1].index(change.version) :]
+        elif not stack or stack[-1] != change.version:
+            stack.append(change.version)
+    return stack
+
+
+def heal_aliases(settings: Settings, model: str) -> None:
+    """Makes MLflow's aliases say what the state database says. Idempotent.
+
+    `champion` points to the champion; a `challenger` that became champion loses that alias.
+    """
+    from ml.registry import models
+
+    crowned = trainings.champion(State.open(settings), model)
+    present = models.aliases(settings, model)
+    serving = crowned.version if crowned is not None else None
+    if present.get("champion") != serving:
+        models.set_alias(settings, model, "champion", serving)
+        log.info("alias set model=%s alias=champion version=%s former=%s", model, serving, present.get("champion"))
+    if serving is not None and present.get("challenger") == serving:
+        models.set_alias(settings, model, "challenger", None)
+
+
+def _crown(settings: Settings, state: State, model: str, version: int, *, kind: str, by: str, reason: str) -> ChampionChange:
+    now = trainings.champion(state, model)
+    if now is not None and now.version == version:
+        heal_aliases(settings, model)
+        return _change(now, changed=False)
+    at = datetime.now(UTC)
+    # Two people who ask for the same at the same time, seeing the same champion, ask for one change.
+    key = f"{kind}-{version}-after-{now.number if now is not None else 0}"
+    crowned = trainings.crown(state, model=model, version=version, kind=kind, at=at, by=by, reason=reason, key=key)
+    heal_aliases(settings, model)
+    log.info("champion changed model=%s version=%d previous=%s kind=%s", model, version, crowned.previous, kind)
+    return _change(crowned, changed=True)
+
+
+def _change(crowned: Promotion, *, changed: bool) -> ChampionChange:
+    return ChampionChange(
+        model=crowned.model,
+        champion=crowned.version,
+        previous=crowned.previous,
+        kind=crowned.kind,
+        changed=changed,
+        at=crowned.at,
+        by=crowned.by,
+        reason=crowned.reason,
+    )

@@ -1,0 +1,170 @@
+"""A model folder and an expectation suite, inferred from data."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from ml import specfile
+from ml.errors import CallError
+from ml.settings import Settings
+from ml.spec import ModelSpec, Name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ml.scaffold.kinds import Profile
+    from ml.scaffold.sample import Sample
+
+_DAG = '''"""The Airflow DAGs of {model}."""
+
+from perennial_airflow.builder import build
+
+build(__file__)
+'''
+
+
+class NewModel(BaseModel):
+    """The files that were written, and what was noticed on the way."""
+
+    model: str
+    files: list[Path]
+    notes: list[str]
+
+
+def new(
+    settings: Settings,
+    *,
+    name: str,
+    source: str,
+    target: str,
+    time: str | None = None,
+    id: str | None = None,  # noqa: A002 - the command's own word
+) -> NewModel:
+    """Writes `dags/<name>/model.yaml`, `dags/<name>/dag.py` and `expectations/<name>.json`; never over a file that exists.
+
+    Args:
+        settings: Gives the project's folders.
+        name: The model's name.
+        source: A file, or an fsspec URL or pattern, whose rows are taken to be good.
+        target: The column to predict.
+        time: The column that says when a row happened.
+        id: The column that identifies a row; default: a unique column that is named like one.
+
+    Raises:
+        CallError: The name, the file or a column cannot be used; nothing was written.
+    """
+    paths = _paths(settings, name)
+    from ml.scaffold import declaration, sample
+    from ml.scaffold import target as targets
+    from ml.validation import suites
+    from ml.validation.inference import infer_suite
+
+    taken = sample.take(source)
+    columns = _profiles(taken, target=target, time=time, id_=id)
+    found = {column.name: column for column in columns}
+    named = id or next((column.name for column in columns if column.is_id and column.name not in {target, time}), None)
+    task = targets.task_of(found[target], taken.table.column(target), rows=taken.table.num_rows)
+    draft = declaration.Draft(name, target, task, time, named, columns, taken)
+    text = declaration.text(draft)
+    spec = _checked(text)
+    frame, notes = _cast(taken, spec)
+    notes = [*taken.notes, *task.notes, *notes, *targets.close_to_target(frame, spec), *_remarks(columns, spec)]
+    suite = suites.dump(infer_suite(frame, spec))
+    for path, content in zip(paths, (suite, text, _DAG.format(model=name)), strict=True):
+        _write(path, content)
+    specfile.load(settings, name)
+    return NewModel(model=name, files=[paths[1], paths[2], paths[0]], notes=notes)
+
+
+def _paths(settings: Settings, name: str) -> tuple[Path, Path, Path]:
+    """Suite, declaration, DAG file: Airflow sees the last one, so it is written when the others are there."""
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError as error:
+        suggestion = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")
+        raise CallError(
+            f"{name!r} cannot be a model's name: write lower-case letters, digits and _, starting with a letter"
+            + (f", such as {suggestion}" if re.fullmatch(r"[a-z][a-z0-9_]{0,62}", suggestion) else "")
+        ) from error
+    folder = settings.dags / name
+    paths = (settings.expectations / f"{name}.json", folder / specfile.FILE_NAME, folder / "dag.py")
+    existing = [str(path) for path in paths if path.exists()]
+    if existing:
+        raise CallError(f"{', '.join(existing)} exist{'s' if len(existing) == 1 else ''} already; choose another name, or remove it first")
+    return paths
+
+
+def _profiles(sample: "Sample", *, target: str, time: str | None, id_: str | None) -> "list[Profile]":
+    from ml.scaffold.kinds import data_like, profile
+
+    names = list(sample.table.column_names)
+    for option, column in (("target", target), ("time", time), ("id", id_)):
+        if column is None or column in names:
+            continue
+        matches = difflib.get_close_matches(column, names, n=3) or [one for one in names if one.lower() == column.lower()]
+        near = f"did you mean {' or '.join(map(repr, matches))}?" if matches else f"it has {', '.join(map(repr, names[:30]))}"
+        header = ". Its first line looks like data, not like a header; add one" if data_like(names) else ""
+        raise CallError(f"--{option}: {sample.url} has no column {column!r}; {near}{header}")
+    chosen = [column for column in (target, time, id_) if column is not None]
+    if len(set(chosen)) < len(chosen):
+        raise CallError("target, time and id must be different columns")
+    columns = [profile(column, sample.table.column(column), decimal=sample.csv.decimal) for column in names]
+    if not any(column.kind != "ignore" and column.name not in chosen for column in columns):
+        raise CallError(f"{sample.url} has no column that could be a feature of {target!r}")
+    return columns
+
+
+def _checked(text: str) -> ModelSpec:
+    try:
+        return ModelSpec.model_validate(yaml.safe_load(text))
+    except (ValidationError, yaml.YAMLError) as error:
+        raise CallError(f"no declaration can be written for these columns: {error}") from error
+
+
+def _cast(sample: "Sample", spec: ModelSpec) -> "tuple[pd.DataFrame, list[str]]":
+    """The rows in the declared types, as ingest would see them."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from ml.data.casting import cast, column_kinds
+    from ml.spec import Files
+
+    table = sample.table
+    missing = spec.data.source.csv.missing if isinstance(spec.data.source, Files) else ()
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            column = table.column(place)
+            blank = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(missing, pa.string()))
+            table = table.set_column(place, field, pc.if_else(blank, pa.scalar(None, pa.string()), column))
+    rows = np.arange(1, table.num_rows + 1, dtype=np.int64)
+    converted = cast(table, kinds=column_kinds(spec), rows=rows, decimal=sample.csv.decimal)
+    if spec.time is not None and converted.frame[spec.time].isna().mean() > 0.5:
+        raise CallError(f"--time: most values of {spec.time!r} are not dates or times")
+    return converted.frame, converted.reasons
+
+
+def _remarks(columns: "list[Profile]", spec: ModelSpec) -> list[str]:
+    notes = [
+        f"{column.name!r} is ignored: {column.why}"
+        for column in columns
+        if column.name in spec.features.ignore and column.why and column.name != spec.id
+    ]
+    if spec.time is None and spec.features.datetime:
+        notes.append(f"{spec.features.datetime[0]!r} holds times: `--time {spec.features.datetime[0]}` makes splits and windows follow it")
+    if spec.id is None:
+        notes.append("no column identifies a row; without `id`, late labels cannot be joined to predictions")
+    return notes
+
+
+def _write(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(content)
+    except FileExistsError as error:
+        raise CallError(f"{path} exists already; choose another name, or remove it first") from error

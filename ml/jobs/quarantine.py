@@ -1,0 +1,147 @@
+"""Looking at quarantined batches, and releasing them."""
+
+import logging
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import fsspec
+from pydantic import BaseModel, ConfigDict
+
+from ml import specfile
+from ml.errors import DataOwnerError
+from ml.jobs.ingest import BatchResult, accept, ingest_delivery, judge, quarantined, remembered, result_of
+from ml.settings import Settings
+from ml.state import State, batches
+from ml.state.records import Batch
+
+log = logging.getLogger(__name__)
+
+_SHOWN_ROWS = 50
+
+
+class QuarantinedBatch(BatchResult):
+    """A batch in quarantine. `arrived_at` is when it was first seen."""
+
+    arrived_at: datetime
+
+
+class QuarantineList(BaseModel):
+    """The batches of a model that are in quarantine, in the order of arrival."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    batches: list[QuarantinedBatch]
+
+
+class FailingValue(BaseModel):
+    """One failing row and column: `row` counts the delivery's data rows from 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    row: int
+    column: str
+    expectation: str
+    value: str
+    reason: str
+
+
+class QuarantineDetails(BaseModel):
+    """One quarantined batch: where its parts are, and the first of its failing rows (`failures` names the table of all)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    batch: QuarantinedBatch
+    original: str
+    failures: str
+    first_failures: list[FailingValue]
+
+
+def listed(settings: Settings, model: str) -> QuarantineList:
+    """The model's batches that are in quarantine."""
+    specfile.spec_path(settings, model)
+    found = batches.listed(State.open(settings), model, status="quarantined")
+    return QuarantineList(model=model, batches=[_shown(batch) for batch in found])
+
+
+def show(settings: Settings, model: str, batch: str) -> QuarantineDetails:
+    """One quarantined batch, by its id or the start of it."""
+    from ml.validation import quarantine
+
+    found = _one(settings, model, batch)
+    kept = quarantine.find(settings, model, found.id)
+    first = quarantine.failures(kept).head(_SHOWN_ROWS)
+    values = [FailingValue(**{str(key): value for key, value in row.items()}) for row in first.to_dict(orient="records")]
+    return QuarantineDetails(batch=_shown(found), original=kept.original, failures=kept.failures, first_failures=values)
+
+
+def release(settings: Settings, model: str, batch: str, *, repaired: str | None = None, force: bool = False) -> BatchResult:
+    """Judges a quarantined batch again, and accepts it when it passes; idempotent.
+
+    Args:
+        settings: The installation.
+        model: The model's name.
+        batch: The batch's id, or the start of it.
+        repaired: A corrected file that takes the place of the original: it becomes a batch of its own.
+        force: Accept although the suite says no. What cannot be read or cast cannot be forced.
+    """
+    found = _one(settings, model, batch)
+    if repaired is not None:
+        return _replaced(settings, found, repaired)
+    result = _again(settings, found, force=force)
+    log.info("release model=%s batch=%s status=%s force=%s", model, found.id, result.status, force)
+    return result
+
+
+def _again(settings: Settings, found: Batch, *, force: bool) -> BatchResult:
+    from ml.data.deliveries import Fetched
+    from ml.data.table import AcceptedTable
+    from ml.validation import quarantine
+
+    spec = specfile.load(settings, found.model)
+    state = State.open(settings)
+    table = AcceptedTable.of(settings, found.model, spec)
+    at = datetime.now(UTC)
+    if (recovered := remembered(state, table, found.id, at)) is not None:
+        return result_of(recovered)
+    kept = quarantine.find(settings, found.model, found.id)
+    (settings.home / "tmp").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.home / "tmp") as folder:
+        path = Path(folder) / "original"
+        with fsspec.open(kept.original, "rb") as stream:
+            path.write_bytes(stream.read())
+        judged = judge(settings, spec, path, name=kept.name, batch=found.id, source=kept.source, kind=kept.kind)
+        forced = force and judged.convertible
+        if judged.frame is not None and (judged.verdict.passed or forced):
+            reasons = [] if judged.verdict.passed else ["accepted by force although:", *judged.verdict.reasons]
+            return accept(state, table, spec, judged, batch=found.id, source=kept.source, at=at, reasons=reasons)
+        fetched = Fetched(path, kept.name, kept.source, found.id, None, kept.kind)
+        result = quarantined(settings, spec, judged, fetched, at)
+    if force:
+        return result.model_copy(update={"reasons": ["cannot be forced: not all of it can be read and cast", *result.reasons]})
+    return result
+
+
+def _replaced(settings: Settings, found: Batch, repaired: str) -> BatchResult:
+    result = ingest_delivery(settings, found.model, repaired if "://" in repaired else str(Path(repaired).absolute()))
+    if result.id != found.id and result.dataset_version is not None:
+        reasons = [*found.reasons, f"replaced by batch {result.id}"]
+        batches.save(State.open(settings), replace(found, status="replaced", reasons=reasons, decided_at=datetime.now(UTC)))
+    return result
+
+
+def _one(settings: Settings, model: str, batch: str) -> Batch:
+    """The batch whose id is, or starts with, `batch`: one that waits in quarantine, or that was released before."""
+    specfile.spec_path(settings, model)
+    known = [found for found in batches.listed(State.open(settings), model) if batch and found.id.startswith(batch)]
+    matching = [found for found in known if found.status == "quarantined"] or [found for found in known if found.status != "replaced"]
+    if len(matching) != 1:
+        what = "no batch" if not matching else f"{len(matching)} batches"
+        raise DataOwnerError(f"{what} of {model} in quarantine with an id that starts with {batch!r}; `perennial quarantine list {model}`")
+    return matching[0]
+
+
+def _shown(batch: Batch) -> QuarantinedBatch:
+    return QuarantinedBatch(**result_of(batch).model_dump(), arrived_at=batch.arrived_at)

@@ -1,0 +1,326 @@
+"""One training: freeze the inputs, tune each candidate, gate, register, promote. Each step may be killed and run again.
+
+What a step leaves for the next one is in the state database (the row of the training) and in MLflow. The declaration is read from its
+file once, by `freeze`; later steps take it by its hash.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ml.errors import CandidateError, ModelOwnerError, StoreUnavailable
+from ml.settings import Settings
+from ml.spec import LOWER_IS_BETTER, ModelSpec
+from ml.state import State, ledger, specs, trainings
+from ml.state.records import Training
+from ml.training.results import CandidateResult, FrozenRun, GateVerdict, TrainResult, needed_verdict, verdict_of
+
+if TYPE_CHECKING:
+    from ml.training.freezing import Trigger
+
+__all__ = [
+    "CandidateResult",
+    "FrozenRun",
+    "GateVerdict",
+    "TrainResult",
+    "abandon",
+    "freeze",
+    "gate",
+    "promote",
+    "register",
+    "train",
+    "tune",
+]
+
+log = logging.getLogger(__name__)
+
+_LONGEST_ERROR = 2000
+
+
+def freeze(settings: Settings, model: str, *, run: str, trigger: "Trigger", reason: str | None = None) -> FrozenRun | None:
+    """Stores the declaration, freezes the dataset version, claims the open decisions and begins the training.
+
+    Called again with the same `run` it returns the same inputs, also when the file or the table changed meanwhile, and also after
+    `abandon`. None means that there is nothing to do: an asset event without an open decision, or a schedule with neither new rows,
+    nor a changed declaration, nor a decision.
+
+    Raises:
+        SpecError, UnknownModel: The declaration is wrong or missing.
+        NoData: There are no accepted rows, and a person asked.
+    """
+    from ml.jobs import champion
+    from ml.training import freezing, lineage
+
+    state = State.open(settings)
+    training = trainings.find(state, run)
+    if training is None:
+        training = freezing.begin(settings, state, model, run=run, trigger=trigger, reason=reason)
+        if training is None:
+            return None
+    elif training.state == "failed":
+        training = freezing.resume(state, training)
+    spec = specs.recall(state, training.spec_hash)
+    if training.mlflow_run is None:
+        training = trainings.change(state, run, mlflow_run=lineage.open_run(settings, spec, training))
+    champion.heal_aliases(settings, model)
+    return FrozenRun(
+        run=run,
+        model=model,
+        spec_hash=training.spec_hash,
+        dataset_version=training.dataset_version,
+        reason=training.reason,
+        decision=training.decision,
+        candidates=[candidate.name for candidate in spec.training.candidates],
+    )
+
+
+def tune(settings: Settings, *, run: str, candidate: str) -> CandidateResult:
+    """Finds the parameters of one candidate and stores the result in MLflow; a finished candidate is not tuned again.
+
+    Raises:
+        CandidateError: The candidate cannot be used, or failed.
+        NoData, ModelOwnerError: The rows do not fit the declaration.
+    """
+    from ml.registry import runs
+    from ml.training import dataset, lineage, tuning
+
+    state = State.open(settings)
+    training = trainings.get(state, run)
+    spec = specs.recall(state, training.spec_hash)
+    if (found := _tuned(settings, training, candidate)) is not None:
+        return found
+    rows = dataset.read(settings, spec, version=training.dataset_version, as_of=training.as_of)
+    tuned = tuning.tune(spec, spec.candidate(candidate), rows)
+    result = CandidateResult(
+        candidate=candidate,
+        mlflow_run="",
+        metric=spec.metric,
+        value=tuned.best.value,
+        params=tuned.best.params,
+        trials=len(tuned.trials),
+        seconds=round(sum(trial.seconds for trial in tuned.trials), 3),
+    )
+    mlflow_run = runs.save_candidate(
+        settings,
+        training.model,
+        run=run,
+        parent=str(training.mlflow_run),
+        candidate=candidate,
+        log=lineage.candidate_log(training, spec.candidate(candidate), tuned),
+        result=result.model_dump_json(),
+    )
+    log.info("candidate tuned model=%s run=%s candidate=%s %s=%.5f", training.model, run, candidate, spec.metric, result.value)
+    return result.model_copy(update={"mlflow_run": mlflow_run})
+
+
+def gate(settings: Settings, *, run: str) -> GateVerdict:
+    """Fits the best candidate on train and validation rows, saves it, and judges it on the test rows; the first verdict stays.
+
+    Raises:
+        CandidateError: No candidate was tuned, or the chosen one cannot be fitted or saved.
+    """
+    from ml.training import contest
+
+    state = State.open(settings)
+    training = trainings.get(state, run)
+    if (found := verdict_of(training)) is not None:
+        return found
+    spec = specs.recall(state, training.spec_hash)
+    chosen = _chosen(settings, spec, training)
+    verdict = contest.hold(settings, state, spec, training, chosen)
+    trainings.change(state, run, verdict=verdict.model_dump(mode="json"))
+    log.info("gate model=%s run=%s candidate=%s wins=%s rows=%d", training.model, run, chosen.candidate, verdict.wins, verdict.rows)
+    return verdict
+
+
+def register(settings: Settings, *, run: str) -> int:
+    """The version in the MLflow registry that this run made, with the alias `challenger`: one version a run."""
+    from ml.registry import models, runs
+    from ml.training import lineage
+
+    state = State.open(settings)
+    training = trainings.get(state, run)
+    if training.version is not None:
+        return training.version
+    verdict = needed_verdict(training)
+    facts = {**lineage.facts(training), "perennial.candidate": verdict.candidate, "perennial.verdict": verdict.sentence}
+    version = models.register(
+        settings,
+        training.model,
+        key=runs.key_of(run),
+        logged_model=verdict.logged_model,
+        mlflow_run=verdict.mlflow_run,
+        tags=facts,
+        text=f"{training.reason}\n\n{verdict.sentence}",
+    )
+    models.set_alias(settings, training.model, "challenger", version)
+    trainings.change(state, run, version=version)
+    log.info("version registered model=%s run=%s version=%d", training.model, run, version)
+    return version
+
+
+def promote(settings: Settings, *, run: str, approved_by: str | None = None) -> TrainResult:
+    """Makes the registered version champion if it won and needs no approval (or has it), and closes the training either way.
+
+    A winner also stays challenger if another version became champion since the gate: its verdict is about the former one.
+
+    Args:
+        settings: Where the stores are.
+        run: The training run.
+        approved_by: Who approved it, for `promotion.approval: manual`.
+    """
+    from ml.jobs import champion
+    from ml.registry import runs
+    from ml.training import lineage
+
+    state = State.open(settings)
+    training = trainings.get(state, run)
+    verdict = needed_verdict(training)
+    if training.version is None:
+        raise ModelOwnerError(f"training run {run!r} has registered no version yet; run its task `register` first")
+    if training.state in {"running", "failed"} or (training.state == "challenger" and approved_by is not None):
+        training = _ended(state, specs.recall(state, training.spec_hash), training, verdict, approved_by)
+    result = _result(state, training, verdict)
+    champion.heal_aliases(settings, training.model)
+    runs.add_to_training(settings, training.model, mlflow_run=verdict.mlflow_run, log=lineage.closing_log(training, result.verdict))
+    runs.end_training(settings, training.model, mlflow_run=verdict.mlflow_run, failed=False)
+    log.info("training done model=%s run=%s version=%d promoted=%s", training.model, run, training.version, result.promoted)
+    return result
+
+
+def abandon(settings: Settings, *, run: str, error: str) -> None:
+    """Marks the run as failed and gives its decisions back, so that another run takes them. A finished run stays as it is."""
+    from ml.training import freezing
+
+    state = State.open(settings)
+    training = trainings.find(state, run)
+    if training is not None and (training.state in {"promoted", "challenger"} or _is_crowned(state, training)):
+        return  # killed after the champion was changed: `promote` finishes it
+    ledger.give_back(state, run=run)
+    if training is None or training.state == "failed":
+        return
+    verdict = training.verdict if verdict_of(training) is not None else {"error": error[:_LONGEST_ERROR]}
+    freezing.change_state(state, run, "failed", finished_at=datetime.now(UTC), verdict=verdict)
+    log.warning("training abandoned model=%s run=%s", training.model, run)
+    if training.mlflow_run is not None:
+        _mark_failed(settings, training)
+
+
+def train(
+    settings: Settings,
+    model: str,
+    *,
+    reason: str | None = None,
+    run: str | None = None,
+    on_progress: Callable[[str], None] | None = None,
+) -> TrainResult:
+    """Plays all steps in this process. A candidate that fails is left out as long as another one remains."""
+    from ml.training import dataset
+
+    say = on_progress or (lambda _: None)
+    run = run or f"{model}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    try:
+        frozen = freeze(settings, model, run=run, trigger="manual", reason=reason)
+        assert frozen is not None, "a manual training always has something to do"
+        say(f"training on dataset version {frozen.dataset_version}: {frozen.reason}")
+        _tune_all(settings, frozen, say)
+        verdict = gate(settings, run=run)
+        say(verdict.sentence)
+        say(f"registered version {register(settings, run=run)}")
+        return promote(settings, run=run)
+    except BaseException as error:
+        abandon(settings, run=run, error=f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        dataset.forget()
+
+
+def _tune_all(settings: Settings, frozen: FrozenRun, say: Callable[[str], None]) -> None:
+    failures: list[CandidateError] = []
+    for name in frozen.candidates:
+        try:
+            tuned = tune(settings, run=frozen.run, candidate=name)
+        except CandidateError as error:
+            failures.append(error)
+            log.warning("candidate failed model=%s run=%s candidate=%s", frozen.model, frozen.run, name)
+            say(f"left out: {error}")
+        else:
+            say(f"{name}: {tuned.metric} {tuned.value:.4f} on validation rows ({tuned.trials} trials, {tuned.seconds:.1f} s)")
+    if len(failures) == len(frozen.candidates):
+        raise CandidateError("\n".join(str(error) for error in failures)) from failures[0]
+
+
+def _tuned(settings: Settings, training: Training, candidate: str) -> CandidateResult | None:
+    from ml.registry import runs
+
+    found = runs.candidate_result(settings, training.model, run=training.key, candidate=candidate)
+    return None if found is None else CandidateResult.model_validate_json(found[1]).model_copy(update={"mlflow_run": found[0]})
+
+
+def _chosen(settings: Settings, spec: ModelSpec, training: Training) -> CandidateResult:
+    names = [candidate.name for candidate in spec.training.candidates]
+    found = [one for name in names if (one := _tuned(settings, training, name)) is not None]
+    if not found:
+        raise CandidateError(f"{training.model}: no candidate of run {training.key!r} was tuned; its `tune` tasks tell why")
+    sign = -1 if spec.metric in LOWER_IS_BETTER else 1
+    return max(found, key=lambda one: sign * one.value)
+
+
+def _ended(state: State, spec: ModelSpec, training: Training, verdict: GateVerdict, approved_by: str | None) -> Training:
+    """Writes who is champion, then closes the ledger's claim and the run. Nothing here asks MLflow: its aliases follow."""
+    from ml.training import freezing
+
+    sentence, by = _promotion(state, spec, training, verdict, approved_by)
+    evidence = verdict.model_dump(mode="json")
+    now = datetime.now(UTC)
+    if by is not None and training.version is not None:
+        named = {"model": training.model, "version": training.version, "reason": training.reason, "key": training.key}
+        trainings.crown(state, **named, kind="promote", at=now, by=by, evidence=evidence)  # type: ignore[arg-type]
+    ledger.finish(state, run=training.key, outcome={"version": training.version, "promoted": by is not None, "verdict": sentence})
+    closed: dict[str, Any] = {"finished_at": now, "verdict": {**evidence, "outcome": sentence}}
+    return freezing.change_state(state, training.key, "challenger" if by is None else "promoted", **closed)
+
+
+def _promotion(state: State, spec: ModelSpec, training: Training, verdict: GateVerdict, approved_by: str | None) -> tuple[str, str | None]:
+    """The closing sentence, and by whom the version is promoted; None where it is not."""
+    if _is_crowned(state, training):
+        return verdict.sentence, approved_by or "gate"
+    if not verdict.wins:
+        return verdict.sentence, None
+    now = trainings.champion(state, training.model)
+    serving = now.version if now is not None else None
+    if serving != verdict.champion_version:
+        return f"{verdict.sentence} Not promoted: version {serving} became champion meanwhile; train again to meet it.", None
+    if spec.promotion.approval == "manual" and approved_by is None:
+        return f"{verdict.sentence} It waits for approval: `perennial promote {training.model} {training.version}`.", None
+    return verdict.sentence, approved_by or "gate"
+
+
+def _is_crowned(state: State, training: Training) -> bool:
+    return any(one.key == training.key for one in trainings.promotion_history(state, training.model))
+
+
+def _result(state: State, training: Training, verdict: GateVerdict) -> TrainResult:
+    now = trainings.champion(state, training.model)
+    return TrainResult(
+        model=training.model,
+        version=training.version,
+        promoted=training.state == "promoted",
+        champion=now.version if now is not None else None,
+        metrics=verdict.challenger,
+        dataset_version=training.dataset_version,
+        reason=training.reason,
+        verdict=str((training.verdict or {}).get("outcome", verdict.sentence)),
+        run=training.key,
+    )
+
+
+def _mark_failed(settings: Settings, training: Training) -> None:
+    from ml.registry import runs
+
+    try:
+        runs.end_training(settings, training.model, mlflow_run=str(training.mlflow_run), failed=True)
+    except StoreUnavailable:  # the training may have failed because of it
+        log.warning("mlflow run not marked as failed model=%s run=%s", training.model, training.key)

@@ -1,0 +1,148 @@
+"""How far each column of a window lies from the reference: Evidently's own statistics, pinned by the declaration.
+
+Three things are decided here, because Evidently leaves them open:
+
+- A column without a single value on one side has no distance. What is measured then is the change of its share of missing values
+  (`missing_share`, 0-1), and that drifts from 0.1 on. So a column that vanishes has drifted, one that was always empty has not,
+  and neither is passed over.
+- `TVD` is the distance itself (0-1, high is drift). Evidently's test of that name returns a p-value from a permutation test.
+- Dates and times are not compared: they move on with the calendar, and would drift in each window.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ml.errors import ModelOwnerError, NoData
+from ml.monitoring import load_evidently
+from ml.spec import ModelSpec
+from ml.state.records import Drift
+
+MISSING_SHARE = "missing_share"
+MISSING_SHARE_THRESHOLD = 0.1
+TEXT_METHOD = "abs_text_content_drift"
+"""ROC AUC of a classifier that tells window from reference by their words: 0.5 says "alike"."""
+TEXT_THRESHOLD = 0.6
+"""Above Evidently's 0.55: with 200 rows on each side, chance alone passes that in one window of ten."""
+TEXT_ROWS = 20_000
+"""A classifier is fitted for each text column: at most so many rows of each side go into it."""
+_LARGE = 1e150
+"""Numbers beyond this are scaled before they are squared; all numeric statistics here are blind to scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The statistic of one column. `kind`: numeric, categorical, text, target or prediction; `measured_as`: one of the first three."""
+
+    column: str
+    kind: str
+    measured_as: str
+    method: str
+    threshold: float
+
+
+def feature_pins(spec: ModelSpec) -> list[Pin]:
+    """What is measured of each feature column, in the order of the declaration; datetime columns are left out."""
+    features = spec.features
+    return [
+        *(_pin(spec, column, kind="numeric", measured_as="numeric") for column in features.numeric),
+        *(_pin(spec, column, kind="categorical", measured_as="categorical") for column in features.categorical),
+        *(Pin(column, "text", "text", TEXT_METHOD, TEXT_THRESHOLD) for column in features.text),
+    ]
+
+
+def target_pin(spec: ModelSpec) -> Pin:
+    """What is measured of the target: as a number for regression, else as a label."""
+    return _pin(spec, spec.target, kind="target", measured_as="numeric" if spec.task == "regression" else "categorical")
+
+
+def prediction_pin(spec: ModelSpec, column: str, *, has_probability: bool) -> Pin:
+    """What is measured of the champion's predictions: numbers, or a binary model's probabilities, as numbers; else labels."""
+    as_number = spec.task == "regression" or has_probability
+    return _pin(spec, column, kind="prediction", measured_as="numeric" if as_number else "categorical")
+
+
+def _pin(spec: ModelSpec, column: str, *, kind: str, measured_as: str) -> Pin:
+    chosen = spec.monitoring.drift
+    if measured_as == "numeric":
+        return Pin(column, kind, measured_as, chosen.numeric, chosen.numeric_threshold)
+    return Pin(column, kind, measured_as, chosen.categorical, chosen.categorical_threshold)
+
+
+def measure_columns(*, reference: pd.DataFrame, window: pd.DataFrame, pins: Sequence[Pin]) -> list[Drift]:
+    """The drift of each pinned column, in the order of the pins.
+
+    Raises:
+        NoData: One of the frames has no rows.
+        ModelOwnerError: A statistic is not a finite number.
+    """
+    for side, frame in (("reference", reference), ("window", window)):
+        if frame.empty:
+            raise NoData(f"the {side} has no rows, so no drift can be measured; wait for data, or train again")
+    return [measure_column(pin, reference=reference[pin.column], window=window[pin.column]) for pin in pins]
+
+
+def measure_column(pin: Pin, *, reference: pd.Series, window: pd.Series) -> Drift:
+    """The drift of one column; infinities count as missing, as Evidently has it. `drifted` means `value >= threshold`."""
+    known_before, known_now = _known(reference), _known(window)
+    if known_before.empty or known_now.empty:
+        value = abs(float(known_before.size / reference.size) - float(known_now.size / window.size))
+        return _drift(pin, MISSING_SHARE, value, MISSING_SHARE_THRESHOLD)
+    if pin.measured_as == "text":
+        return _text(pin, known_before, known_now)
+    if pin.measured_as == "numeric":
+        known_before, known_now = _scaled(known_before, known_now)
+    value = _statistic(pin.method, pin.measured_as)(known_before, known_now)
+    return _drift(pin, pin.method, value, pin.threshold)
+
+
+def _drift(pin: Pin, method: str, value: float, threshold: float) -> Drift:
+    if not math.isfinite(value):
+        raise ModelOwnerError(
+            f"the {method} of column {pin.column!r} is {value}: its drift cannot be measured. Choose another method in monitoring.drift"
+        )
+    return Drift(column=pin.column, kind=pin.kind, method=method, value=value, threshold=threshold, drifted=value >= threshold)
+
+
+def _known(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_float_dtype(column.dtype):
+        finite: pd.Series = column[np.isfinite(column.to_numpy(dtype=float, na_value=np.nan))]
+        return finite
+    return column.dropna()
+
+
+def _scaled(reference: pd.Series, window: pd.Series) -> tuple[pd.Series, pd.Series]:
+    largest = max(float(reference.abs().max()), float(window.abs().max()))
+    return (reference, window) if largest < _LARGE else (reference / largest, window / largest)
+
+
+def _statistic(method: str, measured_as: str) -> Callable[[pd.Series, pd.Series], float]:
+    load_evidently()
+    from evidently.legacy.calculations.stattests.registry import get_registered_stattest
+    from evidently.legacy.calculations.stattests.tvd_stattest import _total_variation_distance
+    from evidently.legacy.core import ColumnType
+
+    if method == "TVD":
+        return lambda reference, window: float(_total_variation_distance(reference, window))
+    kind = {"numeric": ColumnType.Numerical, "categorical": ColumnType.Categorical, "text": ColumnType.Text}[measured_as]
+    test = get_registered_stattest(method, kind)
+    return lambda reference, window: float(test(reference, window, kind, None).drift_score)
+
+
+def _text(pin: Pin, reference: pd.Series, window: pd.Series) -> Drift:
+    """Texts without a single telling word (all alike, numbers, one row) are compared as labels instead."""
+    sampled = [side if side.size <= TEXT_ROWS else side.sample(TEXT_ROWS, random_state=0) for side in (reference, window)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", category=UserWarning)  # scikit-learn's way to say that the ROC AUC is undefined
+        try:
+            value = _statistic(TEXT_METHOD, "text")(sampled[0], sampled[1])
+        except (ValueError, UserWarning):
+            value = math.nan
+    if math.isnan(value):
+        value = _statistic("jensenshannon", "categorical")(sampled[0], sampled[1])
+        return _drift(pin, "jensenshannon", value, 0.1)
+    return _drift(pin, TEXT_METHOD, value, TEXT_THRESHOLD)

@@ -1,0 +1,284 @@
+"""The Evidently page of a window: one file that asks nobody for anything, and shows the numbers that were recorded."""
+
+import html
+import logging
+import re
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pandas as pd
+
+from ml.errors import OperatorError
+from ml.monitoring import NOT_FEATURES, load_evidently
+from ml.monitoring.drift import MISSING_SHARE
+from ml.monitoring.frames import harmless, harmless_names, sample, shown_frames, shown_label
+from ml.settings import Settings
+from ml.spec import ModelSpec
+from ml.state.records import Drift, Quality, Window
+
+log = logging.getLogger(__name__)
+
+QUALITY_ROWS = 20_000
+"""Evidently's model quality takes 10 s for 100,000 rows: at most so many go into its plots."""
+_POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; font-src data:; img-src data: blob:"
+_MEASURED: ContextVar[Mapping[str, Drift]] = ContextVar("measured")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What is drawn: `reference` and `window` have a column for each measured one, `kinds` says as what it was measured."""
+
+    reference: pd.DataFrame
+    window: pd.DataFrame
+    kinds: Mapping[str, str]
+    reference_rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What was measured in a window. `drifts` names features, target and prediction; `notes` says what is missing, and why."""
+
+    drifts: Sequence[Drift]
+    qualities: Sequence[Quality]
+    labelled_rows: int
+    notes: Sequence[str]
+
+
+def url_of(settings: Settings, model: str, window: str) -> str:
+    """Where the page of a window stands."""
+    return f"{settings.reports_url.rstrip('/')}/{model}/{window}.html"
+
+
+def save(settings: Settings, *, model: str, window: str, page: str) -> str:
+    """Writes the page whole or not at all, and returns its URL. A second call replaces it."""
+    import fsspec
+
+    url = url_of(settings, model, window)
+    files, path = fsspec.core.url_to_fs(url)
+    files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+    beside = f"{path}.{uuid.uuid4().hex}.part"
+    try:
+        files.pipe_file(beside, page.encode())
+        files.mv(beside, path)
+    finally:
+        if files.exists(beside):
+            files.rm_file(beside)
+    log.info("report saved window=%s url=%s bytes=%d", window, url, len(page))
+    return url
+
+
+def render(spec: ModelSpec, window: Window, measurement: Measurement, *, compared: Compared, judged: pd.DataFrame) -> str:
+    """The page as HTML.
+
+    Args:
+        spec: The declaration of the window.
+        window: What is reported on.
+        measurement: The numbers to show.
+        compared: The rows behind the plots of drift; a sample is drawn from them.
+        judged: The labelled rows of the window: `label`, `prediction`, and `probability` of the positive class where there is one.
+    """
+    load_evidently()
+    from evidently.core.metric_types import render_widgets
+    from evidently.legacy.renderers.html_widgets import group_widget
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # constant columns have no correlation, rare classes no precision: the plots stay empty
+        parts = [group_widget(title="Drift", widgets=_drift_widgets(spec, measurement.drifts, compared))]
+        if quality := _quality_widgets(spec, judged):
+            parts.append(group_widget(title="Quality of the champion on the labelled rows", widgets=quality))
+        page = render_widgets(parts)
+    return _finish(page, window=window, head=_head(spec, window, measurement, reference_rows=compared.reference_rows))
+
+
+def _drift_widgets(spec: ModelSpec, drifts: Sequence[Drift], compared: Compared) -> list[Any]:
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.metrics import ValueDrift
+    from evidently.presets import DataDriftPreset
+
+    names = harmless_names(drift.column for drift in drifts)
+    rows = spec.monitoring.sample_rows
+    before, now = shown_frames(
+        reference=sample(compared.reference, rows), window=sample(compared.window, rows), drifts=drifts, kinds=compared.kinds, names=names
+    )
+    drawn_as = {names[drift.column]: _drawn_as(drift, compared.kinds) for drift in drifts}
+    definition = DataDefinition(
+        numerical_columns=[name for name, kind in drawn_as.items() if kind == "numeric"],
+        categorical_columns=[name for name, kind in drawn_as.items() if kind == "categorical"],
+        text_columns=[name for name, kind in drawn_as.items() if kind == "text"],
+    )
+    shown = {names[drift.column]: drift for drift in drifts}
+    features = [name for name, drift in shown.items() if drift.kind not in NOT_FEATURES]
+    items: list[Any] = [
+        ValueDrift(column=name, method=_method(drift.method), threshold=drift.threshold)
+        for name, drift in shown.items()
+        if name not in features
+    ]
+    if features:
+        items.append(
+            DataDriftPreset(
+                columns=features,
+                drift_share=spec.retraining.drift_share or 1.0,
+                per_column_method={name: _method(shown[name].method) for name in features},
+                per_column_threshold={name: shown[name].threshold for name in features},
+            )
+        )
+    if not items:
+        return []
+    with _showing(shown):
+        snapshot = Report(items).run(
+            Dataset.from_pandas(now[list(shown)], data_definition=definition),
+            Dataset.from_pandas(before[list(shown)], data_definition=definition),
+        )
+    _reconcile(snapshot.dict(), shown)
+    return list(snapshot._widgets)
+
+
+def _drawn_as(drift: Drift, kinds: Mapping[str, str]) -> str:
+    if drift.method == MISSING_SHARE or (kinds[drift.column] == "text" and drift.method == "jensenshannon"):
+        return "categorical"
+    return kinds[drift.column]
+
+
+@contextmanager
+def _showing(measured: Mapping[str, Drift]) -> Iterator[None]:
+    token = _MEASURED.set(measured)
+    try:
+        yield
+    finally:
+        _MEASURED.reset(token)
+
+
+@cache
+def _method(method: str) -> str:
+    """A test of Evidently that answers with what was measured: nothing is computed twice, and samples change no number."""
+    from evidently.legacy.calculations.stattests import StatTest, register_stattest
+    from evidently.legacy.core import ColumnType
+
+    display = {
+        "wasserstein": "Wasserstein distance (normed)",
+        "jensenshannon": "Jensen-Shannon distance",
+        "psi": "PSI",
+        "TVD": "Total variation distance",
+        "abs_text_content_drift": "Absolute text content drift",
+        MISSING_SHARE: "Change of the share of missing values",
+    }
+    kinds = [ColumnType.Numerical, ColumnType.Categorical, ColumnType.Text]
+    name = f"measured_{method}"
+    register_stattest(StatTest(name=name, display_name=display.get(method, method), allowed_feature_types=kinds), _measured)
+    return name
+
+
+def _measured(reference: pd.Series, window: pd.Series, kind: object, threshold: float) -> tuple[float, bool]:  # noqa: ARG001
+    drift = _MEASURED.get()[str(window.name)]
+    return drift.value, drift.drifted
+
+
+def _reconcile(result: Mapping[str, Any], shown: Mapping[str, Drift]) -> None:
+    """Every number on the page is the recorded one, by column name; otherwise `OperatorError`."""
+    found = {one["config"]["column"]: float(one["value"]) for one in result["metrics"] if one["config"]["type"].endswith(":ValueDrift")}
+    recorded = {name: drift.value for name, drift in shown.items()}
+    if found != recorded:
+        wrong = sorted(name for name in found.keys() | recorded.keys() if found.get(name) != recorded.get(name))
+        raise OperatorError(f"Evidently shows other drift than was measured for {', '.join(wrong[:5])}; is it the locked version?")
+
+
+def _quality_widgets(spec: ModelSpec, judged: pd.DataFrame) -> list[Any]:
+    """Nothing where the rows define no quality: fewer than two, or all of one class."""
+    from evidently import BinaryClassification, DataDefinition, Dataset, MulticlassClassification, Regression, Report
+    from evidently.presets import ClassificationPreset, RegressionPreset
+
+    frame = sample(judged, min(QUALITY_ROWS, spec.monitoring.sample_rows))
+    if len(frame) < 2 or frame["label"].nunique() < 2:
+        return []
+    if spec.task == "regression":
+        regression = [Regression(target="label", prediction="prediction")]
+        definition = DataDefinition(numerical_columns=["label", "prediction"], regression=regression)
+        preset: Any = RegressionPreset()
+    else:
+        for column in ("label", "prediction"):
+            frame[column] = frame[column].map(shown_label)
+        task: Any = MulticlassClassification(target="label", prediction_labels="prediction")
+        if "probability" in frame:
+            task = BinaryClassification(
+                target="label", prediction_labels="prediction", prediction_probas="probability", pos_label=_positive(spec)
+            )
+        numeric = [name for name in ("probability",) if name in frame]
+        definition = DataDefinition(categorical_columns=["label", "prediction"], numerical_columns=numeric, classification=[task])
+        preset = ClassificationPreset()
+    snapshot = Report([preset]).run(Dataset.from_pandas(frame, data_definition=definition), None)
+    return list(snapshot._widgets)
+
+
+def _positive(spec: ModelSpec) -> str:
+    from ml.data.casting import label_text
+
+    return shown_label(label_text(spec.positive))
+
+
+def _head(spec: ModelSpec, window: Window, measurement: Measurement, *, reference_rows: int) -> str:
+    features = [drift for drift in measurement.drifts if drift.kind not in NOT_FEATURES]
+    drifted = sum(drift.drifted for drift in features)
+    facts = {
+        "Window": f"{window.id}: {window.rows:,} rows of dataset versions {window.start_version + 1} to {window.end_version}",
+        "Rows happened": _period(window),
+        "Champion": f"version {window.champion}, which learnt from the {reference_rows:,} rows of the reference",
+        "Drifted feature columns": f"{drifted} of {len(features)}" + (f" ({drifted / len(features):.2f})" if features else ""),
+        "Quality": ", ".join(f"{one.metric} {one.value:.4f}" for one in measurement.qualities) or "not measured",
+        "Labelled rows": f"{measurement.labelled_rows:,}",
+    }
+    notes = [*measurement.notes, *_sampling(spec, window, reference_rows, measurement.labelled_rows)]
+    table = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in facts.items() if text)
+    listed = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+    return f"<header class='perennial'><h1>{html.escape(spec.model)}</h1><table>{table}</table><ul>{listed}</ul></header>"
+
+
+def _period(window: Window) -> str:
+    if window.start_time is None or window.end_time is None:
+        return ""
+    return f"{window.start_time:%Y-%m-%d %H:%M} to {window.end_time:%Y-%m-%d %H:%M} UTC"
+
+
+def _sampling(spec: ModelSpec, window: Window, reference_rows: int, labelled_rows: int) -> list[str]:
+    notes = []
+    most = spec.monitoring.sample_rows
+    if max(window.rows, reference_rows) > most:
+        notes.append(f"The drift values are of all rows; the plots are drawn from a sample of at most {most:,} rows of each side.")
+    if labelled_rows > min(QUALITY_ROWS, most):
+        notes.append(f"The quality above is of all labelled rows; its plots below are of a sample of {min(QUALITY_ROWS, most):,}.")
+    if spec.features.datetime:
+        notes.append(f"Dates and times are not compared, they always move on: {', '.join(spec.features.datetime)}.")
+    return notes
+
+
+def _finish(page: str, *, window: Window, head: str) -> str:
+    """Evidently's page with a title, our facts on top, and a policy by which a browser refuses to ask others for anything."""
+    title = f"<title>{html.escape(harmless(window.id))}: drift and quality</title>"
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    style = (
+        "<style>.perennial{font-family:Roboto,Helvetica,Arial,sans-serif;padding:16px 24px;color:#222}.perennial th{text-align:left;"
+        "font-weight:500;padding-right:24px;vertical-align:top}.perennial ul{color:#555}</style>"
+    )
+    page = page.replace('<meta charset="UTF-8">', f'<meta charset="UTF-8">{meta}{title}{style}', 1)
+    page = page.replace("<body>", f"<body>{head}", 1)
+    page = page.replace("https://cdn.plot.ly/", "")
+    return _stable_ids(page, window.id)
+
+
+def _stable_ids(page: str, seed: str) -> str:
+    """Evidently draws ids at random; here the same content gives the same bytes."""
+    known: dict[str, str] = {}
+
+    def stable(match: re.Match[str]) -> str:
+        found = match[0]
+        if found not in known:
+            made = uuid.uuid5(uuid.NAMESPACE_URL, f"{seed}/{len(known)}")
+            known[found] = str(made) if "-" in found else made.hex
+        return known[found]
+
+    return re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<=metric_)[0-9a-f]{32}", stable, page)

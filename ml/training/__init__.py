@@ -1,0 +1,1 @@
+"""How a challenger is made and judged: dataset, pipeline, tuning, evaluation, gate."""

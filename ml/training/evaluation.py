@@ -1,0 +1,132 @@
+"""What a model predicts for rows, and how good that is."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ml.spec import LOWER_IS_BETTER, METRICS
+
+Task = Literal["binary", "multiclass", "regression"]
+_SMALLEST = 1e-15
+"""A probability of zero for what happened counts as this one, so that the log loss stays finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """One prediction a row. `values` is text for classes, float64 for a regression; `probabilities` is rows x classes, or None."""
+
+    values: npt.NDArray[Any]
+    probabilities: pd.DataFrame | None
+
+
+def predict(pipeline: Any, frame: pd.DataFrame, *, task: Task) -> Predicted:
+    """What the pipeline says of each row, in order. Unseen categories and missing values are not worth a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if task == "regression":
+            return Predicted(np.asarray(pipeline.predict(frame), dtype=float).ravel(), None)
+        classes = [str(name) for name in pipeline.classes_]
+        if not hasattr(pipeline, "predict_proba"):
+            return Predicted(np.asarray(pipeline.predict(frame), dtype=object), None)
+        probabilities = pd.DataFrame(pipeline.predict_proba(frame), columns=classes, index=frame.index)
+        chosen = np.array(classes, dtype=object)[probabilities.to_numpy().argmax(axis=1)]
+        return Predicted(chosen, probabilities)
+
+
+def measure(
+    task: Task,
+    *,
+    labels: Any,
+    predictions: Any,
+    probabilities: pd.DataFrame | pd.Series | None = None,
+    positive: str | None = None,
+) -> dict[str, float]:
+    """The metrics of `ml.spec.METRICS` for the task, by name; the field's names and signs.
+
+    What these rows do not define is left out, never NaN: roc_auc where all rows are of one class, r2 where all labels are equal,
+    everything where there are no rows. `f1` is that of the positive class (binary) or the mean over classes (multiclass).
+
+    Args:
+        task: The task.
+        labels: What happened: text for classes, numbers for a regression; none missing.
+        predictions: What was predicted, of the same kind.
+        probabilities: For classes, rows x classes with a column for each class; for binary also the positive class's alone.
+        positive: The positive class's text (binary).
+    """
+    if len(labels) == 0:
+        return {}
+    if task == "regression":
+        found = _of_numbers(np.asarray(labels, dtype=float), np.asarray(predictions, dtype=float))
+    else:
+        found = _of_classes(task, np.asarray(labels, dtype=str), np.asarray(predictions, dtype=str), probabilities, positive)
+    return {name: float(found[name]) for name in METRICS[task] if name in found and np.isfinite(found[name])}
+
+
+def gain(metric: str, *, challenger: float, champion: float) -> float:
+    """How much better the challenger is, in the metric's unit: positive is better, whichever way the metric points."""
+    return champion - challenger if metric in LOWER_IS_BETTER else challenger - champion
+
+
+def _of_numbers(labels: npt.NDArray[np.float64], predictions: npt.NDArray[np.float64]) -> dict[str, float]:
+    errors = predictions - labels
+    spread = float(np.square(labels - labels.mean()).sum())
+    found = {"mae": float(np.abs(errors).mean()), "rmse": float(np.sqrt(np.square(errors).mean()))}
+    if spread > 0:
+        found["r2"] = 1 - float(np.square(errors).sum()) / spread
+    return found
+
+
+def _of_classes(
+    task: Task,
+    labels: npt.NDArray[Any],
+    predictions: npt.NDArray[Any],
+    probabilities: pd.DataFrame | pd.Series | None,
+    positive: str | None,
+) -> dict[str, float]:
+    hits = labels == predictions
+    found = {"accuracy": float(hits.mean()), "balanced_accuracy": float(pd.Series(hits).groupby(labels).mean().mean())}
+    classes = [str(positive)] if task == "binary" else sorted({*labels, *predictions})
+    found["f1"] = float(np.mean([_f1(labels == name, predictions == name) for name in classes]))
+    if probabilities is None:
+        return found
+    if task == "binary":
+        return found | _of_probability(labels == str(positive), _positive(probabilities, str(positive)))
+    return found | {"log_loss": _log_loss(_of_truth(labels, probabilities))}
+
+
+def _f1(truth: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_]) -> float:
+    together = int(truth.sum() + predicted.sum())
+    return 2 * int((truth & predicted).sum()) / together if together else 0.0
+
+
+def _positive(probabilities: Any, positive: str) -> npt.NDArray[np.float64]:
+    if isinstance(probabilities, pd.DataFrame):
+        probabilities = probabilities[positive] if positive in probabilities else np.zeros(len(probabilities))
+    return np.asarray(probabilities, dtype=float)
+
+
+def _of_truth(labels: npt.NDArray[Any], probabilities: Any) -> npt.NDArray[np.float64]:
+    """The probability that was given to what happened; 0 for a class that the model does not know."""
+    places = pd.Index([str(name) for name in probabilities.columns]).get_indexer(pd.Index(labels))
+    values: npt.NDArray[np.float64] = probabilities.to_numpy(dtype=float)[np.arange(len(labels)), places]
+    return np.where(places < 0, 0.0, values)
+
+
+def _of_probability(truth: npt.NDArray[np.bool_], probability: npt.NDArray[np.float64]) -> dict[str, float]:
+    from sklearn.metrics import roc_auc_score
+
+    found = {
+        "brier": float(np.square(probability - truth).mean()),
+        "log_loss": _log_loss(np.where(truth, probability, 1 - probability)),
+    }
+    if 0 < truth.sum() < len(truth) and np.isfinite(probability).all():
+        found["roc_auc"] = float(roc_auc_score(truth, probability))
+    return found
+
+
+def _log_loss(of_truth: npt.NDArray[np.float64]) -> float:
+    return float(-np.log(np.clip(of_truth, _SMALLEST, 1.0)).mean())

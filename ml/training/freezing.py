@@ -1,0 +1,77 @@
+"""The inputs of a training run, written down once: declaration, dataset version, decision, reason."""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import update
+
+from ml import specfile
+from ml.data.table import AcceptedTable
+from ml.errors import NoData
+from ml.settings import Settings
+from ml.spec import ModelSpec
+from ml.state import State, ledger, specs, tables, trainings
+from ml.state.records import Decision, Training
+from ml.training.results import verdict_of
+
+Trigger = Literal["asset", "schedule", "manual"]
+_LONGEST_REASON = 2000
+
+
+def begin(settings: Settings, state: State, model: str, *, run: str, trigger: Trigger, reason: str | None) -> Training | None:
+    """Begins the run as the declaration, the table and the ledger say now; None if nothing is to do."""
+    spec = specfile.load(settings, model)
+    now = datetime.now(UTC)
+    version = AcceptedTable.of(settings, model, spec).version()
+    if version is None:
+        if trigger != "manual":
+            return None
+        raise NoData(f"{model}: no accepted rows yet. `perennial ingest {model}` takes deliveries in.")
+    decision = ledger.claim(state, model, run=run, at=now)
+    if decision is None and (trigger == "asset" or (trigger == "schedule" and not _is_new(state, spec, version))):
+        return None
+    return trainings.begin(
+        state,
+        Training(
+            key=run,
+            model=model,
+            spec_hash=specs.remember(state, spec, at=now),
+            dataset_version=version,
+            labels_version=AcceptedTable.of(settings, model, spec).labels.version(),
+            as_of=now,
+            reason=_reason(state, model, trigger, reason, decision)[:_LONGEST_REASON],
+            decision=decision.id if decision else None,
+            state="running",
+            started_at=now,
+        ),
+    )
+
+
+def resume(state: State, training: Training) -> Training:
+    """A failed run that is started again: its decisions were given back, so it claims what is open now."""
+    decision = ledger.claim(state, training.model, run=training.key, at=datetime.now(UTC))
+    verdict = training.verdict if verdict_of(training) is not None else None
+    asked_by = decision.id if decision else training.decision
+    return change_state(state, training.key, "running", finished_at=None, verdict=verdict, decision=asked_by)
+
+
+def _is_new(state: State, spec: ModelSpec, version: int) -> bool:
+    done = [one for one in trainings.recent(state, spec.model, limit=20) if one.state in {"promoted", "challenger"}]
+    return not done or done[0].dataset_version < version or done[0].spec_hash != spec.hash()
+
+
+def _reason(state: State, model: str, trigger: Trigger, reason: str | None, decision: Decision | None) -> str:
+    if reason:
+        return reason
+    if decision is not None:
+        return f"asked by decision {decision.id}: {'; '.join(decision.reasons)}"
+    if trainings.champion(state, model) is None:
+        return "first training"
+    return "scheduled" if trigger == "schedule" else "asked for by hand"
+
+
+def change_state(state: State, run: str, outcome: str, **values: Any) -> Training:
+    """Sets the state of a training run, with other columns in the same statement."""
+    with state.begin() as connection:
+        connection.execute(update(tables.trainings).where(tables.trainings.c.key == run).values(state=outcome, **values))
+    return trainings.get(state, run)

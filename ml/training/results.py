@@ -1,0 +1,85 @@
+"""What the steps of a training hand on: JSON-able values, the same however often a step is run."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from ml.errors import ModelOwnerError
+from ml.state.records import Training
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+
+class FrozenRun(_Result):
+    """The inputs of a training; they stay whatever changes meanwhile."""
+
+    run: str
+    model: str
+    spec_hash: str
+    dataset_version: int
+    reason: str
+    decision: str | None
+    candidates: list[str]
+
+
+class CandidateResult(_Result):
+    """A tuned candidate. `value` is its metric on the validation rows, in the metric's unit; `params` are the best ones."""
+
+    candidate: str
+    mlflow_run: str
+    metric: str
+    value: float
+    params: dict[str, Any]
+    trials: int
+    seconds: float
+
+
+class GateVerdict(_Result):
+    """What the gate said, with its evidence: metrics by name, all on the same `rows` test rows. `logged_model` is MLflow's id."""
+
+    run: str
+    candidate: str
+    params: dict[str, Any]
+    wins: bool
+    sentence: str
+    metric: str
+    rows: int
+    gain: float | None
+    minimum_gain: float
+    challenger: dict[str, float]
+    champion: dict[str, float] | None
+    champion_version: int | None
+    baseline: dict[str, float]
+    mlflow_run: str
+    logged_model: str
+
+
+class TrainResult(_Result):
+    """What became of a training. `metrics` are the new version's on the test rows; `champion` is who serves now."""
+
+    model: str
+    version: int | None
+    promoted: bool
+    champion: int | None
+    metrics: dict[str, float]
+    dataset_version: int
+    reason: str
+    verdict: str
+    run: str
+
+
+def verdict_of(training: Training) -> GateVerdict | None:
+    """The gate's verdict of a training run, or None before there is one."""
+    if training.verdict is None or "error" in training.verdict:
+        return None
+    return GateVerdict.model_validate(training.verdict)
+
+
+def needed_verdict(training: Training) -> GateVerdict:
+    """The gate's verdict of a training run; `ModelOwnerError` before there is one."""
+    found = verdict_of(training)
+    if found is None:
+        raise ModelOwnerError(f"training run {training.key!r} has no verdict yet; run its task `gate` first")
+    return found

@@ -1,0 +1,1 @@
+"""Great Expectations: suites, checks, quarantine, Data Docs. The only package that imports it."""

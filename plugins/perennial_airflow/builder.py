@@ -1,0 +1,176 @@
+"""The DAGs of a model, made from its `model.yaml`: `<model>.ingest`, `.train`, `.monitor` and `.score`.
+
+Reading this file costs next to nothing: whatever is heavy is imported by the tasks.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, TriggerRule
+
+from ml import specfile
+from ml.errors import SpecError
+from ml.spec import ModelSpec
+from perennial_airflow import assets
+from perennial_airflow.doc import doc_md
+from perennial_airflow.operators.ingest import AnnounceData, FindDeliveries, IngestDelivery
+from perennial_airflow.operators.monitor import DecideRetraining, MeasureWindow, TakeWindow
+from perennial_airflow.operators.retrain import AnnounceRetrain
+from perennial_airflow.operators.score import ScoreNewRows
+from perennial_airflow.operators.train import (
+    AnnounceChampion,
+    FreezeInputs,
+    GateChallenger,
+    GiveBackDecisions,
+    PromoteWinner,
+    RegisterVersion,
+    TuneCandidate,
+)
+
+_SHORT = timedelta(minutes=15)
+_LONG = timedelta(hours=2)
+_DEFAULTS: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=15),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=5),
+}
+
+
+def build(dag_file: str) -> list[DAG]:
+    """Makes the DAGs of the model whose `model.yaml` lies beside `dag_file`. Call it as `build(__file__)`.
+
+    Raises:
+        SpecError: Every fault of the declaration, with file, line, key and cure; Airflow shows it as this file's import error.
+    """
+    spec = _declared(Path(dag_file).parent / specfile.FILE_NAME)
+    return [ingest_dag(spec), train_dag(spec), monitor_dag(spec), score_dag(spec)]
+
+
+def ingest_dag(spec: ModelSpec) -> DAG:
+    """Finds deliveries, takes in each, announces accepted rows."""
+    with _dag(spec, "ingest", schedule=_cron(spec.data.schedule)) as dag:
+        found = FindDeliveries(task_id="find", model=spec.model, execution_timeout=_SHORT)
+        # One after the other, oldest first: the order of acceptance is the order of the rows in the table.
+        ingested = IngestDelivery.partial(
+            task_id="ingest",
+            model=spec.model,
+            execution_timeout=_LONG,
+            max_active_tis_per_dagrun=1,
+            map_index_template="{{ delivery | default(task.url) }}",
+        ).expand(url=found.output)
+        AnnounceData(
+            task_id="announce",
+            model=spec.model,
+            results=ingested.output,
+            asset=assets.data(spec.model),
+            trigger_rule=TriggerRule.ALL_DONE,
+            execution_timeout=_SHORT,
+        )
+        # Announcing goes on without a delivery that failed; this is what makes the run a failed one then.
+        _ = ingested >> EmptyOperator(task_id="finish", trigger_rule=TriggerRule.NONE_FAILED)
+    return dag
+
+
+def train_dag(spec: ModelSpec) -> DAG:
+    """Trains when a decision asks for it or the calendar says so."""
+    model = spec.model
+    cron = _cron(spec.training.schedule)
+    asked = assets.retrain(model)
+    reason = Param(None, type=["null", "string"], title="Reason", description="Why you start this training, for the record.")
+    schedule = AssetOrTimeSchedule(timetable=cron, assets=asked) if cron else asked
+    with _dag(spec, "train", schedule=schedule, params={"reason": reason}) as dag:
+        frozen = FreezeInputs(task_id="freeze", model=model, execution_timeout=_SHORT)
+        tuned = TuneCandidate.partial(
+            task_id="tune",
+            model=model,
+            execution_timeout=spec.training.timeout,
+            map_index_template="{{ tuned | default(task.candidate) }}",
+        ).expand(candidate=frozen.output)
+        # A candidate that fails is left out as long as another one remains.
+        gated = GateChallenger(
+            task_id="gate", model=model, execution_timeout=spec.training.timeout, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
+        )
+        registered = RegisterVersion(task_id="register", model=model, execution_timeout=_SHORT)
+        promoted = PromoteWinner(task_id="promote", model=model, execution_timeout=_SHORT)
+        champion = AnnounceChampion(
+            task_id="announce_champion",
+            model=model,
+            result=promoted.output,
+            asset=assets.champion(model),
+            execution_timeout=_SHORT,
+        )
+        again = AnnounceRetrain(task_id="announce_retrain", model=model, asset=asked, execution_timeout=_SHORT)
+        ended = GiveBackDecisions(task_id="give_back", model=model, execution_timeout=_SHORT).as_teardown()
+        _ = tuned >> gated >> registered >> promoted >> [champion, again, ended]
+    return dag
+
+
+def monitor_dag(spec: ModelSpec) -> DAG:
+    """Looks at the champion's new rows, reports, decides."""
+    model = spec.model
+    with _dag(spec, "monitor", schedule=_cron(spec.monitoring.schedule)) as dag:
+        taken = TakeWindow(task_id="take_window", model=model, execution_timeout=_SHORT)
+        measured = MeasureWindow(task_id="measure", model=model, window=taken.output, execution_timeout=_LONG)
+        decided = DecideRetraining(task_id="decide", model=model, window=taken.output, execution_timeout=_SHORT)
+        announced = AnnounceRetrain(
+            task_id="announce",
+            model=model,
+            asset=assets.retrain(model),
+            # Also without a window: a decision may be open whose event was lost.
+            trigger_rule=TriggerRule.NONE_FAILED,
+            execution_timeout=_SHORT,
+        )
+        _ = measured >> decided >> announced
+    return dag
+
+
+def score_dag(spec: ModelSpec) -> DAG:
+    """Predicts for new rows, and for all of them when the champion changes."""
+    model = spec.model
+    with _dag(spec, "score", schedule=assets.champion(model) | assets.data(model)) as dag:
+        ScoreNewRows(task_id="score", model=model, execution_timeout=_LONG)
+    return dag
+
+
+def _declared(path: Path) -> ModelSpec:
+    if not path.is_file():
+        raise SpecError(f"dags/{path.parent.name}/{path.name}: is missing. `perennial new` makes one; a DAG file needs it beside itself")
+    try:
+        return specfile.read(path)
+    except SpecError as error:
+        raise SpecError(str(error)) from None
+
+
+def _dag(spec: ModelSpec, step: str, *, schedule: Any, params: dict[str, Any] | None = None) -> DAG:
+    return DAG(
+        f"{spec.model}.{step}",
+        description=f"{spec.model}: {_STEPS[step]}",
+        doc_md=doc_md(spec, step, _STEPS[step]),
+        schedule=schedule,
+        # No start: a date in the past would start a run at once, before there is any data.
+        start_date=None,
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        default_args={**_DEFAULTS, "owner": spec.owner},
+        tags={"perennial", spec.model, step},
+        params=params,
+    )
+
+
+def _cron(schedule: str | None) -> CronTriggerTimetable | None:
+    if schedule is None:
+        return None
+    # Always the next tick; the default would also run a last one that is not long past.
+    return CronTriggerTimetable(schedule, timezone="UTC", run_immediately=timedelta(0))
+
+
+_STEPS = {
+    "ingest": "take in new deliveries",
+    "train": "train a challenger and promote it if it wins",
+    "monitor": "watch the champion and decide whether to retrain",
+    "score": "predict for new rows with the champion",
+}

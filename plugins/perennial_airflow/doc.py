@@ -1,0 +1,39 @@
+"""What Airflow shows about a DAG: the declaration in words, with its hash, so that every change of it makes a new DAG version."""
+
+from ml.spec import ModelSpec
+from perennial_airflow.links import PREFIX
+
+_TASKS = {
+    "ingest": "`find` lists deliveries that were not judged yet; `ingest` accepts or **quarantines** each whole (each copy says which); "
+    "`announce` wakes the other DAGs if rows were accepted. A quarantined delivery does not fail "
+    "the run: `perennial quarantine list {model}` shows it.",
+    "train": "`freeze` claims the open decisions and keeps declaration and dataset version for this run; `tune` searches each candidate; "
+    "`gate` lets the best meet the champion on the same recent rows; `register` and `promote` follow; `give_back` opens the decisions "
+    "again if the training failed.",
+    "monitor": "`take_window` takes the rows since the last look; `measure` writes the Evidently report; `decide` writes the decision into "
+    "the ledger; `announce` wakes the training while any decision is open.",
+    "score": "`score` adds the champion's predictions for accepted rows that it has not scored.",
+}
+
+
+def doc_md(spec: ModelSpec, step: str, purpose: str) -> str:
+    """Markdown for one DAG of the model."""
+    facts = {
+        "task": f"{spec.task}, target `{spec.target}`",
+        "features": f"{len(spec.features.used)} columns",
+        "candidates": ", ".join(f"`{candidate.name}`" for candidate in spec.training.candidates),
+        "judged by": f"`{spec.metric}`, approval {spec.promotion.approval}",
+        "retraining": spec.retraining.mode,
+        "owner": spec.owner,
+        "declaration": f"`dags/{spec.model}/model.yaml`, hash `{spec.hash()}`",
+    }
+    rows = "\n".join(f"| {name} | {_cell(text)} |" for name, text in facts.items())
+    return (
+        f"### {spec.model}: {purpose}\n\n{spec.description}\n\n{_TASKS[step].format(model=spec.model)}\n\n"
+        f"| | |\n| --- | --- |\n{rows}\n\n"
+        f"[Latest report]({PREFIX}/reports/{spec.model}/latest)\n"
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,87 @@
+"""The steps of `<model>.ingest`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import Asset, Context
+
+from ml.settings import Settings
+from perennial_airflow.links import ResultLink, docs_url
+from perennial_airflow.operators.job import JobOperator
+
+MOST_DELIVERIES = 1000
+"""At most so many in one run: Airflow maps a task over 1024 values. The others wait for the next run."""
+_SHOWN = 10
+
+
+class FindDeliveries(JobOperator):
+    """Finds deliveries that were not judged yet and returns their URLs, oldest first."""
+
+    def job(self, settings: Settings, context: Context) -> list[str]:  # noqa: ARG002
+        """One URL a delivery."""
+        from ml.jobs.ingest import find_deliveries
+
+        found = find_deliveries(settings, self.model)
+        self.say(f"{len(found)} deliveries wait", {"first": found[:_SHOWN]})
+        if len(found) > MOST_DELIVERIES:
+            self.say(f"this run takes the oldest {MOST_DELIVERIES}; the other {len(found) - MOST_DELIVERIES} wait for the next one")
+        return found[:MOST_DELIVERIES]
+
+
+class IngestDelivery(JobOperator):
+    """Validates one delivery, and accepts or quarantines it whole. A quarantined delivery is a result, not a failure."""
+
+    operator_extra_links = (ResultLink("Data Docs"),)
+
+    def __init__(self, *, url: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.url = url
+
+    def job(self, settings: Settings, context: Context) -> dict[str, Any]:
+        """What became of the delivery."""
+        from ml.jobs.ingest import ingest_delivery
+
+        result = ingest_delivery(settings, self.model, self.url)
+        failing = f", {result.failing_rows} of {result.rows} rows fail" if result.failing_rows else ""
+        name = result.source.rsplit("/", 1)[-1]
+        context["delivery"] = f"{result.status}: {name}{failing}"  # type: ignore[typeddict-unknown-key]
+        self.link = docs_url(self.model, result.docs_url) if result.docs_url else ""
+        quarantined = result.status == "quarantined"
+        facts: dict[str, object] = {
+            "batch": result.id,
+            "rows": result.rows,
+            "failing rows": result.failing_rows,
+            "dataset version": result.dataset_version,
+            "Data Docs": self.link,
+            "look": f"perennial quarantine show {self.model} {result.id[:12]}" if quarantined else None,
+        }
+        reasons = {f"reason {number}": reason for number, reason in enumerate(result.reasons[:_SHOWN], 1)}
+        more = {"more reasons": len(result.reasons) - _SHOWN} if len(result.reasons) > _SHOWN else {}
+        self.say(f"{result.status.upper()} {result.source}", {**facts, **reasons, **more})
+        return {**result.model_dump(mode="json"), "reasons": result.reasons[:_SHOWN]}
+
+
+class AnnounceData(JobOperator):
+    """Sums the run up, and emits the asset `<model>.data` if rows were accepted."""
+
+    template_fields: Sequence[str] = ("results",)
+
+    def __init__(self, *, results: Any, asset: Asset, **kwargs: Any) -> None:
+        super().__init__(outlets=[asset], **kwargs)
+        self.results = results
+        self.asset = asset
+
+    def job(self, settings: Settings, context: Context) -> dict[str, int]:  # noqa: ARG002
+        """How many deliveries, by status, and how many accepted rows."""
+        # By index: running to the end of the sequence makes Airflow log an error for the one that is not there.
+        found = [self.results[index] for index in range(len(self.results or ()))]
+        accepted = [one for one in found if one["status"] == "accepted"]
+        count = {status: sum(one["status"] == status for one in found) for status in ("accepted", "quarantined", "duplicate")}
+        count["rows"] = sum(one["rows"] or 0 for one in accepted)
+        summary = f"{count['accepted']} accepted ({count['rows']} rows), {count['quarantined']} quarantined, {count['duplicate']} known"
+        if not accepted:
+            raise self.skip(f"{summary}: nothing new for the other DAGs")
+        version = max(one["dataset_version"] for one in accepted)
+        self.say(summary, {"dataset version": version})
+        context["outlet_events"][self.asset].extra = {"dataset_version": version, "batches": len(accepted), "rows": count["rows"]}
+        return count

@@ -1,0 +1,52 @@
+"""What every step has in common."""
+
+import hashlib
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from ml.settings import Settings
+from perennial_airflow.edge import error_edge
+
+_LONGEST_RUN = 200
+
+
+class JobOperator(BaseOperator):
+    """A step of one model. Subclasses write `job`, which returns what later tasks need: keys and numbers, never rows."""
+
+    # Air for colour-blind eyes as well: Airflow's own operators are white.
+    ui_color = "#e8f3ec"
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.link = ""
+
+    def execute(self, context: Context) -> Any:
+        """Does the step; `PerennialError` becomes a failure with or without another try."""
+        with error_edge():
+            return self.job(Settings.from_env(), context)
+
+    def job(self, settings: Settings, context: Context) -> Any:
+        """The step itself."""
+        raise NotImplementedError
+
+    def say(self, headline: str, facts: dict[str, object] | None = None) -> None:
+        """One line and its facts, indented, into the task's log."""
+        lines = [headline, *(f"    {name}: {value}" for name, value in (facts or {}).items() if value not in (None, "", [], {}))]
+        self.log.info("%s", "\n".join(lines))
+
+    def skip(self, reason: str) -> AirflowSkipException:
+        """What to raise when there is calmly nothing to do: the task and what follows it are skipped, the run succeeds."""
+        self.say(reason)
+        return AirflowSkipException(reason)
+
+
+def training_run(context: Context) -> str:
+    """The key of the training that a DAG run is: the same in each of its tasks, on each try."""
+    run = context["dag_run"]
+    name = run.run_id
+    if len(name) > _LONGEST_RUN:
+        name = f"{name[:_LONGEST_RUN]}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return f"{run.dag_id}/{name}"

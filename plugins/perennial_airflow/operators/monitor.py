@@ -1,0 +1,78 @@
+"""The steps of `<model>.monitor`."""
+
+from typing import Any
+
+from airflow.sdk import Context
+
+from ml.settings import Settings
+from perennial_airflow.links import ResultLink, report_url
+from perennial_airflow.operators.job import JobOperator
+
+_SHOWN = 30
+
+
+class TakeWindow(JobOperator):
+    """Takes the window to look at and returns its id; skips what follows where there is none."""
+
+    def job(self, settings: Settings, context: Context) -> str:  # noqa: ARG002
+        """The window's id."""
+        from ml.jobs.monitor import take_window
+
+        taken = take_window(settings, self.model)
+        if taken.window is None:
+            raise self.skip(f"no window: {taken.reason}")
+        self.say(f"window {taken.window}")
+        return taken.window
+
+
+class WindowOperator(JobOperator):
+    """A step about one window."""
+
+    template_fields = ("window",)
+
+    def __init__(self, *, window: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.window = window
+
+
+class MeasureWindow(WindowOperator):
+    """Measures drift and quality in the window and writes its Evidently report."""
+
+    operator_extra_links = (ResultLink("Report"),)
+
+    def job(self, settings: Settings, context: Context) -> dict[str, Any]:  # noqa: ARG002
+        """What was measured."""
+        from ml.jobs.monitor import measure
+
+        measured = measure(settings, self.window)
+        self.link = report_url(self.model, self.window)
+        columns = measured.drift.columns
+        drifted = sorted((name for name, one in columns.items() if one.drifted), key=lambda name: -columns[name].value)
+        shown = {
+            name: f"{columns[name].method} {columns[name].value:.4f} (threshold {columns[name].threshold:g})" for name in drifted[:_SHOWN]
+        }
+        facts: dict[str, object] = {
+            "report": self.link,
+            "rows": measured.window.rows,
+            "labelled rows": measured.window.labelled_rows,
+            "champion": f"version {measured.window.champion}",
+            "quality": measured.quality,
+        }
+        self.say(f"{len(drifted)} of {len(columns)} feature columns drifted in {self.window}", {**facts, **shown})
+        return measured.model_dump(mode="json", exclude={"drift": {"columns"}})
+
+
+class DecideRetraining(WindowOperator):
+    """Decides from what was measured whether to retrain, and writes the decision with its evidence into the ledger."""
+
+    operator_extra_links = (ResultLink("Report"),)
+
+    def job(self, settings: Settings, context: Context) -> dict[str, Any]:  # noqa: ARG002
+        """The decision."""
+        from ml.jobs.monitor import decide
+
+        decision = decide(settings, self.window)
+        self.link = report_url(self.model, self.window)
+        reasons = {f"reason {number}": reason for number, reason in enumerate(decision.reasons, 1)}
+        self.say(f"{'RETRAIN' if decision.retrain else 'do not retrain'} ({decision.state})", {"decision": decision.id, **reasons})
+        return decision.model_dump(mode="json")

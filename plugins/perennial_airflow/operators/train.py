@@ -1,0 +1,154 @@
+"""The steps of `<model>.train`."""
+
+from typing import Any, Literal
+
+from airflow.sdk import Asset, Context
+
+from ml.settings import Settings
+from perennial_airflow.links import ResultLink
+from perennial_airflow.operators.job import JobOperator, training_run
+
+
+class FreezeInputs(JobOperator):
+    """Claims the open decisions, freezes declaration and dataset version, and returns the candidates' names.
+
+    Skips the run where there is nothing to do: an asset event without an open decision, or a schedule without new rows.
+    """
+
+    def job(self, settings: Settings, context: Context) -> list[str]:
+        """One name a candidate."""
+        from ml.jobs.train import freeze
+
+        asked = context["params"].get("reason")
+        frozen = freeze(settings, self.model, run=training_run(context), trigger=_trigger(context), reason=asked)
+        if frozen is None:
+            raise self.skip("nothing to do: no decision is open, and nothing has changed since the last training")
+        facts: dict[str, object] = {
+            "run": frozen.run,
+            "dataset version": frozen.dataset_version,
+            "declaration": frozen.spec_hash,
+            "decision": frozen.decision,
+            "candidates": frozen.candidates,
+        }
+        self.say(f"training because: {frozen.reason}", facts)
+        context["ti"].xcom_push(key="frozen", value=frozen.model_dump(mode="json"))
+        return frozen.candidates
+
+
+class TuneCandidate(JobOperator):
+    """Searches the hyperparameters of one candidate."""
+
+    def __init__(self, *, candidate: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.candidate = candidate
+
+    def job(self, settings: Settings, context: Context) -> dict[str, Any]:
+        """The candidate's best try."""
+        from ml.jobs.train import tune
+
+        result = tune(settings, run=training_run(context), candidate=self.candidate)
+        facts: dict[str, object] = {"parameters": result.params, "trials": result.trials, "MLflow run": result.mlflow_run}
+        outcome = f"{result.candidate}: {result.metric} {result.value:.4f}"
+        context["tuned"] = outcome  # type: ignore[typeddict-unknown-key]
+        self.say(f"{outcome} on validation rows", facts)
+        return result.model_dump(mode="json")
+
+
+class GateChallenger(JobOperator):
+    """Fits the best candidate and lets it meet the champion on the same recent rows."""
+
+    def job(self, settings: Settings, context: Context) -> dict[str, Any]:
+        """The verdict."""
+        from ml.jobs.train import gate
+
+        verdict = gate(settings, run=training_run(context))
+        facts: dict[str, object] = {
+            "candidate": verdict.candidate,
+            "parameters": verdict.params,
+            "test rows": verdict.rows,
+            "challenger": verdict.challenger,
+            f"champion (version {verdict.champion_version})": verdict.champion,
+            "baseline": verdict.baseline,
+        }
+        self.say(verdict.sentence, facts)
+        return verdict.model_dump(mode="json")
+
+
+class RegisterVersion(JobOperator):
+    """Puts the challenger into the MLflow registry."""
+
+    operator_extra_links = (ResultLink("MLflow"),)
+
+    def job(self, settings: Settings, context: Context) -> int:
+        """The version."""
+        from ml.jobs.train import register
+        from ml.registry.links import version_url
+
+        version = register(settings, run=training_run(context))
+        self.link = version_url(settings, self.model, version) or ""
+        self.say(f"version {version} is registered", {"MLflow": self.link})
+        return version
+
+
+class PromoteWinner(JobOperator):
+    """Makes the version champion if it has won and needs no approval; closes the training either way."""
+
+    def job(self, settings: Settings, context: Context) -> dict[str, Any]:
+        """The result of the training."""
+        from ml.jobs.train import promote
+
+        result = promote(settings, run=training_run(context))
+        facts: dict[str, object] = {
+            "version": result.version,
+            "champion": f"version {result.champion}" if result.champion is not None else "none",
+            "dataset version": result.dataset_version,
+            "metrics": result.metrics,
+            "because": result.reason,
+        }
+        self.say(f"{'promoted' if result.promoted else 'not promoted'}: {result.verdict}", facts)
+        return result.model_dump(mode="json")
+
+
+class AnnounceChampion(JobOperator):
+    """Emits the asset `<model>.champion` if this training made another version champion."""
+
+    template_fields = ("result",)
+
+    def __init__(self, *, result: Any, asset: Asset, **kwargs: Any) -> None:
+        super().__init__(outlets=[asset], **kwargs)
+        self.result = result
+        self.asset = asset
+
+    def job(self, settings: Settings, context: Context) -> None:  # noqa: ARG002
+        """Nothing is returned."""
+        if not self.result["promoted"]:
+            raise self.skip(f"the champion stays: {self.result['verdict']}")
+        extra = {key: self.result[key] for key in ("version", "dataset_version", "reason", "verdict")}
+        self.say(f"version {self.result['version']} is champion")
+        context["outlet_events"][self.asset].extra = extra
+
+
+class GiveBackDecisions(JobOperator):
+    """Last of all, whatever happened: a training that has not finished is closed as failed, and its decisions are open again.
+
+    While a task waits for another try it does not run, so a retrying run keeps its claim.
+    """
+
+    def job(self, settings: Settings, context: Context) -> None:
+        """Nothing is returned."""
+        from ml.jobs.train import abandon
+        from ml.state import State, trainings
+
+        run = training_run(context)
+        training = trainings.find(State.open(settings), run)
+        if training is not None and training.state != "running":
+            self.say(f"the training has finished: {training.state}")
+            return
+        # Without a row there may still be a claim: the first task may have been killed between the two.
+        abandon(settings, run=run, error=f"a task of the DAG run {context['dag_run'].run_id} failed; its log says why")
+        self.say("the training did not finish: its decisions are open again" if training else "no training was begun")
+
+
+def _trigger(context: Context) -> Literal["asset", "schedule", "manual"]:
+    kind = str(getattr(context["dag_run"].run_type, "value", context["dag_run"].run_type))
+    return {"asset_triggered": "asset", "scheduled": "schedule"}.get(kind, "manual")  # type: ignore[return-value]

@@ -1,0 +1,11 @@
+"""The application below `/perennial`. A new page is a module with a `router`, included here."""
+
+from fastapi import FastAPI
+
+from perennial_airflow.pages import docs, reports
+from perennial_airflow.pages.login import LoginNeeded, to_login
+
+app = FastAPI(title="Perennial", docs_url=None, redoc_url=None, openapi_url=None)
+app.add_exception_handler(LoginNeeded, to_login)
+for pages in (reports, docs):
+    app.include_router(pages.router)

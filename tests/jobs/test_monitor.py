@@ -1,0 +1,268 @@
+"""The monitor job on a real table, a real champion, real Evidently and real MLflow."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from ml import specfile
+from ml.data.table import AcceptedTable
+from ml.errors import CallError
+from ml.jobs import measuring, monitor
+from ml.jobs.train import train
+from ml.settings import Settings
+from ml.state import State, ledger, trainings
+
+EVIL = "</script><script>window.hurt=1</script>"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DECLARED = {
+    "model": "loans",
+    "task": "binary",
+    "target": "late",
+    "positive": "yes",
+    "time": "at",
+    "id": "key",
+    "features": {"numeric": ["income", "age"], "categorical": ["home", EVIL]},
+    "data": {"source": {"kind": "files", "urls": ["loans/*.csv"]}},
+    "training": {"candidates": [{"name": "logistic", "class": "sklearn.linear_model.LogisticRegression", "params": {"max_iter": 200}}]},
+    "monitoring": {"minimum_rows": 100},
+    "retraining": {"minimum_rows": 100, "drift_share": 0.5, "quality_drop": 0.2},
+}
+
+
+def declare(settings: Settings, **changes: object) -> None:
+    folder = settings.dags / "loans"
+    folder.mkdir(exist_ok=True)
+    (folder / "model.yaml").write_text(yaml.safe_dump(DECLARED | changes))
+
+
+def rows(count: int, *, seed: int, shift: float = 0.0, first: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    income, age = rng.normal(shift, 1, count), rng.normal(shift, 1, count)
+    chance = 1 / (1 + np.exp(-(2 * income - age - 2 * shift)))
+    return pd.DataFrame(
+        {
+            "key": [f"r{seed}-{number}" for number in range(count)],
+            "at": pd.to_datetime([START + timedelta(minutes=first + number) for number in range(count)], utc=True).as_unit("us"),
+            "income": income,
+            "age": age,
+            "home": rng.choice(["own", "rent", EVIL], count),
+            EVIL: rng.choice(["a", "b"], count),
+            "late": np.where(rng.random(count) < chance, "yes", "no"),
+        }
+    )
+
+
+def accept(settings: Settings, frame: pd.DataFrame, batch: str) -> int:
+    spec = specfile.load(settings, "loans")
+    return AcceptedTable.of(settings, "loans", spec).append(frame, spec=spec, batch=batch, arrived_at=START)
+
+
+@pytest.fixture
+def trained(settings: Settings) -> Settings:
+    """A champion that learnt from 800 rows."""
+    declare(settings)
+    accept(settings, rows(800, seed=1), "b1")
+    assert train(settings, "loans").promoted
+    return settings
+
+
+def test_without_a_champion_there_is_no_window_and_no_error(settings: Settings) -> None:
+    declare(settings)
+    result = monitor.monitor(settings, "loans")
+    assert (result.window, result.decision) == (None, None)
+    assert "no champion yet" in str(result.reason)
+
+
+def test_a_window_waits_until_it_has_enough_rows_and_leaves_out_what_the_champion_learnt_from(trained: Settings) -> None:
+    assert "no new rows" in str(monitor.monitor(trained, "loans").reason)
+    accept(trained, rows(99, seed=2, first=800), "b2")
+    assert "99 new rows of 100" in str(monitor.monitor(trained, "loans").reason)
+    accept(trained, rows(1, seed=3, first=899), "b3")
+    taken = monitor.take_window(trained, "loans")
+    window = ledger.window(State.open(trained), str(taken.window))
+    assert (window.rows, window.number, window.champion) == (100, 1, 1)
+    assert (window.start_time, window.end_time) == (START + timedelta(minutes=800), START + timedelta(minutes=899))
+
+
+def test_drift_is_measured_reported_decided_and_announced_once(trained: Settings) -> None:
+    accept(trained, rows(400, seed=2, shift=1.0, first=800), "b2")
+    result = monitor.monitor(trained, "loans")
+
+    assert result.drift is not None
+    assert result.drift.share == 0.5
+    assert set(result.drift.columns) == {"income", "age", "home", EVIL}
+    assert result.drift.columns["income"].method == "wasserstein"
+    assert result.drift.columns["income"].drifted
+    assert not result.drift.columns["home"].drifted
+    assert result.drift.target is not None
+    assert result.drift.prediction is not None
+    assert 0.5 < result.quality["roc_auc"] <= 1
+    assert result.window is not None
+    assert result.window.labelled_rows == 400
+    assert result.decision is not None
+    assert result.decision.retrain
+    assert result.decision.state == "open"
+    assert result.decision.reasons[0].startswith("2 of 4 columns drifted (0.50 ≥ 0.50): ")
+
+    page = Path(str(result.report)).read_text()
+    assert "window.hurt" in page, "the label is shown"
+    assert EVIL not in page
+    assert list(Path(trained.reports_url).rglob("*.part")) == []
+    requests = monitor.open_requests(trained, "loans")
+    assert [one["id"] for one in requests] == [result.decision.id]
+    assert requests[0]["report"] == result.report
+
+    again = monitor.monitor(trained, "loans")
+    assert again.window is None
+    assert "no new rows" in str(again.reason)
+    assert len(monitor.open_requests(trained, "loans")) == 1
+
+
+def test_calm_rows_give_a_no_with_all_its_reasons(trained: Settings) -> None:
+    accept(trained, rows(2000, seed=2, first=800), "b2")
+    decision = monitor.monitor(trained, "loans").decision
+    assert decision is not None
+    assert (decision.retrain, decision.state) == (False, "no")
+    text = "\n".join(decision.reasons)
+    assert "0 of 4 columns drifted (0.00 < 0.50)" in text
+    assert re.search(r"roc_auc went from 0\.\d+ at promotion to 0\.\d+ on 2000 labelled rows", text)
+    assert "2000 labelled rows since the champion's training (≥ 100)" in text
+    assert "no cooldown" in text
+
+
+def test_with_retraining_off_the_decision_is_recorded_and_asks_for_nothing(trained: Settings) -> None:
+    declare(trained, retraining={"mode": "off", "minimum_rows": 100})
+    accept(trained, rows(400, seed=2, shift=2.0, first=800), "b2")
+    decision = monitor.monitor(trained, "loans").decision
+    assert decision is not None
+    assert (decision.retrain, decision.state) == (True, "recorded")
+    assert monitor.open_requests(trained, "loans") == []
+
+
+def test_rows_without_labels_are_watched_for_drift_and_the_report_says_what_is_missing(trained: Settings) -> None:
+    accept(trained, rows(400, seed=2, shift=2.0, first=800).assign(late=None), "b2")
+    result = monitor.monitor(trained, "loans")
+    assert result.quality == {}
+    assert result.drift is not None
+    assert result.drift.target is None
+    assert result.drift.columns["age"].drifted
+    assert result.decision is not None
+    assert not result.decision.retrain, "there is nothing to learn from yet"
+    assert "too few new rows: 0 labelled rows" in result.decision.reasons[0]
+    assert "No row of this window has a label yet" in Path(str(result.report)).read_text()
+
+
+def test_a_column_that_vanished_has_drifted(trained: Settings) -> None:
+    accept(trained, rows(400, seed=2, first=800).assign(income=np.nan), "b2")
+    result = monitor.monitor(trained, "loans")
+    assert result.drift is not None
+    gone = result.drift.columns["income"]
+    assert (gone.method, gone.value, gone.drifted) == ("missing_share", 1.0, True)
+
+
+@pytest.mark.parametrize(("task", "estimator", "metric"), [
+    ("regression", "sklearn.linear_model.Ridge", "mae"),
+    ("multiclass", "sklearn.linear_model.LogisticRegression", "balanced_accuracy"),
+])  # fmt: skip
+def test_other_tasks_are_watched_in_the_same_way(settings: Settings, task: str, estimator: str, metric: str) -> None:
+    candidates = {"candidates": [{"name": "only", "class": estimator}]}
+    declare(settings, task=task, positive=None, training=candidates, retraining={"minimum_rows": 100, "drift_share": None})
+    for batch, shift in (("b1", 0.0), ("b2", 3.0)):
+        frame = rows(600, seed=len(batch) + int(shift), shift=shift, first=int(shift) * 600)
+        target = frame["income"] + (frame["age"] if shift == 0 else -frame["age"])  # the world changes its mind
+        late = target if task == "regression" else pd.cut(target, [-np.inf, -0.5, 0.5, np.inf], labels=["low", "middle", EVIL]).astype(str)
+        accept(settings, frame.assign(late=late), batch)
+        if batch == "b1":
+            assert train(settings, "loans").promoted
+    result = monitor.monitor(settings, "loans")
+    assert metric in result.quality
+    assert result.drift is not None
+    assert result.drift.target is not None
+    assert result.drift.prediction is not None
+    assert result.drift.prediction.drifted
+    assert result.decision is not None
+    assert result.decision.retrain
+    assert result.decision.reasons[0].startswith(f"{metric} went from")
+    assert EVIL not in Path(str(result.report)).read_text()
+
+
+class Killed(BaseException):
+    """A kill: nothing catches it."""
+
+
+@pytest.fixture(params=["render", "save", "_log_to_mlflow", "save_measurement", "decide"])
+def kill(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Ends the run just before (render, decide) or just after (the others) one of its steps."""
+    owner = {"render": measuring.report, "save": measuring.report, "_log_to_mlflow": measuring}.get(request.param, ledger)
+    real = getattr(owner, request.param)
+
+    def killed(*args: object, **kwargs: object) -> None:
+        if request.param not in {"render", "decide"}:
+            real(*args, **kwargs)
+        raise Killed
+
+    monkeypatch.setattr(owner, request.param, killed)
+    return monkeypatch
+
+
+def test_killed_at_any_step_and_run_again_gives_one_window_one_report_and_one_decision(trained: Settings, kill: pytest.MonkeyPatch) -> None:
+    accept(trained, rows(300, seed=2, shift=1.0, first=800), "b2")
+    with pytest.raises(Killed):
+        monitor.monitor(trained, "loans")
+    kill.undo()
+    kill.setenv("PERENNIAL_HOME", str(trained.home))
+    accept(trained, rows(300, seed=3, shift=1.0, first=1100), "b3")
+
+    result = monitor.monitor(trained, "loans")
+    state = State.open(trained)
+    assert result.window is not None
+    assert (result.window.number, result.window.rows) == (1, 300), "the window that was begun is finished first"
+    assert len(ledger.recent_windows(state, "loans", limit=9)) == 1
+    assert len(ledger.recent_decisions(state, "loans", limit=9)) == 1
+    assert [path.name for path in Path(trained.reports_url).rglob("*") if path.is_file()] == ["loans-000001.html"]
+    second = monitor.monitor(trained, "loans")
+    assert second.window is not None
+    assert (second.window.number, second.window.rows) == (2, 300)
+
+
+def test_each_step_run_twice_says_the_same(trained: Settings) -> None:
+    accept(trained, rows(300, seed=2, shift=1.0, first=800), "b2")
+    first = monitor.take_window(trained, "loans")
+    assert monitor.take_window(trained, "loans") == first
+    window = str(first.window)
+    with pytest.raises(CallError, match="not measured yet"):
+        monitor.decide(trained, window)
+    measured = monitor.measure(trained, window)
+    page = Path(measured.report).read_bytes()
+    assert monitor.measure(trained, window) == measured
+    assert monitor.decide(trained, window) == monitor.decide(trained, window)
+    assert Path(measured.report).read_bytes() == page
+
+
+def test_a_window_whose_champion_was_replaced_meanwhile_asks_for_nothing(trained: Settings) -> None:
+    accept(trained, rows(400, seed=2, shift=2.0, first=800), "b2")
+    window = str(monitor.take_window(trained, "loans").window)
+    monitor.measure(trained, window)
+    trainings.crown(State.open(trained), model="loans", version=2, kind="promote", at=datetime.now(UTC), by="test", reason="", key="k")
+    decision = monitor.decide(trained, window)
+    assert not decision.retrain
+    assert decision.reasons[0] == "version 2 has become champion since this window was taken"
+
+
+def test_a_declaration_that_changed_since_the_training_watches_what_the_champion_sees(trained: Settings) -> None:
+    declare(trained, features={"numeric": ["income", "age", "new"], "categorical": ["home"]}, monitoring={"minimum_rows": 50})
+    accept(trained, rows(60, seed=2, first=800).assign(new=1.0), "b2")
+    result = monitor.monitor(trained, "loans")
+    assert result.drift is not None
+    assert set(result.drift.columns) == {"income", "age", "home", EVIL}
+    assert result.drift.columns[EVIL].method == "missing_share"
+
+
+def test_a_window_that_was_never_taken_is_named(trained: Settings) -> None:
+    with pytest.raises(CallError, match="no window 'loans-000009'"):
+        monitor.measure(trained, "loans-000009")

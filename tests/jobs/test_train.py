@@ -1,0 +1,409 @@
+"""A training may be killed anywhere, run again, and finds the same: one version, one champion, the inputs it was frozen with."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml.errors import CandidateError, ModelOwnerError, NoData, SpecError
+from ml.jobs import train as jobs
+from ml.registry import models
+from ml.settings import Settings
+from ml.spec import ModelSpec
+from ml.state import State, ledger, specs, trainings
+from ml.state.records import Decision, Window
+from ml.training.evaluation import predict
+from tests.training.worlds import LOGISTIC, NOW, RIDGE, TREE, XGBOOST, accept, declare, visits, with_mlflow
+
+FOREST = {"name": "forest", "class": "sklearn.ensemble.RandomForestRegressor", "params": {"n_estimators": 10}}
+
+
+@pytest.fixture
+def home(settings: Settings) -> Settings:
+    return with_mlflow(settings)
+
+
+@pytest.fixture
+def shop(home: Settings) -> ModelSpec:
+    """A declared model with one accepted batch."""
+    spec = declare(home)
+    accept(home, spec, visits(300), batch="a" * 32)
+    return spec
+
+
+def ask(settings: Settings, spec: ModelSpec, number: int = 1) -> Decision:
+    """An open decision that asks for a training."""
+    state = State.open(settings)
+    window = ledger.open_window(
+        state,
+        Window(
+            id="",
+            model="shop",
+            number=0,
+            start_version=number,
+            end_version=number + 1,
+            as_of=NOW,
+            rows=10,
+            labelled_rows=None,
+            start_time=None,
+            end_time=None,
+            champion=1,
+            spec_hash=specs.remember(state, spec, at=NOW),
+            report_url=None,
+            mlflow_run=None,
+            measured_at=None,
+        ),
+    )
+    decision = Decision(
+        id=f"d-{window.id}",
+        model="shop",
+        window=window.id,
+        retrain=True,
+        reasons=["4 of 5 columns drifted", "quality fell"],
+        evidence={},
+        report_url=None,
+        state="open",
+        decided_at=NOW + timedelta(minutes=number),
+    )
+    return ledger.decide(state, decision)
+
+
+def decision_state(settings: Settings, window: str) -> str:
+    found = ledger.decision_for(State.open(settings), window)
+    assert found is not None
+    return found.state
+
+
+def test_the_first_training_makes_a_champion(home: Settings, shop: ModelSpec) -> None:
+    steps: list[str] = []
+    result = jobs.train(home, "shop", on_progress=steps.append)
+    assert (result.version, result.promoted, result.champion, result.reason) == (1, True, 1, "first training")
+    assert result.metrics["roc_auc"] > 0.9
+    assert result.verdict.startswith("First model: the challenger beats the baseline")
+    assert models.aliases(home, "shop") == {"champion": 1}
+    assert len(steps) == 4
+    champion = trainings.champion(State.open(home), "shop")
+    assert champion is not None
+    assert (champion.version, champion.by, champion.key) == (1, "gate", result.run)
+    assert champion.evidence is not None
+    assert champion.evidence["challenger"] == result.metrics
+
+
+def test_what_is_registered_tells_where_it_comes_from(home: Settings, shop: ModelSpec) -> None:
+    from ml.registry.client import tracking
+
+    result = jobs.train(home, "shop", reason="a new colleague's wish")
+    with tracking(home, "shop") as mlflow:
+        version = mlflow.client.get_model_version("shop", "1")
+        run = mlflow.client.get_run(version.run_id)
+        files = {one.path for one in mlflow.client.list_artifacts(version.run_id)}
+    assert version.tags["perennial.reason"] == run.data.tags["perennial.reason"] == "a new colleague's wish"
+    assert version.tags["perennial.dataset_version"] == str(result.dataset_version)
+    assert version.tags["perennial.spec_hash"] == shop.hash()
+    assert run.data.params["seed"] == "42"
+    assert run.data.metrics["test_roc_auc"] == pytest.approx(result.metrics["roc_auc"])
+    assert {"spec.json", "verdict.json"} <= files
+    assert run.info.status == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("changes", "candidates"),
+    [
+        ({}, [LOGISTIC, XGBOOST]),
+        ({"task": "multiclass", "target": "mood", "positive": None}, [LOGISTIC, TREE, XGBOOST]),
+        ({"task": "regression", "target": "paid", "positive": None}, [RIDGE, FOREST]),
+        ({"task": "regression", "target": "paid", "positive": None, "time": "at"}, [RIDGE]),
+        ({"time": "at"}, [XGBOOST]),
+    ],
+)
+def test_each_task_is_trained_and_what_is_loaded_predicts(
+    home: Settings, changes: dict[str, Any], candidates: list[dict[str, Any]]
+) -> None:
+    spec = declare(home, **changes, training={"candidates": candidates})
+    accept(home, spec, visits(300), batch="a" * 32)
+    result = jobs.train(home, "shop")
+    assert result.promoted
+    found = predict(models.load(home, "shop", 1), visits(50, seed=5).assign(city="never seen"), task=spec.task)
+    assert len(found.values) == 50
+
+
+def test_training_again_gives_the_same_metrics(home: Settings) -> None:
+    spec = declare(home, training={"candidates": [XGBOOST, {**TREE, "params": {"max_features": 1}}]})
+    accept(home, spec, visits(300), batch="a" * 32)
+    first, second = jobs.train(home, "shop"), jobs.train(home, "shop")
+    assert first.metrics == second.metrics
+    assert (second.version, second.promoted, second.champion) == (2, False, 1)
+    assert "gain +0.0000" in second.verdict
+    assert models.aliases(home, "shop") == {"champion": 1, "challenger": 2}
+
+
+def test_a_better_challenger_takes_over_and_a_worse_one_does_not(home: Settings) -> None:
+    spec = declare(home, time="at")
+    accept(home, spec, visits(300), batch="a" * 32)
+    jobs.train(home, "shop")
+    accept(home, spec, visits(900, seed=1, flipped=True, start=300), batch="b" * 32)
+    result = jobs.train(home, "shop")
+    assert (result.version, result.promoted, result.champion, result.dataset_version) == (2, True, 2, 2)
+    assert "beats the champion (version 1)" in result.verdict
+    assert models.aliases(home, "shop") == {"champion": 2}
+
+
+def test_a_champion_is_not_judged_on_rows_that_it_was_fitted_on(home: Settings) -> None:
+    spec = declare(home, time="at")
+    accept(home, spec, visits(300, start=1000), batch="a" * 32)
+    jobs.train(home, "shop")
+    accept(home, spec, visits(300, seed=1), batch="b" * 32)  # older rows arrive late: the test part now reaches into the fitted rows
+    frozen = jobs.freeze(home, "shop", run="r", trigger="manual")
+    assert frozen is not None
+    jobs.tune(home, run="r", candidate="logistic")
+    assert jobs.gate(home, run="r").rows == 60  # of 120: the other 60 are of the first version's validation part
+
+
+def test_a_first_model_that_is_no_better_than_the_baseline_stays_challenger(home: Settings) -> None:
+    spec = declare(home, features={"categorical": ["city"]}, promotion={"metric": "accuracy"})
+    accept(home, spec, visits(300).assign(city="Rome"), batch="a" * 32)
+    result = jobs.train(home, "shop")
+    assert (result.version, result.promoted, result.champion) == (1, False, None)
+    assert models.aliases(home, "shop") == {"challenger": 1}
+    assert decided(home, result.run) == "challenger"
+
+
+def decided(settings: Settings, run: str) -> str:
+    return trainings.get(State.open(settings), run).state
+
+
+def play(settings: Settings, run: str, *, trigger: str = "manual", twice: bool = True) -> jobs.TrainResult:
+    """Every step, each one twice: what the second call gives must be what the first one gave."""
+
+    def step(act: Callable[[], Any]) -> Any:
+        first = act()
+        if twice:
+            assert act() == first
+        return first
+
+    frozen = step(lambda: jobs.freeze(settings, "shop", run=run, trigger=trigger))  # type: ignore[arg-type]
+    for name in frozen.candidates:
+        step(lambda name=name: jobs.tune(settings, run=run, candidate=name))
+    step(lambda: jobs.gate(settings, run=run))
+    step(lambda: jobs.register(settings, run=run))
+    result: jobs.TrainResult = step(lambda: jobs.promote(settings, run=run))
+    return result
+
+
+def test_each_step_twice_leaves_one_version_and_one_promotion(home: Settings, shop: ModelSpec) -> None:
+    result = play(home, "airflow/run'1")
+    assert result.promoted
+    assert models.versions(home, "shop") == [1]
+    assert len(trainings.promotion_history(State.open(home), "shop")) == 1
+
+
+def test_a_decision_is_claimed_named_as_the_reason_and_closed(home: Settings, shop: ModelSpec) -> None:
+    decision = ask(home, shop)
+    frozen = jobs.freeze(home, "shop", run="one", trigger="asset")
+    assert frozen is not None
+    assert frozen.decision == decision.id
+    assert frozen.reason == f"asked by decision {decision.id}: 4 of 5 columns drifted; quality fell"
+    assert decision_state(home, decision.window) == "claimed"
+    assert jobs.freeze(home, "shop", run="two", trigger="asset") is None
+    play(home, "one", trigger="asset")
+    assert decision_state(home, decision.window) == "done"
+
+
+def test_an_asset_event_without_an_open_decision_trains_nothing(home: Settings, shop: ModelSpec) -> None:
+    assert jobs.freeze(home, "shop", run="one", trigger="asset") is None
+    assert trainings.recent(State.open(home), "shop", limit=5) == []
+
+
+def test_a_schedule_trains_for_new_rows_or_a_changed_declaration_only(home: Settings, shop: ModelSpec) -> None:
+    jobs.train(home, "shop")
+    assert jobs.freeze(home, "shop", run="one", trigger="schedule") is None
+    declare(home, training={"seed": 1})
+    changed = jobs.freeze(home, "shop", run="two", trigger="schedule")
+    assert changed is not None
+    assert changed.reason == "scheduled"
+    declare(home)
+    accept(home, shop, visits(100, seed=1), batch="b" * 32)
+    assert jobs.freeze(home, "shop", run="three", trigger="schedule") is not None
+
+
+def test_without_rows_a_schedule_is_calm_and_a_person_is_told(home: Settings) -> None:
+    declare(home)
+    assert jobs.freeze(home, "shop", run="one", trigger="schedule") is None
+    with pytest.raises(NoData, match="no accepted rows yet"):
+        jobs.train(home, "shop")
+
+
+def test_a_run_keeps_its_declaration_and_its_rows(home: Settings, shop: ModelSpec) -> None:
+    frozen = jobs.freeze(home, "shop", run="one", trigger="manual")
+    declare(home, training={"candidates": [TREE]}, features={"numeric": ["age"]})
+    accept(home, shop, visits(100, seed=1), batch="b" * 32)
+    assert jobs.freeze(home, "shop", run="one", trigger="manual") == frozen
+    result = play(home, "one")
+    assert result.dataset_version == 1
+    assert jobs.gate(home, run="one").candidate == "logistic"
+    (home.dags / "shop" / "model.yaml").write_text("model: [")
+    assert play(home, "one") == result
+    with pytest.raises(SpecError):
+        jobs.freeze(home, "shop", run="two", trigger="manual")
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def kill(*args: object, **kwargs: object) -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "ml.training.lineage.open_run",
+        "ml.registry.runs.save_candidate",
+        "ml.registry.models.save",
+        "ml.registry.runs.add_to_training",
+        "ml.registry.models.register",
+        "ml.registry.models.set_alias",
+        "ml.state.trainings.crown",
+        "ml.state.ledger.finish",
+        "ml.training.freezing.change_state",
+        "ml.jobs.champion.heal_aliases",
+        "ml.registry.runs.end_training",
+    ],
+)
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(home: Settings, shop: ModelSpec, where: str) -> None:
+    decision = ask(home, shop)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(where, kill)
+        with pytest.raises(Killed):
+            play(home, "one", trigger="asset", twice=False)
+    result = play(home, "one", trigger="asset", twice=False)
+    assert (result.version, result.promoted, result.champion) == (1, True, 1)
+    assert models.versions(home, "shop") == [1]
+    assert models.aliases(home, "shop") == {"champion": 1}
+    assert len(trainings.promotion_history(State.open(home), "shop")) == 1
+    assert decision_state(home, decision.window) == "done"
+    assert decided(home, "one") == "promoted"
+
+
+def test_what_was_done_before_the_kill_but_not_written_down_is_found_again(home: Settings, shop: ModelSpec) -> None:
+    """The version is registered, its number is not in the state database yet."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ml.registry.models.set_alias", kill)
+        with pytest.raises(Killed):
+            play(home, "one", twice=False)
+    assert models.versions(home, "shop") == [1]
+    assert trainings.get(State.open(home), "one").version is None
+    assert play(home, "one").version == 1
+
+
+def test_an_alias_that_disagrees_is_healed_at_the_next_freeze(home: Settings, shop: ModelSpec) -> None:
+    jobs.train(home, "shop")
+    jobs.train(home, "shop")
+    models.set_alias(home, "shop", "champion", 2)
+    jobs.freeze(home, "shop", run="one", trigger="manual")
+    assert models.aliases(home, "shop")["champion"] == 1
+
+
+def test_a_failed_run_gives_its_decision_back_and_may_be_started_again(home: Settings, shop: ModelSpec) -> None:
+    decision = ask(home, shop)
+    jobs.freeze(home, "shop", run="one", trigger="asset")
+    for _ in range(2):
+        jobs.abandon(home, run="one", error="worker lost")
+    assert decided(home, "one") == "failed"
+    assert decision_state(home, decision.window) == "open"
+    result = play(home, "one", trigger="asset")
+    assert result.promoted
+    assert decision_state(home, decision.window) == "done"
+    jobs.abandon(home, run="one", error="too late")
+    assert decided(home, "one") == "promoted"
+
+
+def test_a_training_that_cannot_be_done_is_marked_as_failed(home: Settings) -> None:
+    spec = declare(home)
+    accept(home, spec, visits(20), batch="a" * 32)
+    decision = ask(home, spec)
+    with pytest.raises(NoData, match="20 accepted rows"):
+        jobs.train(home, "shop", run="one")
+    assert decided(home, "one") == "failed"
+    assert decision_state(home, decision.window) == "open"
+    assert models.versions(home, "shop") == []
+
+
+def test_a_candidate_that_fails_does_not_stop_the_others(home: Settings) -> None:
+    bad = {"name": "bad", "class": "sklearn.linear_model.LogisticRegression", "params": {"C": -1.0}}
+    spec = declare(home, training={"candidates": [bad, LOGISTIC]})
+    accept(home, spec, visits(300), batch="a" * 32)
+    steps: list[str] = []
+    assert jobs.train(home, "shop", on_progress=steps.append).promoted
+    assert any(step.startswith("left out: candidate 'bad'") for step in steps)
+    declare(home, training={"candidates": [bad]})
+    with pytest.raises(CandidateError, match="candidate 'bad'"):
+        jobs.train(home, "shop", run="none")
+    assert decided(home, "none") == "failed"
+
+
+def test_steps_out_of_order_say_what_is_missing(home: Settings, shop: ModelSpec) -> None:
+    with pytest.raises(ModelOwnerError, match="no training run 'one' was begun"):
+        jobs.tune(home, run="one", candidate="logistic")
+    jobs.freeze(home, "shop", run="one", trigger="manual")
+    with pytest.raises(CandidateError, match="no candidate of run 'one' was tuned"):
+        jobs.gate(home, run="one")
+    with pytest.raises(ModelOwnerError, match="has no verdict yet"):
+        jobs.register(home, run="one")
+    jobs.tune(home, run="one", candidate="logistic")
+    jobs.gate(home, run="one")
+    with pytest.raises(ModelOwnerError, match="has registered no version yet"):
+        jobs.promote(home, run="one")
+
+
+def test_a_winner_waits_where_approval_is_manual(home: Settings) -> None:
+    spec = declare(home, promotion={"approval": "manual"})
+    accept(home, spec, visits(300), batch="a" * 32)
+    waiting = jobs.train(home, "shop", run="one")
+    assert (waiting.promoted, waiting.champion) == (False, None)
+    assert "It waits for approval: `perennial promote shop 1`" in waiting.verdict
+    assert models.aliases(home, "shop") == {"challenger": 1}
+    approved = jobs.promote(home, run="one", approved_by="ada")
+    assert (approved.promoted, approved.champion) == (True, 1)
+    champion = trainings.champion(State.open(home), "shop")
+    assert champion is not None
+    assert champion.by == "ada"
+    assert jobs.promote(home, run="one", approved_by="ada") == approved
+
+
+def test_a_verdict_about_a_former_champion_promotes_nothing(home: Settings, shop: ModelSpec) -> None:
+    for run in ("one", "two"):
+        jobs.freeze(home, "shop", run=run, trigger="manual")
+        jobs.tune(home, run=run, candidate="logistic")
+        assert jobs.gate(home, run=run).wins
+        jobs.register(home, run=run)
+    assert jobs.promote(home, run="two").promoted
+    late = jobs.promote(home, run="one")
+    assert (late.promoted, late.champion) == (False, 2)
+    assert "version 2 became champion meanwhile" in late.verdict
+
+
+def test_a_champion_that_answers_another_question_is_no_measure(home: Settings, shop: ModelSpec) -> None:
+    jobs.train(home, "shop")
+    declare(home, positive="no")
+    result = jobs.train(home, "shop")
+    assert result.promoted
+    assert "version 1) cannot be compared: it predicts 'bought' (binary)" in result.verdict
+
+
+def test_champion_and_challenger_may_use_different_columns(home: Settings) -> None:
+    both = {"numeric": ["age", "spent"], "categorical": ["city"]}
+    spec = declare(home, features={"numeric": ["spent"], "ignore": ["age", "city"]})
+    accept(home, spec, visits(300), batch="a" * 32)
+    jobs.train(home, "shop")
+    spec = declare(home, features={"numeric": ["age"], "ignore": ["spent", "city"]})
+    result = jobs.train(home, "shop")
+    assert not result.promoted
+    assert "against the" not in result.verdict
+    assert "champion (version 1)" in result.verdict
+    assert np.isfinite(trainings.get(State.open(home), result.run).verdict["champion"]["roc_auc"])  # type: ignore[index]
+    declare(home, features=both)
+    assert jobs.train(home, "shop").version == 3

@@ -1,0 +1,179 @@
+"""Drift values against Evidently's own report, by column name, and the columns that Evidently cannot measure."""
+
+import warnings
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml.errors import ModelOwnerError, NoData
+from ml.monitoring import drift as drifting
+from ml.monitoring import load_evidently
+from ml.monitoring.drift import Pin, feature_pins, measure_column, measure_columns
+from ml.spec import ModelSpec
+
+
+def spec(numeric: str = "wasserstein", categorical: str = "jensenshannon") -> ModelSpec:
+    return ModelSpec.model_validate(
+        {
+            "model": "m",
+            "task": "binary",
+            "target": "y",
+            "positive": "1",
+            "features": {
+                "numeric": ["normal", "skewed", "few", "holes", "shifted"],
+                "categorical": ["label", "unseen", "gaps"],
+                "text": ["words"],
+                "datetime": ["day"],
+            },
+            "data": {"source": {"kind": "files", "urls": ["x"]}},
+            "training": {"candidates": [{"name": "a", "class": "a.B"}]},
+            "monitoring": {
+                "drift": {"numeric": numeric, "numeric_threshold": 0.12, "categorical": categorical, "categorical_threshold": 0.15}
+            },
+        }
+    )
+
+
+def frame(count: int, *, seed: int, shift: float) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    holes = rng.normal(0, 1, count)
+    holes[rng.random(count) < 0.3] = np.nan
+    words = ["late", "paid", "fine", "call", "letter", *(["lawyer", "court"] if shift else ["thanks", "ok"])]
+    return pd.DataFrame(
+        {
+            "normal": rng.normal(0, 1, count),
+            "skewed": rng.lognormal(10, 2, count),
+            "few": rng.choice([0.0, 1.0, 2.0], count),
+            "holes": holes,
+            "shifted": rng.normal(shift, 1, count),
+            "label": rng.choice(["a", "b", "c"], count, p=[0.5, 0.3, 0.2]),
+            "unseen": rng.choice(["a", "z" if shift else "b"], count),
+            "gaps": pd.Series(rng.choice(["a", "b", ""], count)).replace("", None),
+            "words": [" ".join(rng.choice(words, 4)) for _ in range(count)],
+            "day": pd.Timestamp("2026-01-01", tz="UTC"),
+        }
+    )
+
+
+REFERENCE, WINDOW = frame(1500, seed=1, shift=0.0), frame(700, seed=2, shift=0.5)
+
+
+@pytest.mark.parametrize(("numeric", "categorical"), [("wasserstein", "jensenshannon"), ("psi", "psi"), ("jensenshannon", "jensenshannon")])
+def test_the_values_are_those_of_evidentlys_report_column_by_column(numeric: str, categorical: str) -> None:
+    load_evidently()
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    declared = spec(numeric, categorical)
+    features = declared.features
+    definition = DataDefinition(
+        numerical_columns=list(features.numeric), categorical_columns=list(features.categorical), text_columns=list(features.text)
+    )
+    preset = DataDriftPreset(
+        columns=[*features.numeric, *features.categorical, *features.text],
+        num_method=numeric,
+        cat_method=categorical,
+        text_method=drifting.TEXT_METHOD,
+        num_threshold=0.12,
+        cat_threshold=0.15,
+        text_threshold=drifting.TEXT_THRESHOLD,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        datasets = [Dataset.from_pandas(side, data_definition=definition) for side in (WINDOW, REFERENCE)]
+        metrics = Report([preset]).run(datasets[0], datasets[1]).dict()["metrics"]
+    theirs = {one["config"]["column"]: float(one["value"]) for one in metrics if "column" in one["config"]}
+
+    ours = measure_columns(reference=REFERENCE, window=WINDOW, pins=feature_pins(declared))
+
+    assert {one.column: one.value for one in ours} == pytest.approx(theirs, abs=1e-12, rel=1e-12)
+    assert sum(one.drifted for one in ours) == metrics[0]["value"]["count"]
+    found = {one.column: one.drifted for one in ours}
+    assert found["shifted"]
+    assert found["unseen"]
+    assert found["words"]
+    assert not found["normal"]
+    assert "day" not in found
+
+
+def test_total_variation_is_the_distance_itself_and_not_a_p_value() -> None:
+    reference, window = pd.Series(["a"] * 50 + ["b"] * 50), pd.Series(["a"] * 80 + ["c"] * 20)
+    found = measure_column(Pin("c", "categorical", "categorical", "TVD", 0.1), reference=reference, window=window)
+    assert found.value == pytest.approx(0.5)
+    assert found.drifted
+
+
+@pytest.mark.parametrize(("threshold", "drifted"), [(0.2499, True), (0.25, True), (0.2501, False)])
+def test_a_column_has_drifted_from_its_threshold_on(threshold: float, drifted: bool) -> None:
+    reference = pd.Series(["a"] * 100)
+    window = pd.Series(["a"] * 75 + ["b"] * 25)
+    found = measure_column(Pin("c", "categorical", "categorical", "TVD", threshold), reference=reference, window=window)
+    assert found.value == 0.25
+    assert found.drifted is drifted
+
+
+def pin(kind: Literal["numeric", "categorical", "text"] = "numeric") -> Pin:
+    return Pin("c", kind, kind, {"numeric": "wasserstein", "categorical": "jensenshannon", "text": drifting.TEXT_METHOD}[kind], 0.1)
+
+
+@pytest.mark.parametrize("kind", ["numeric", "categorical", "text"])
+def test_a_column_without_values_on_one_side_is_compared_by_its_share_of_missing_values(
+    kind: Literal["numeric", "categorical", "text"],
+) -> None:
+    full = pd.Series([1.0, 2.0, 3.0, 4.0]) if kind == "numeric" else pd.Series(["a b", "c d", "e f", "g h"], dtype=object)
+    empty = pd.Series([np.nan] * 4) if kind == "numeric" else pd.Series([None] * 4, dtype=object)
+    for reference, window, value in ((full, empty, 1.0), (empty, full, 1.0), (empty, empty, 0.0)):
+        found = measure_column(pin(kind), reference=reference, window=window)
+        assert (found.method, found.value, found.drifted) == ("missing_share", value, value > 0)
+
+
+@pytest.mark.parametrize(("known", "drifted"), [(9, False), (10, True), (11, True)])
+def test_a_column_that_was_almost_always_empty_has_not_vanished(known: int, drifted: bool) -> None:
+    reference = pd.Series([1.0] * known + [np.nan] * (100 - known))
+    found = measure_column(pin(), reference=reference, window=pd.Series([np.nan] * 50))
+    assert found.drifted is drifted
+
+
+def test_infinities_count_as_missing() -> None:
+    found = measure_column(pin(), reference=pd.Series([1.0, 2.0, np.inf]), window=pd.Series([np.inf, -np.inf]))
+    assert (found.method, found.drifted) == ("missing_share", True)
+
+
+def test_a_constant_reference_has_a_finite_distance() -> None:
+    constant = pd.Series([5.0] * 100)
+    assert measure_column(pin(), reference=constant, window=constant).value == 0
+    assert measure_column(pin(), reference=constant, window=constant + 1).drifted
+
+
+@pytest.mark.parametrize("method", ["wasserstein", "psi", "jensenshannon"])
+def test_numbers_near_the_end_of_floats_are_measured_too(method: str) -> None:
+    rng = np.random.default_rng(0)
+    reference, window = pd.Series(rng.normal(0, 1, 500)), pd.Series(rng.normal(1, 1, 500))
+    chosen = Pin("c", "numeric", "numeric", method, 0.1)
+    plain = measure_column(chosen, reference=reference, window=window)
+    large = measure_column(chosen, reference=reference * 1e306, window=window * 1e306)
+    assert large.value == pytest.approx(plain.value)
+    assert large.drifted
+
+
+def test_a_statistic_that_is_no_number_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drifting, "_statistic", lambda method, kind: lambda reference, window: float("nan"))
+    with pytest.raises(ModelOwnerError, match="the wasserstein of column 'c' is nan"):
+        measure_column(pin(), reference=pd.Series([1.0]), window=pd.Series([2.0]))
+
+
+def test_texts_without_a_telling_word_are_compared_as_labels() -> None:
+    same = pd.Series(["the"] * 50)
+    assert measure_column(pin("text"), reference=same, window=same).value == 0
+    found = measure_column(pin("text"), reference=same, window=pd.Series(["of"] * 50))
+    assert (found.method, found.drifted) == ("jensenshannon", True)
+    assert measure_column(pin("text"), reference=pd.Series(["good day"]), window=pd.Series(["bad day"])).method == "jensenshannon"
+
+
+@pytest.mark.parametrize("side", ["reference", "window"])
+def test_a_frame_without_rows_is_a_fault(side: str) -> None:
+    frames = {"reference": REFERENCE, "window": WINDOW} | {side: WINDOW.head(0)}
+    with pytest.raises(NoData, match=f"the {side} has no rows"):
+        measure_columns(reference=frames["reference"], window=frames["window"], pins=feature_pins(spec()))

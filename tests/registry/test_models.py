@@ -1,0 +1,220 @@
+"""A saved model is the model that was trained, and nothing else is ever loaded."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml.errors import CandidateError, StoreUnavailable, UnknownVersion
+from ml.registry import links, models, runs
+from ml.settings import Settings
+from ml.spec import ModelSpec
+from ml.training.evaluation import predict
+from ml.training.tuning import fit
+from tests.training.worlds import LOGISTIC, TREE, XGBOOST, spec_of, visits, with_mlflow
+
+CANDIDATES = [
+    LOGISTIC,
+    TREE,
+    XGBOOST,
+    {"name": "forest", "class": "sklearn.ensemble.RandomForestClassifier", "params": {"n_estimators": 5}},
+    {"name": "gradient", "class": "sklearn.ensemble.HistGradientBoostingClassifier", "params": {"max_iter": 5}},
+    {"name": "network", "class": "sklearn.neural_network.MLPClassifier", "params": {"hidden_layer_sizes": 5}},
+]
+EMPTY = runs.Log(metrics={}, params={}, tags={}, texts={})
+
+
+def trained(spec: ModelSpec) -> object:
+    return fit(spec, spec.training.candidates[0], spec.training.candidates[0].params, visits(200))
+
+
+def saved(settings: Settings, spec: ModelSpec, *, run: str = "r") -> tuple[str, str]:
+    """The MLflow run and the logged model of a fitted pipeline."""
+    features = list(spec.features.used)
+    pipeline, example = trained(spec), visits(200)[features].head(5)
+    mlflow_run = runs.open_training(settings, "shop", run=run, dataset=runs.DatasetName("/rows", 1), log=EMPTY)
+    prediction = predict(pipeline, example, task=spec.task).values
+    path = spec.training.candidates[0].class_
+    return mlflow_run, models.save(
+        settings, "shop", pipeline, mlflow_run=mlflow_run, example=example, prediction=prediction, class_path=path
+    )
+
+
+def registered(settings: Settings, spec: ModelSpec, *, run: str = "r") -> int:
+    mlflow_run, logged = saved(settings, spec, run=run)
+    return models.register(settings, "shop", key=runs.key_of(run), logged_model=logged, mlflow_run=mlflow_run, tags={"a": "b"}, text="why")
+
+
+@pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda one: one["name"])
+def test_a_loaded_model_predicts_what_the_trained_one_did(settings: Settings, candidate: dict[str, object]) -> None:
+    features = {"numeric": ["age", "spent"], "categorical": ["city"], "text": ["mood"], "datetime": ["at"]}
+    spec = spec_of(features=features, training={"candidates": [candidate]})
+    version = registered(with_mlflow(settings), spec)
+    rows = visits(300, seed=9)
+    expected = predict(trained(spec), rows, task="binary").probabilities
+    found = predict(models.load(settings, "shop", version), rows, task="binary").probabilities
+    assert found is not None
+    np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy())
+    assert list(found.columns) == ["no", "yes"]
+
+
+def test_what_is_saved_names_its_input_output_example_and_packages(settings: Settings) -> None:
+    _, logged = saved(with_mlflow(settings), spec_of(training={"candidates": [XGBOOST]}))
+    folder = settings.home / "mlflow" / "artifacts" / "shop" / "models" / logged / "artifacts"
+    names = {path.name for path in folder.iterdir()}
+    assert {"MLmodel", "model.skops", "input_example.json", "requirements.txt"} <= names
+    assert not [name for name in names if name.endswith((".pkl", ".pickle"))]
+    requirements = (folder / "requirements.txt").read_text()
+    assert "scikit-learn==" in requirements
+    assert "xgboost" in requirements
+    assert "signature:" in (folder / "MLmodel").read_text()
+
+
+def test_a_file_that_somebody_changed_is_not_loaded(settings: Settings) -> None:
+    version = registered(with_mlflow(settings), spec_of())
+    file = next((settings.home / "mlflow").rglob("model.skops"))
+    other = spec_of(training={"candidates": [TREE]})
+    registered(settings, other, run="other")
+    changed = next(path for path in (settings.home / "mlflow").rglob("model.skops") if path != file)
+    file.write_bytes(changed.read_bytes())
+    with pytest.raises(StoreUnavailable, match="not the one that was registered"):
+        models.load(settings, "shop", version)
+
+
+def test_a_file_that_is_gone_is_said(settings: Settings) -> None:
+    version = registered(with_mlflow(settings), spec_of())
+    next((settings.home / "mlflow").rglob("model.skops")).unlink()
+    with pytest.raises(StoreUnavailable, match="MLflow at sqlite"):
+        models.load(settings, "shop", version)
+
+
+def test_a_run_has_one_version_however_often_it_is_registered(settings: Settings) -> None:
+    mlflow_run, logged = saved(with_mlflow(settings), spec_of())
+    named = {"key": runs.key_of("r"), "logged_model": logged, "mlflow_run": mlflow_run, "tags": {}, "text": ""}
+    assert [models.register(settings, "shop", **named) for _ in range(2)] == [1, 1]  # type: ignore[arg-type]
+    assert models.versions(settings, "shop") == [1]
+    assert registered(settings, spec_of(), run="another") == 2
+
+
+def test_saving_again_leaves_one_saved_model(settings: Settings) -> None:
+    first = saved(with_mlflow(settings), spec_of())
+    second = saved(settings, spec_of())
+    assert first[0] == second[0]
+    from ml.registry.client import tracking
+
+    with tracking(settings, "shop") as opened:
+        found = opened.client.search_logged_models([opened.experiment])
+    assert [one.model_id for one in found] == [second[1]]
+
+
+def test_a_version_that_is_not_there_is_named_with_those_that_are(settings: Settings) -> None:
+    with pytest.raises(UnknownVersion, match="It has none yet"):
+        models.load(with_mlflow(settings), "shop", 1)
+    registered(settings, spec_of())
+    with pytest.raises(UnknownVersion, match=r"shop has no version 7\. Versions in the registry: 1"):
+        models.check_version(settings, "shop", 7)
+
+
+def test_aliases_are_set_moved_and_taken_away(settings: Settings) -> None:
+    assert models.aliases(with_mlflow(settings), "shop") == {}
+    models.set_alias(settings, "shop", "champion", None)
+    for run in ("one", "two"):
+        registered(settings, spec_of(), run=run)
+    for version in (1, 2, 2):
+        models.set_alias(settings, "shop", "champion", version)
+    assert models.aliases(settings, "shop") == {"champion": 2}
+    models.set_alias(settings, "shop", "champion", None)
+    assert models.aliases(settings, "shop") == {}
+
+
+class Strange:
+    """A class of its own, as a foreign estimator might hold."""
+
+
+def test_a_pipeline_of_types_that_nobody_trusts_is_not_saved(settings: Settings) -> None:
+    spec = spec_of()
+    pipeline = trained(spec)
+    pipeline.named_steps["model"].secret_ = Strange()  # type: ignore[attr-defined]
+    with pytest.raises(CandidateError, match=r"not trusted: tests\.registry\.test_models\.Strange|cannot be saved"):
+        models.save(settings, "shop", pipeline, mlflow_run="", example=visits(5), prediction=[], class_path="sklearn.x.Y")
+
+
+def test_a_server_that_does_not_answer_is_an_error_that_may_pass(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    away = settings.model_copy(update={"mlflow_url": "http://127.0.0.1:9"})
+    with pytest.raises(StoreUnavailable, match=r"MLflow at http://127\.0\.0\.1:9 failed") as caught:
+        models.aliases(away, "shop")
+    assert caught.value.retryable
+
+
+def test_a_client_of_the_server_and_one_of_the_database_see_the_same(settings: Settings, tmp_path: Path) -> None:
+    with_mlflow(settings)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--no-serve-artifacts",
+    ]
+    command += ["--backend-store-uri", settings.mlflow_url, "--default-artifact-root", str(settings.home / "mlflow" / "artifacts")]
+    with (tmp_path / "server.log").open("w") as output:
+        server = subprocess.Popen(
+            command, stdout=output, stderr=output, start_new_session=True, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        )
+    try:
+        through_server = settings.model_copy(update={"mlflow_url": f"http://127.0.0.1:{port}"})
+        _wait_for(f"{through_server.mlflow_url}/health")
+        version = registered(through_server, spec_of())
+        rows = visits(50, seed=3)
+        expected = predict(trained(spec_of()), rows, task="binary").values
+        for place in (settings, through_server):
+            found = predict(models.load(place, "shop", version), rows, task="binary").values
+            assert found.tolist() == expected.tolist()
+        assert registered(settings, spec_of(), run="another") == 2
+        assert models.versions(through_server, "shop") == [1, 2]
+        models.load(through_server, "shop", 2)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _wait_for(address: str) -> None:
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(address, timeout=1).close()
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError(f"{address} did not answer in a minute")
+
+
+def test_links_are_given_where_mlflow_has_an_address(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert links.version_url(settings, "shop", 3) is None
+    assert links.run_url(settings, "shop", "abc") is None
+    monkeypatch.setenv("PERENNIAL_MLFLOW_PUBLIC_URL", "https://mlflow.example/")
+    assert links.version_url(settings, "shop", 3) == "https://mlflow.example/#/models/shop/versions/3"
+    run = links.run_url(with_mlflow(settings), "shop", "abc")
+    assert run is not None
+    assert run.startswith("https://mlflow.example/#/experiments/")
+    assert run.endswith("/runs/abc")
+    monkeypatch.delenv("PERENNIAL_MLFLOW_PUBLIC_URL")
+    served = settings.model_copy(update={"mlflow_url": "http://127.0.0.1:5000"})
+    assert links.version_url(served, "shop", 3) == "http://127.0.0.1:5000/#/models/shop/versions/3"
