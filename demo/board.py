@@ -39,7 +39,7 @@ class Board:
         self._title, self._doing, self._tasks, self._started = title, "", (), time.monotonic()
         self._told.clear()
         if not self.console.is_terminal:
-            self.console.print(f"… {title}", highlight=False, markup=False)
+            self.console.print(f"… {title}", highlight=False, markup=False, soft_wrap=True)
             yield
             return
         with Live(self, console=self.console, refresh_per_second=8, transient=True):
@@ -59,7 +59,7 @@ class Board:
     def outcome(self, title: str, sentence: str) -> None:
         """Writes the line of a finished step, which stays."""
         line = Text.assemble(("✓ ", "green"), (title, "bold"), f"  {self.elapsed_s:.0f} s\n  {sentence}")
-        self.console.print(line)
+        self.console.print(line, soft_wrap=not self.console.is_terminal)
 
     def __rich__(self) -> RenderableType:
         head = f" {self._title}" + (f" · {self._doing}" if self._doing else "") + f" · {self.elapsed_s:.0f} s"
@@ -72,11 +72,11 @@ class Board:
 
     def _tell(self, doing: str, tasks: Sequence[Task]) -> None:
         if doing != self._doing:
-            self.console.print(f"  {self.elapsed_s:4.0f} s  {doing}", highlight=False, markup=False)
+            self.console.print(f"  {self.elapsed_s:4.0f} s  {doing}", highlight=False, markup=False, soft_wrap=True)
         for task in tasks:
             if task.state in {"running", "success", "failed", "up_for_retry"} and (task.name, task.state) not in self._told:
                 self._told.add((task.name, task.state))
-                self.console.print(f"  {self.elapsed_s:4.0f} s    {task.name}: {task.state}", highlight=False, markup=False)
+                self.console.print(f"  {self.elapsed_s:4.0f} s    {task.name}: {task.state}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _line(task: Task) -> Text:

@@ -158,7 +158,8 @@ def _run(one: Mapping[str, Any]) -> Run:
 
 
 def _task(one: Mapping[str, Any]) -> Task:
-    name = one["task_id"] if one["map_index"] < 0 else f"{one['task_id']}[{one['rendered_map_index'] or one['map_index']}]"
+    label = str(one["rendered_map_index"] or one["map_index"]).rsplit("/", 1)[-1]
+    name = one["task_id"] if one["map_index"] < 0 else f"{one['task_id']}[{label}]"
     path = f"{_path(one['dag_id'], one['dag_run_id'])}/taskInstances/{one['task_id']}/logs/{max(one['try_number'], 1)}"
     log = path if one["map_index"] < 0 else f"{path}?map_index={one['map_index']}"
     return Task(name=name, state=one["state"], seconds=one["duration"], process=one["pid"], log=log)

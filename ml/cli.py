@@ -57,13 +57,15 @@ def new(
     target: Annotated[str, typer.Option(help="The column to predict.")],
     time: Annotated[str | None, typer.Option(help="The column that says when a row happened.")] = None,
     id_: Annotated[str | None, typer.Option("--id", help="The column that identifies a row.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Make a model folder and an expectation suite, inferred from data."""
     from ml import show
     from ml.jobs.new import new as job
 
     settings = Settings.from_env()
-    show.new(job(settings, name=name, source=source, target=target, time=time, id=id_), settings)
+    made = job(settings, name=name, source=source, target=target, time=time, id=id_)
+    show.result(made, as_json, show.new)
 
 
 @app.command()
@@ -104,7 +106,7 @@ def quarantine_list(name: Model, as_json: Json = False) -> None:
     from ml import show
     from ml.jobs.quarantine import listed as job
 
-    show.result(job(Settings.from_env(), name), as_json, show.ingest)
+    show.result(job(Settings.from_env(), name), as_json, show.quarantine_list)
 
 
 @quarantine_app.command("show")

@@ -4,6 +4,7 @@ import getpass
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
     from ml.jobs.ingest import BatchResult, IngestResult
     from ml.jobs.monitor import MonitorResult
     from ml.jobs.new import NewModel
-    from ml.jobs.quarantine import QuarantinedBatch
+    from ml.jobs.quarantine import QuarantineDetails, QuarantineList
     from ml.jobs.status import ModelStatus, Status
     from ml.jobs.train import TrainResult
-    from ml.settings import Settings
     from ml.stack import Addresses
 
 T = TypeVar("T", bound=BaseModel)
+
+_SHOWN_FAILURES = 20
 
 console = Console(markup=False, highlight=False, soft_wrap=True)
 
@@ -40,7 +42,11 @@ def progress(start: str) -> Iterator[Callable[[str], None]]:
     """Shows on the standard error what happens now; plain lines where it is not a terminal."""
     errors = Console(stderr=True, markup=False, highlight=False)
     if not errors.is_terminal:
-        yield lambda text: errors.print(text)
+
+        def line(text: str) -> None:
+            errors.print(text, soft_wrap=True)
+
+        yield line
         return
     with errors.status(Text(start)) as status:
 
@@ -79,10 +85,10 @@ def facts(value: BaseModel) -> None:
     console.print(table)
 
 
-def new(made: "NewModel", settings: "Settings") -> None:
+def new(made: "NewModel") -> None:
     """The files that were written, what was noticed, and what to do next."""
     for path in made.files:
-        console.print(f"wrote {path.relative_to(settings.project) if path.is_relative_to(settings.project) else path}")
+        console.print(f"wrote {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
     for note in made.notes:
         console.print(f"note: {note}")
     console.print(
@@ -119,17 +125,23 @@ def ingest(value: "IngestResult") -> None:
     console.print(", ".join(f"{number} {name}" for name, number in sorted(counts.items())))
 
 
-def quarantined(value: "QuarantinedBatch") -> None:
+def quarantine_list(value: "QuarantineList") -> None:
+    """Each batch in quarantine with its reasons."""
+    for one in value.batches:
+        batch(one)
+    console.print(f"{len(value.batches)} in quarantine")
+
+
+def quarantined(value: "QuarantineDetails") -> None:
     """Why a batch is in quarantine, with its first failing rows."""
     batch(value.batch)
-    table = _table("row", "column", "value", "reason", right=("row",))
-    for failure in value.failures[:20]:
-        table.add_row(str(failure.row), Text(failure.column), Text(failure.value), Text(failure.reason))
-    if value.failures:
+    if value.first_failures:
+        table = _table("row", "column", "value", "reason", right=("row",))
+        for failure in value.first_failures[:_SHOWN_FAILURES]:
+            table.add_row(str(failure.row), Text(failure.column), Text(failure.value), Text(failure.reason))
         console.print(table)
-    if value.failing_values > 20:
-        console.print(f"… {value.failing_values - 20} more in {value.failures_url}")
-    console.print(f"original: {value.original_url}")
+    console.print(f"all failing rows: {value.failures}")
+    console.print(f"original: {value.original}")
     if value.batch.docs_url:
         console.print(f"data docs: {value.batch.docs_url}")
 

@@ -61,6 +61,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Scalar = str | bool | int | float
 
 
+RESERVED_COLUMNS = frozenset({"_batch", "_row", "_arrived_at"})
+"""Names that the accepted table gives to columns of its own."""
+
+
 class _Declared(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -255,20 +259,29 @@ class ModelSpec(_Declared):
     retraining: Retraining = Retraining()
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        lists = {k: getattr(self.features, k) for k in ("numeric", "categorical", "text", "datetime", "ignore")}
-        seen: dict[str, str] = {}
-        for kind, columns in lists.items():
-            for column in columns:
-                if column in seen:
-                    raise ValueError(f"features: column {column!r} stands in {seen[column]} and in {kind}; keep one")
-                seen[column] = kind
-        if self.target in self.features.used:
-            raise ValueError(f"target: {self.target!r} is also a feature; take it out of features.{seen[self.target]}")
+    def _columns_are_clear(self) -> Self:
+        listed: dict[str, str] = {}
+        for kind in ("numeric", "categorical", "text", "datetime", "ignore"):
+            for column in getattr(self.features, kind):
+                if column in listed:
+                    raise ValueError(f"features: column {column!r} stands in {listed[column]} and in {kind}; keep one")
+                listed[column] = kind
         if not self.features.used:
             raise ValueError("features: no column is used; name at least one in numeric, categorical, text or datetime")
-        if self.id is not None and self.id in self.features.used:
-            raise ValueError(f"id: {self.id!r} is also a feature; take it out of features.{seen[self.id]}")
+        for key in ("target", "id"):
+            column = getattr(self, key)
+            if column in self.features.used:
+                raise ValueError(f"{key}: {column!r} is also a feature; take it out of features.{listed[column]}")
+        folded: dict[str, str] = {}
+        for column in self.columns:
+            if column in RESERVED_COLUMNS:
+                raise ValueError(f"features: the column name {column!r} is kept for Perennial; rename the column in the deliveries")
+            if (other := folded.setdefault(column.casefold(), column)) != column:
+                raise ValueError(f"features: columns {other!r} and {column!r} differ only by case; rename one in the deliveries")
+        return self
+
+    @model_validator(mode="after")
+    def _task_is_clear(self) -> Self:
         if self.task == "binary" and self.positive is None:
             raise ValueError(f"positive: a binary model needs the value of {self.target!r} that counts as positive")
         if self.task != "binary" and self.positive is not None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
+from perennial_airflow import preload
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -30,3 +31,4 @@ class PerennialPlugin(AirflowPlugin):
     external_views = [  # noqa: RUF012
         {"name": "Reports", "href": "/perennial/reports", "destination": "nav", "category": "browse", "url_route": "perennial-reports"},
     ]
+    listeners = [preload]  # noqa: RUF012

@@ -148,7 +148,7 @@ class AcceptedTable:
 
 def _check_names(spec: ModelSpec) -> None:
     """Delta tells columns apart without regard to upper and lower case."""
-    seen = {key: "a column that Perennial adds" for key in KEYS}
+    seen = dict.fromkeys(KEYS, "a column that Perennial adds")
     for name in spec.columns:
         if (other := seen.setdefault(name.lower(), repr(name))) != repr(name):
             raise ModelOwnerError(f"column {name!r} of {spec.model} has the same name as {other} but for case; rename it where it is made")

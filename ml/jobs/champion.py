@@ -36,7 +36,6 @@ def promote_version(settings: Settings, model: str, version: int, *, by: str, re
         UnknownVersion: The registry has no such version, or no training of Perennial made it.
     """
     from ml.registry import models
-    from ml.training import freezing
 
     specfile.spec_path(settings, model)
     state = State.open(settings)
@@ -46,7 +45,7 @@ def promote_version(settings: Settings, model: str, version: int, *, by: str, re
         raise UnknownVersion(f"{model} version {version} was made by no training that the state database knows; train again instead.")
     change = _crown(settings, state, model, version, kind="promote", by=by, reason=reason)
     if training.state == "challenger":
-        freezing.change_state(state, training.key, "promoted")
+        trainings.change(state, training.key, state="promoted")
     return change
 
 

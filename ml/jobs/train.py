@@ -192,8 +192,6 @@ def promote(settings: Settings, *, run: str, approved_by: str | None = None) -> 
 
 def abandon(settings: Settings, *, run: str, error: str) -> None:
     """Marks the run as failed and gives its decisions back, so that another run takes them. A finished run stays as it is."""
-    from ml.training import freezing
-
     state = State.open(settings)
     training = trainings.find(state, run)
     if training is not None and (training.state in {"promoted", "challenger"} or _is_crowned(state, training)):
@@ -202,7 +200,7 @@ def abandon(settings: Settings, *, run: str, error: str) -> None:
     if training is None or training.state == "failed":
         return
     verdict = training.verdict if verdict_of(training) is not None else {"error": error[:_LONGEST_ERROR]}
-    freezing.change_state(state, run, "failed", finished_at=datetime.now(UTC), verdict=verdict)
+    trainings.change(state, run, state="failed", finished_at=datetime.now(UTC), verdict=verdict)
     log.warning("training abandoned model=%s run=%s", training.model, run)
     if training.mlflow_run is not None:
         _mark_failed(settings, training)
@@ -270,8 +268,6 @@ def _chosen(settings: Settings, spec: ModelSpec, training: Training) -> Candidat
 
 def _ended(state: State, spec: ModelSpec, training: Training, verdict: GateVerdict, approved_by: str | None) -> Training:
     """Writes who is champion, then closes the ledger's claim and the run. Nothing here asks MLflow: its aliases follow."""
-    from ml.training import freezing
-
     sentence, by = _promotion(state, spec, training, verdict, approved_by)
     evidence = verdict.model_dump(mode="json")
     now = datetime.now(UTC)
@@ -280,7 +276,7 @@ def _ended(state: State, spec: ModelSpec, training: Training, verdict: GateVerdi
         trainings.crown(state, **named, kind="promote", at=now, by=by, evidence=evidence)  # type: ignore[arg-type]
     ledger.finish(state, run=training.key, outcome={"version": training.version, "promoted": by is not None, "verdict": sentence})
     closed: dict[str, Any] = {"finished_at": now, "verdict": {**evidence, "outcome": sentence}}
-    return freezing.change_state(state, training.key, "challenger" if by is None else "promoted", **closed)
+    return trainings.change(state, training.key, state="challenger" if by is None else "promoted", **closed)
 
 
 def _promotion(state: State, spec: ModelSpec, training: Training, verdict: GateVerdict, approved_by: str | None) -> tuple[str, str | None]:

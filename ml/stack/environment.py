@@ -14,10 +14,9 @@ from ml.stack.processes import TOKEN
 
 # What tasks import anyway: the worker processes inherit it instead of importing it each time, some 5 s a task.
 # Not optuna (cheap) and not deltalake (it has threads of its own, which a fork does not copy).
+# skops comes before Airflow: it looks into every module that is there, and Airflow's warn of it, into each task's log.
 _PRELOAD = (
-    "airflow.sdk.execution_time.supervisor",
-    "airflow.sdk.execution_time.task_runner",
-    "airflow.executors.local_executor",
+    "skops.io",
     "pandas",
     "sklearn.compose",
     "sklearn.ensemble",
@@ -30,6 +29,9 @@ _PRELOAD = (
     "great_expectations",
     "evidently",
     "evidently.presets",
+    "airflow.sdk.execution_time.supervisor",
+    "airflow.sdk.execution_time.task_runner",
+    "airflow.executors.local_executor",
 )
 _MANY_MODELS = 30
 _LONGEST_SCRATCH = 70
@@ -126,8 +128,11 @@ def _airflow(settings: Settings, ports: Ports) -> dict[str, str]:
         "DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": home / "bundles",
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 20,
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 60,
+        "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 60,
         "SCHEDULER__MP_START_METHOD": "forkserver",
         "SCHEDULER__MP_FORKSERVER_PRELOAD": ",".join(_PRELOAD),
+        # A task that ends just after its supervisor has looked is only noticed so much later (default: 5 s).
+        "WORKERS__MIN_HEARTBEAT_INTERVAL": 1,
         "LOGGING__COLORED_CONSOLE_LOG": False,
     }
     return {"AIRFLOW_HOME": str(home), **{f"AIRFLOW__{name}": str(value) for name, value in options.items()}}

@@ -17,7 +17,7 @@ from ml.stack.environment import airflow_url, environment, has_own_mlflow, make_
 from ml.stack.ports import LOOPBACK, Ports
 from ml.stack.record import Stack, Started
 
-_START_S = 180.0
+_START_S = 300.0
 _ANSWER_S = 5.0
 _TAIL_LINES = 25
 _PASSWORD_BYTES = 16

@@ -35,7 +35,7 @@ def get(state: State, key: str) -> Training:
     return found
 
 
-def change(state: State, key: str, **values: Any) -> Training:
+def change(state: State, key: str, /, **values: Any) -> Training:
     """Sets columns of a training run and returns it as it is then."""
     with state.begin() as connection:
         connection.execute(update(trainings).where(trainings.c.key == key).values(values))

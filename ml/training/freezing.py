@@ -1,16 +1,14 @@
 """The inputs of a training run, written down once: declaration, dataset version, decision, reason."""
 
 from datetime import UTC, datetime
-from typing import Any, Literal
-
-from sqlalchemy import update
+from typing import Literal
 
 from ml import specfile
 from ml.data.table import AcceptedTable
 from ml.errors import NoData
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, ledger, specs, tables, trainings
+from ml.state import State, ledger, specs, trainings
 from ml.state.records import Decision, Training
 from ml.training.results import verdict_of
 
@@ -52,7 +50,7 @@ def resume(state: State, training: Training) -> Training:
     decision = ledger.claim(state, training.model, run=training.key, at=datetime.now(UTC))
     verdict = training.verdict if verdict_of(training) is not None else None
     asked_by = decision.id if decision else training.decision
-    return change_state(state, training.key, "running", finished_at=None, verdict=verdict, decision=asked_by)
+    return trainings.change(state, training.key, state="running", finished_at=None, verdict=verdict, decision=asked_by)
 
 
 def _is_new(state: State, spec: ModelSpec, version: int) -> bool:
@@ -64,14 +62,7 @@ def _reason(state: State, model: str, trigger: Trigger, reason: str | None, deci
     if reason:
         return reason
     if decision is not None:
-        return f"asked by decision {decision.id}: {'; '.join(decision.reasons)}"
+        return f"asked by {decision.id}: {'; '.join(decision.reasons)}"
     if trainings.champion(state, model) is None:
         return "first training"
     return "scheduled" if trigger == "schedule" else "asked for by hand"
-
-
-def change_state(state: State, run: str, outcome: str, **values: Any) -> Training:
-    """Sets the state of a training run, with other columns in the same statement."""
-    with state.begin() as connection:
-        connection.execute(update(tables.trainings).where(tables.trainings.c.key == run).values(state=outcome, **values))
-    return trainings.get(state, run)

@@ -4,6 +4,7 @@ import json
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -65,13 +66,12 @@ def validate(frame: pd.DataFrame, *, suite: Suite, batch: str, source: str) -> V
     started = perf_counter()
     numbers, data = _numbered(frame)
     with quiet.silenced():
-        validator = _validator(data)
         native = _native(suite)
-        outcome = _evaluate(validator, native, _FIRST_LOOK)
-        failed = [index for index, one in outcome.items() if not one.success]
-        again = [index for index in failed if suite.expectations[index].get("severity", "critical") == "critical"]
-        outcome |= _evaluate(validator, native, _EVERY_ROW, only=again)
-        del validator
+        with _validator(data) as validator:
+            outcome = _evaluate(validator, native, _FIRST_LOOK)
+            failed = [index for index, one in outcome.items() if not one.success]
+            again = [index for index in failed if suite.expectations[index].get("severity", "critical") == "critical"]
+            outcome |= _evaluate(validator, native, _EVERY_ROW, only=again)
         parts, reasons = _explained(data, numbers, suite, {index: outcome[index] for index in again})
         _, warnings = _explained(data, numbers, suite, {index: outcome[index] for index in failed if index not in again})
         result = _record(suite, outcome, batch=batch, source=source, rows=len(data))
@@ -107,16 +107,23 @@ def _numbered(frame: pd.DataFrame) -> tuple[npt.NDArray[np.int64], pd.DataFrame]
         if len(numbers) and numbers[0] == 0:
             numbers = numbers + 1
         data = frame
-    return numbers, data.set_axis(pd.RangeIndex(len(data)), axis=0)
+    view = data.copy(deep=False)
+    view.index = pd.RangeIndex(len(data))
+    return numbers, view
 
 
-def _validator(data: pd.DataFrame) -> Any:
-    """Great Expectations' own validator over the frame; it keeps the frame loaded for both looks."""
+@contextmanager
+def _validator(data: pd.DataFrame) -> Iterator[Any]:
+    """Great Expectations' own validator over the frame, which stays loaded for both looks and not a moment longer."""
     context = quiet.context()
     from great_expectations.validator.v1_validator import Validator
 
     asset = context.data_sources.add_pandas("delivery").add_dataframe_asset("frame")
-    return Validator(batch_definition=asset.add_batch_definition_whole_dataframe("whole"), batch_parameters={"dataframe": data})
+    whole = asset.add_batch_definition_whole_dataframe("whole")
+    try:
+        yield Validator(batch_definition=whole, batch_parameters={"dataframe": data})
+    finally:
+        context.data_sources.delete("delivery")  # the newest context lives as long as the process, and its sources with it
 
 
 def _native(suite: Suite) -> list[Any]:
@@ -210,7 +217,7 @@ def _slim(outcome: dict[int, Any]) -> Iterator[dict[str, Any]]:
         content["expectation_config"].pop("id", None)
         content["expectation_config"]["kwargs"].pop("batch_id", None)
         error = raised(one)
-        content["exception_info"] = {"raised_exception": error is not None, "exception_message": error, "exception_traceback": None}
+        content["exception_info"] = {"raised_exception": error is not None, "exception_message": error, "exception_traceback": ""}
         content["meta"] = {**content.get("meta", {}), "index": index}
         yield content
 

@@ -53,8 +53,8 @@ def _subject(expectation: Mapping[str, Any]) -> str:
     return f"column{'s' if len(columns) > 1 else ''} {', '.join(repr(column) for column in columns)}: "
 
 
-def _raised(outcome: Any) -> str | None:
-    """What an expectation raised inside Great Expectations; it writes this in two shapes."""
+def raised(outcome: Any) -> str | None:
+    """What an expectation raised inside Great Expectations, which writes it in two shapes; bounded. None if nothing."""
     found = outcome.exception_info or {}
     for one in [found, *(value for value in found.values() if isinstance(value, Mapping))]:
         if one.get("raised_exception"):

@@ -27,11 +27,11 @@ class AnnounceRetrain(JobOperator):
         if not requests:
             raise self.skip("no decision asks for a training")
         newest = requests[-1]
-        window = newest.id.removeprefix("decision-")
+        window = newest["id"].removeprefix("decision-")
         extra: dict[str, Any] = {
-            "decision": newest.id,
-            "reasons": newest.reasons,
-            "report": report_url(self.model, window) if newest.report else None,
+            "decision": newest["id"],
+            "reasons": newest["reasons"],
+            "report": report_url(self.model, window) if newest["report"] else None,
             "open_decisions": len(requests),
         }
         self.say(f"{len(requests)} open: a training is asked for", extra)

@@ -1,0 +1,279 @@
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from ml import specfile
+from ml.errors import CallError
+from ml.jobs.new import NewModel, new
+from ml.settings import Settings
+from ml.spec import Files, ModelSpec
+from ml.validation import suites
+from tests.conftest import DATA
+
+
+def people(rows: int = 300) -> pd.DataFrame:
+    rng = np.random.default_rng(7)
+    return pd.DataFrame(
+        {
+            "person_id": [f"P-{number:05d}" for number in range(rows)],
+            "asked_at": pd.date_range("2024-01-01", periods=rows, freq="h").strftime("%Y-%m-%d %H:%M:%S"),
+            "age": rng.integers(18, 90, rows),
+            "income": rng.normal(3000, 500, rows).round(2),
+            "zip": [f"0{number:04d}" for number in rng.integers(0, 40, rows)],
+            "city": rng.choice(["Oslo", "Rome", "Bonn"], rows),
+            "remark": [" ".join(rng.choice(["likes", "his", "old", "boat", "very", "much", "indeed"], 6)) for _ in range(rows)],
+            "country": "NO",
+            "token": [f"t{number}x" for number in rng.permutation(rows)],
+            "left": rng.choice(["Yes", "No"], rows, p=[0.2, 0.8]),
+        }
+    )
+
+
+def made(settings: Settings, file: Path, *, target: str = "left", **options: str) -> tuple[NewModel, ModelSpec]:
+    result = new(settings, name="people", source=str(file), target=target, **options)
+    return result, specfile.load(settings, "people")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "people.csv"
+    people().to_csv(path, index=False)
+    return path
+
+
+def source_of(spec: ModelSpec) -> Files:
+    assert isinstance(spec.data.source, Files)
+    return spec.data.source
+
+
+def test_three_files_are_written_and_have_no_fault(settings: Settings, file: Path) -> None:
+    result, spec = made(settings, file)
+    assert sorted(str(path.relative_to(settings.project)) for path in result.files) == [
+        "dags/people/dag.py",
+        "dags/people/model.yaml",
+        "expectations/people.json",
+    ]
+    assert suites.inspect(settings, "people") == []
+    assert (spec.task, spec.target, spec.positive, spec.id) == ("binary", "left", "Yes", "person_id")
+
+
+def test_columns_become_what_they_are(settings: Settings, file: Path) -> None:
+    _, spec = made(settings, file, time="asked_at")
+    assert spec.time == "asked_at"
+    assert spec.features.numeric == ("age", "income")
+    assert spec.features.categorical == ("zip", "city")
+    assert spec.features.text == ("remark",)
+    assert spec.features.datetime == ()
+    assert spec.features.ignore == ("country", "token")
+    assert set(spec.columns) == set(people().columns)
+
+
+def test_the_declaration_is_commented_and_names_its_schema(settings: Settings, file: Path) -> None:
+    made(settings, file)
+    text = (settings.dags / "people" / "model.yaml").read_text()
+    assert text.splitlines()[0] == "# yaml-language-server: $schema=../../docs/model.schema.json"
+    assert 'positive: "Yes"' in text
+    assert "- country # always 'NO'" in text
+    assert yaml.safe_load(text)["model"] == "people"
+    assert all(len(line) <= 140 for line in text.splitlines())
+
+
+def test_airflow_would_look_at_the_dag_file(settings: Settings, file: Path) -> None:
+    made(settings, file)
+    text = (settings.dags / "people" / "dag.py").read_text()
+    assert "dag" in text.lower()
+    assert "airflow" in text.lower()
+    compile(text, "dag.py", "exec")
+    assert text.rstrip().endswith("build(__file__)")
+
+
+def test_the_file_itself_and_a_folder_for_later_ones_are_the_source(settings: Settings, file: Path) -> None:
+    _, spec = made(settings, file)
+    assert source_of(spec).urls == (str(file), "people/*.csv", "people/*.csv.gz")
+
+
+def test_nothing_that_exists_is_overwritten(settings: Settings, file: Path) -> None:
+    made(settings, file)
+    before = {path: path.read_bytes() for path in settings.project.rglob("*") if path.is_file()}
+    with pytest.raises(CallError, match=r"model\.yaml.*exist already"):
+        made(settings, file)
+    assert {path: path.read_bytes() for path in settings.project.rglob("*") if path.is_file()} == before
+
+
+def test_a_leftover_suite_alone_stops_it_too(settings: Settings, file: Path) -> None:
+    suites.suite_path(settings, "people").write_text("{}")
+    with pytest.raises(CallError, match=r"people\.json exists already"):
+        made(settings, file)
+    assert not (settings.dags / "people").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"target": "lef"}, "did you mean 'left'"),
+        ({"target": "LEFT"}, "did you mean 'left'"),
+        ({"target": "left", "time": "asked"}, "did you mean 'asked_at'"),
+        ({"target": "left", "id": "nothing_like_it"}, "it has 'person_id'"),
+        ({"target": "left", "time": "left"}, "must be different"),
+        ({"target": "country"}, "nothing to predict"),
+        ({"target": "token"}, "several rows of each class"),
+        ({"target": "left", "time": "city"}, "not dates or times"),
+    ],
+)
+def test_a_column_that_cannot_be_used_is_a_wrong_call(settings: Settings, file: Path, options: dict[str, str], said: str) -> None:
+    with pytest.raises(CallError, match=said):
+        made(settings, file, **options)
+    assert not list(settings.project.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("My Model", "my_model"), ("1a", "starting with a letter"), ("../x", "cannot be"), ("", "cannot be")]
+)
+def test_a_name_that_is_no_model_name_is_a_wrong_call(settings: Settings, file: Path, name: str, said: str) -> None:
+    with pytest.raises(CallError, match=said):
+        new(settings, name=name, source=str(file), target="left")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "is empty"), (b"a,b\n", "no rows"), (b"\x1f\x8b\x08broken", "damaged"), (b"a,a\n1,2\n3,4\n", "stand twice")],
+)
+def test_a_file_that_cannot_be_read_is_a_wrong_call(settings: Settings, tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "broken.csv"
+    path.write_bytes(content)
+    with pytest.raises(CallError, match=said):
+        new(settings, name="people", source=str(path), target="a")
+    with pytest.raises(CallError, match="does not exist"):
+        new(settings, name="people", source=str(tmp_path / "gone.csv"), target="a")
+
+
+@pytest.mark.parametrize(
+    ("separator", "decimal", "encoding"), [(";", ",", "utf-8"), ("\t", ".", "utf-8"), ("|", ".", "cp1252"), (";", ".", "utf-8")]
+)
+def test_the_way_a_csv_is_written_is_found_out(settings: Settings, tmp_path: Path, separator: str, decimal: str, encoding: str) -> None:
+    path = tmp_path / "people.csv.gz"
+    frame = people().assign(city="Zürich")
+    frame.loc[::3, "city"] = "Genève, VD"
+    with gzip.open(path, "wt", encoding=encoding, newline="") as stream:
+        frame.to_csv(stream, index=False, sep=separator, decimal=decimal)
+    _, spec = made(settings, path)
+    csv = source_of(spec).csv
+    assert (csv.separator, csv.decimal, csv.encoding) == (separator, decimal, encoding)
+    assert spec.features.numeric == ("age", "income")
+    allowed = [
+        one
+        for one in suites.load(settings, "people").expectations
+        if one["kwargs"].get("column") == "city" and "value_set" in one["kwargs"]
+    ]
+    assert allowed[0]["kwargs"]["value_set"] == ["Genève, VD", "Zürich"]
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_typed_files_are_read_as_they_are(settings: Settings, tmp_path: Path, form: str) -> None:
+    path = tmp_path / f"people.{form}"
+    frame = people().assign(left=lambda frame: frame["left"] == "Yes", asked_at=lambda frame: pd.to_datetime(frame["asked_at"]))
+    if form == "parquet":
+        frame.to_parquet(path, index=False)
+    else:
+        frame.assign(asked_at=frame["asked_at"].astype(str)).to_json(path, orient="records", lines=True)
+    _, spec = made(settings, path, time="asked_at")
+    assert (spec.task, spec.positive) == ("binary", "True")
+    assert source_of(spec).urls[1] == f"people/*.{form}"
+
+
+def test_blank_and_marked_gaps_in_numbers_do_not_make_them_labels(settings: Settings, tmp_path: Path) -> None:
+    frame = people()
+    frame["age"] = frame["age"].astype(str)
+    frame.loc[5, "age"] = " "
+    frame["income"] = frame["income"].astype(str)
+    frame.loc[7, "income"] = "?"
+    path = tmp_path / "people.csv"
+    frame.to_csv(path, index=False)
+    _, spec = made(settings, path)
+    assert spec.features.numeric == ("age", "income")
+    assert "?" in source_of(spec).csv.missing
+
+
+def test_the_task_follows_the_target(settings: Settings, file: Path) -> None:
+    _, spec = made(settings, file, target="income")
+    assert (spec.task, spec.positive, spec.promotion.metric) == ("regression", None, "mae")
+    assert [candidate.class_ for candidate in spec.training.candidates] == [
+        "sklearn.linear_model.Ridge",
+        "sklearn.ensemble.RandomForestRegressor",
+        "xgboost.XGBRegressor",
+    ]
+
+
+def test_three_classes_are_multiclass(settings: Settings, file: Path) -> None:
+    _, spec = made(settings, file, target="city")
+    assert (spec.task, spec.positive) == ("multiclass", None)
+
+
+def test_a_column_that_gives_the_target_away_is_noted_and_kept(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    people().assign(leaving_form=lambda frame: frame["left"].map({"Yes": "sent", "No": "none"})).to_csv(path, index=False)
+    result, spec = made(settings, path)
+    assert [note for note in result.notes if "'leaving_form'" in note and "features.ignore" in note]
+    assert not [note for note in result.notes if "'city'" in note]
+    assert "leaving_form" in spec.features.categorical
+
+
+def test_odd_column_names_survive(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    names = {"age": "age: in years #1", "income": "yes", "city": "- 'a' \"b\" {c}", "zip": "1"}
+    people().rename(columns=names).to_csv(path, index=False)
+    _, spec = made(settings, path)
+    assert set(names.values()) <= set(spec.columns)
+
+
+def test_the_first_of_several_files_is_enough(settings: Settings, tmp_path: Path) -> None:
+    for month in ("01", "02"):
+        people().to_csv(tmp_path / f"p-{month}.csv", index=False)
+    result = new(settings, name="people", source=str(tmp_path / "p-*.csv"), target="left")
+    assert any("2 files match" in note and "p-01.csv" in note for note in result.notes)
+    assert source_of(specfile.load(settings, "people")).urls[0] == str(tmp_path / "p-*.csv")
+
+
+def test_airflow_mlflow_and_evidently_are_not_loaded_for_it(settings: Settings, file: Path) -> None:
+    code = (
+        "import sys; from ml.settings import Settings; from ml.jobs.new import new;"
+        f"new(Settings.from_env(), name='people', source={str(file)!r}, target='left');"
+        "print([name for name in ('airflow', 'mlflow', 'evidently', 'great_expectations') if name in sys.modules])"
+    )
+    output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2]).stdout
+    assert output.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("file_name", "target", "options", "expected"),
+    [
+        ("telco_churn/Telco-Customer-Churn.csv", "Churn", {}, {"task": "binary", "positive": "Yes", "id": "customerID"}),
+        ("give_me_some_credit/cs-training.csv.gz", "SeriousDlqin2yrs", {}, {"task": "binary", "positive": "1", "id": None}),
+        ("bank_marketing/bank-additional-full.csv.gz", "y", {}, {"task": "binary", "positive": "yes", "id": None}),
+        (
+            "nyc_green_taxi_2020/green_tripdata_2020-04.csv.gz",
+            "total_amount",
+            {"time": "lpep_pickup_datetime"},
+            {"task": "regression", "positive": None, "time": "lpep_pickup_datetime"},
+        ),
+    ],
+)
+def test_real_sets_are_understood(
+    settings: Settings, file_name: str, target: str, options: dict[str, str], expected: dict[str, object]
+) -> None:
+    if not (DATA / file_name).is_file():
+        pytest.skip(f"the data set {file_name.split('/', maxsplit=1)[0]} is not on this machine")
+    _, spec = made(settings, DATA / file_name, target=target, **options)
+    assert {key: getattr(spec, key) for key in expected} == expected
+    assert suites.inspect(settings, "people") == []
+    content = json.loads(suites.suite_path(settings, "people").read_text())
+    assert all(one["meta"]["notes"] for one in content["expectations"])
+    if target == "Churn":
+        assert "TotalCharges" in spec.features.numeric

@@ -1,0 +1,138 @@
+"""The DAGs that are made from a declaration."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TriggerRule
+from perennial_airflow import assets
+from perennial_airflow.builder import build
+
+from ml.errors import SpecError
+
+DECLARED: dict[str, Any] = {
+    "model": "loans",
+    "description": "Who pays | back.",
+    "owner": "risk",
+    "task": "binary",
+    "target": "paid",
+    "positive": "yes",
+    "features": {"numeric": ["income"]},
+    "data": {"source": {"kind": "files", "urls": ["loans/*.csv"]}, "schedule": "@hourly"},
+    "training": {
+        "schedule": "0 5 * * 1",
+        "timeout": "45m",
+        "candidates": [{"name": "logistic", "class": "sklearn.linear_model.LogisticRegression"}],
+    },
+}
+
+
+def _build(folder: Path, **changes: Any) -> dict[str, DAG]:
+    model = folder / "loans"
+    model.mkdir(exist_ok=True)
+    (model / "model.yaml").write_text(yaml.safe_dump({**DECLARED, **changes}), encoding="utf-8")
+    return {dag.dag_id: dag for dag in build(str(model / "dag.py"))}
+
+
+def test_a_model_has_four_dags_that_cannot_start_by_surprise(tmp_path: Path) -> None:
+    dags = _build(tmp_path)
+    assert set(dags) == {"loans.ingest", "loans.train", "loans.monitor", "loans.score"}
+    for dag in dags.values():
+        assert dag.max_active_runs == 1
+        assert dag.start_date is None
+        assert dag.catchup is False
+        assert dag.is_paused_upon_creation is False
+        assert {"perennial", "loans"} < dag.tags
+        assert "Who pays | back." in (dag.doc_md or "")
+        dag.validate()
+
+
+def test_schedules_wait_for_their_next_tick(tmp_path: Path) -> None:
+    dags = _build(tmp_path)
+    for name in ("loans.ingest", "loans.monitor"):
+        timetable = dags[name].schedule
+        assert isinstance(timetable, CronTriggerTimetable)
+        assert timetable.run_immediately == timedelta(0)
+    trained = dags["loans.train"].schedule
+    assert isinstance(trained, AssetOrTimeSchedule)
+    assert isinstance(trained.timetable, CronTriggerTimetable)
+    assert trained.timetable.run_immediately == timedelta(0)
+
+
+def test_assets_join_the_dags(tmp_path: Path) -> None:
+    dags = _build(tmp_path)
+    emitted = {
+        (dag.dag_id, task.task_id): [asset.uri for asset in task.outlets] for dag in dags.values() for task in dag.tasks if task.outlets
+    }
+    assert emitted == {
+        ("loans.ingest", "announce"): ["perennial://loans/data"],
+        ("loans.train", "announce_champion"): ["perennial://loans/champion"],
+        ("loans.train", "announce_retrain"): ["perennial://loans/retrain"],
+        ("loans.monitor", "announce"): ["perennial://loans/retrain"],
+    }
+    assert dags["loans.train"].timetable.asset_condition == assets.retrain("loans")
+    assert dags["loans.score"].timetable.asset_condition.objects == (assets.champion("loans"), assets.data("loans"))
+
+
+def test_no_schedule_means_only_by_asset_or_by_hand(tmp_path: Path) -> None:
+    training = {**DECLARED["training"], "schedule": None}
+    dags = _build(tmp_path, training=training, data={**DECLARED["data"], "schedule": None}, monitoring={"schedule": None})
+    assert dags["loans.ingest"].schedule is None
+    assert dags["loans.monitor"].schedule is None
+    assert not isinstance(dags["loans.train"].schedule, AssetOrTimeSchedule)
+
+
+def test_every_task_has_an_owner_tries_and_an_end(tmp_path: Path) -> None:
+    dags = _build(tmp_path)
+    for dag in dags.values():
+        for task in dag.tasks:
+            assert task.owner == "risk"
+            assert task.retries == 2
+            assert task.retry_delay == timedelta(seconds=15)
+            if task.task_id != "finish":
+                assert task.execution_timeout is not None, task.task_id
+    assert dags["loans.train"].get_task("tune").execution_timeout == timedelta(minutes=45)
+
+
+def test_one_bad_delivery_or_candidate_does_not_stop_the_others(tmp_path: Path) -> None:
+    dags = _build(tmp_path)
+    ingest, train = dags["loans.ingest"], dags["loans.train"]
+    assert ingest.get_task("announce").trigger_rule == TriggerRule.ALL_DONE
+    assert ingest.get_task("finish").trigger_rule == TriggerRule.NONE_FAILED  # it makes the run fail where a delivery failed
+    assert ingest.get_task("ingest").max_active_tis_per_dagrun == 1
+    assert train.get_task("gate").trigger_rule == TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
+
+
+def test_claims_are_given_back_last_and_cannot_make_a_failed_run_succeed(tmp_path: Path) -> None:
+    train = _build(tmp_path)["loans.train"]
+    last = train.get_task("give_back")
+    assert last.is_teardown
+    assert last.on_failure_fail_dagrun is False
+    assert last.upstream_task_ids == {"promote"}
+    assert last.downstream_task_ids == set()
+
+
+def test_an_open_decision_is_announced_also_without_a_window(tmp_path: Path) -> None:
+    monitor = _build(tmp_path)["loans.monitor"]
+    assert monitor.get_task("announce").trigger_rule == TriggerRule.NONE_FAILED
+
+
+def test_any_change_of_the_declaration_shows_in_the_doc(tmp_path: Path) -> None:
+    before = {name: dag.doc_md for name, dag in _build(tmp_path).items()}
+    # Nothing of the DAGs' own shape depends on the seed.
+    after = _build(tmp_path, training={**DECLARED["training"], "seed": 7})
+    for name, dag in after.items():
+        assert dag.doc_md != before[name]
+
+
+def test_a_fault_is_an_error_with_file_line_key_and_cure_and_no_other_frames(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"loans/model\.yaml:\d+: task: 'ternary' is not allowed\. Write one of") as caught:
+        _build(tmp_path, task="ternary")
+    assert caught.value.__suppress_context__
+
+
+def test_a_dag_file_without_a_declaration_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"dags/lost/model\.yaml: is missing"):
+        build(str(tmp_path / "lost" / "dag.py"))
