@@ -62,9 +62,10 @@ def _header(path: Path, *, packed: bool, csv: Csv) -> list[str]:
             raise _explained(path, packed=packed, csv=csv, error=error) from error
         except csv_reader.Error as error:
             raise Unreadable(f"the header cannot be read: {shown(error)}") from error
-    names = [name.strip() for name in names]
-    if not any(names):
+    if not any(name.strip() for name in names):
         raise Unreadable("the first line is empty: there is no header")
+    # As pandas names them: written by pandas with its index, a csv has a nameless first column.
+    names = [name.strip() or f"Unnamed: {place}" for place, name in enumerate(names)]
     if any("\x00" in name for name in names):
         raise Unreadable("this is binary data or another encoding, not csv text")
     if doubled := sorted({name for name in names if names.count(name) > 1}):

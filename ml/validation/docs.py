@@ -111,7 +111,7 @@ def _sections(result: Mapping[str, Any]) -> list[Any]:
 def _disarmed(value: Any) -> Any:
     """The same value, without any sign that means something in HTML."""
     if isinstance(value, str):
-        return value
+        return value.translate(_TO_STAND_INS)
     if isinstance(value, Mapping):
         return {_disarmed(key): _disarmed(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

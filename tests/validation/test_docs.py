@@ -19,6 +19,10 @@ SUITE = Suite(
             {"type": "expect_column_values_to_match_regex", "kwargs": {"column": "kind", "regex": "(?<!x)a$"}, "severity": "warning"},
             {"type": "expect_column_distinct_values_to_be_in_set", "kwargs": {"column": "kind", "value_set": ["a"]}},
             {"type": "expect_column_mean_to_be_between", "kwargs": {"column": "kind", "min_value": 0}},
+            {
+                "type": "expect_column_kl_divergence_to_be_less_than",
+                "kwargs": {"column": "kind", "partition_object": {"values": ["a", "b"], "weights": [0.5, 0.5]}, "threshold": 0.1},
+            },
             {"type": "expect_column_pair_values_to_be_equal", "kwargs": {"column_A": "kind", "column_B": "age"}},
             {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}, "meta": {"notes": "<i>why</i>"}},
             {"type": "expect_column_median_to_be_between", "kwargs": {"column": "age", "min_value": 5, "max_value": 6}},

@@ -1,0 +1,71 @@
+"""A model's DAGs, played to their end on a small model."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ml.settings import Settings
+from ml.state import State, batches, trainings
+
+ROOT = Path(__file__).parents[2]
+
+
+def _play(*dags: str) -> list[dict[str, Any]]:
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}"}
+    command = [sys.executable, "-m", "tests.dags.play", *dags]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"dag"')]
+
+
+def test_the_loop_runs_and_a_second_round_finds_nothing_to_do(settings: Settings, loans: str, deliver: Callable[..., Path]) -> None:
+    deliver("a.csv", 400, seed=2)
+    deliver("b.csv", 50, seed=3, incomes=["-5", "many"])
+    first, trained, scored, monitored, second, again = _play(
+        "loans.ingest", "loans.train", "loans.score", "loans.monitor", "loans.ingest", "loans.score"
+    )
+    state = State.open(settings)
+
+    assert first["state"] == "success"
+    assert first["tasks"] == {"find": "success", "ingest[0]": "success", "ingest[1]": "success", "announce": "success", "finish": "success"}
+    assert sorted(one.status for one in batches.listed(state, loans)) == ["accepted", "quarantined"]
+
+    assert trained["state"] == "success"
+    assert trained["tasks"] == {
+        "freeze": "success",
+        "tune[0]": "success",
+        "tune[1]": "failed",  # a candidate that fails is left out
+        "gate": "success",
+        "register": "success",
+        "promote": "success",
+        "announce_champion": "success",
+        "announce_retrain": "skipped",
+        "give_back": "success",
+    }
+    champion = trainings.champion(state, loans)
+    assert champion is not None
+    assert champion.version == 1
+    assert champion.key.startswith("loans.train/")
+
+    assert scored["tasks"] == {"score": "success"}
+    assert monitored["state"] == "success"
+    assert monitored["tasks"] == {"take_window": "skipped", "measure": "skipped", "decide": "skipped", "announce": "skipped"}
+    assert second["state"] == "success"
+    assert second["tasks"] == {"find": "success", "ingest": "skipped", "announce": "skipped", "finish": "success"}
+    assert again["tasks"] == {"score": "skipped"}
+
+
+def test_a_training_that_fails_fails_its_run_and_is_closed(settings: Settings, loans: str, deliver: Callable[..., Path]) -> None:
+    deliver("a.csv", 400, seed=2)
+    path = settings.dags / "loans" / "model.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("max_iter: 200", "C: -2.0"), encoding="utf-8")
+    _, trained = _play("loans.ingest", "loans.train")
+    assert trained["state"] == "failed"
+    assert trained["tasks"]["gate"] == "upstream_failed"
+    assert trained["tasks"]["give_back"] == "success"
+    (training,) = trainings.recent(State.open(settings), loans, limit=5)
+    assert training.state == "failed"
