@@ -62,8 +62,7 @@ def take(source: str) -> Sample:
         except Unreadable as error:
             raise CallError(f"{source} cannot be read: {error}") from error
     notes += [f"{reason}: these rows were left out" for reason in delivered.reasons]
-    table = delivered.table.rename_columns([column or f"Unnamed: {place}" for place, column in enumerate(delivered.table.column_names)])
-    return Sample(table, url, None if named else kind, kind, packed, csv, notes)
+    return Sample(delivered.table, url, None if named else kind, kind, packed, csv, notes)
 
 
 def _first(url: str) -> tuple[str, list[str]]:

@@ -14,6 +14,7 @@ from ml.training.results import verdict_of
 
 Trigger = Literal["asset", "schedule", "manual"]
 _LONGEST_REASON = 2000
+_DECIDING = 2  # the deciding reasons of a decision come first; the ledger has all
 
 
 def begin(settings: Settings, state: State, model: str, *, run: str, trigger: Trigger, reason: str | None) -> Training | None:
@@ -62,7 +63,7 @@ def _reason(state: State, model: str, trigger: Trigger, reason: str | None, deci
     if reason:
         return reason
     if decision is not None:
-        return f"asked by {decision.id}: {'; '.join(decision.reasons)}"
+        return f"asked by {decision.id}: {'; '.join(decision.reasons[:_DECIDING])}"
     if trainings.champion(state, model) is None:
         return "first training"
     return "scheduled" if trigger == "schedule" else "asked for by hand"

@@ -31,10 +31,10 @@ def main() -> None:
     for name in sys.argv[1:]:
         dag = DagBag(folder, bundle_name="dags-folder").dags[name]
         run = dag.test()
-        tasks = {f"{one.task_id}[{one.map_index}]" if one.map_index >= 0 else one.task_id: one.state for one in run.get_task_instances()}
-        sys.stdout.write(
-            "\n" + json.dumps({"dag": name, "state": str(run.state), "tasks": {key: str(tasks[key]) for key in sorted(tasks)}}) + "\n"
-        )
+        tasks = {}
+        for one in run.get_task_instances():
+            tasks[f"{one.task_id}[{one.map_index}]" if one.map_index >= 0 else one.task_id] = str(one.state)
+        sys.stdout.write("\n" + json.dumps({"dag": name, "state": str(run.state), "tasks": tasks}) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from typing import TypeVar
 import httpx
 import pytest
 
+from demo.installation import Installation
 from demo.rest import Airflow, Run
 from ml.state import ledger, trainings
-from tests.e2e.conftest import Installation
 
 pytestmark = pytest.mark.timeout(1200)
 MODEL = "credit_risk"

@@ -203,7 +203,7 @@ def test_a_decision_is_claimed_named_as_the_reason_and_closed(home: Settings, sh
     frozen = jobs.freeze(home, "shop", run="one", trigger="asset")
     assert frozen is not None
     assert frozen.decision == decision.id
-    assert frozen.reason == f"asked by decision {decision.id}: 4 of 5 columns drifted; quality fell"
+    assert frozen.reason == f"asked by {decision.id}: 4 of 5 columns drifted; quality fell"
     assert decision_state(home, decision.window) == "claimed"
     assert jobs.freeze(home, "shop", run="two", trigger="asset") is None
     play(home, "one", trigger="asset")
