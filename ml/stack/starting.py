@@ -60,6 +60,7 @@ class _Start:
         self._work = settings.home / "airflow" / "work"
         for folder in (self._logs, self._work, settings.home / "mlflow" / "artifacts", settings.home / "cache", settings.incoming):
             folder.mkdir(parents=True, exist_ok=True)
+        self._work.parent.chmod(0o700)
         scratch = make_scratch(settings)
         token = secrets.token_hex(16)
         self.stack = Stack(
