@@ -1,16 +1,15 @@
 """Deliveries that were seen, batches, and late labels: what arrived when, and what became of it."""
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import select
 
-from ml.state.records import Batch, record
+from ml.state.records import Batch, BatchEvent, record
 from ml.state.sql import insert_once, upsert
 from ml.state.store import State
-from ml.state.tables import batches, deliveries, labels
+from ml.state.tables import batch_events, batches, deliveries, labels
 
 
 def find(state: State, model: str, batch: str) -> Batch | None:
@@ -21,33 +20,40 @@ def find(state: State, model: str, batch: str) -> Batch | None:
 
 
 def save(state: State, batch: Batch) -> None:
-    """Stores the batch, or replaces what was stored about it. The arrival time of the first sight stays."""
+    """Stores the batch, or replaces what was stored about it. The arrival time of the first sight stays.
+
+    A change of its status is kept as an event, so that "how did it stand then" has an answer.
+    """
     with state.begin() as connection:
         where = (batches.c.model == batch.model) & (batches.c.id == batch.id)
-        first_seen = connection.execute(select(batches.c.arrived_at).where(where)).scalar()
-        upsert(connection, batches, {**asdict(batch), "arrived_at": first_seen or batch.arrived_at})
+        known = connection.execute(select(batches.c.arrived_at, batches.c.status).where(where)).first()
+        upsert(connection, batches, {**asdict(batch), "arrived_at": known.arrived_at if known else batch.arrived_at})
+        if known is None or known.status != batch.status:
+            event = {"at": batch.decided_at, "dataset_version": batch.dataset_version}
+            connection.execute(batch_events.insert().values(batch=batch.id, model=batch.model, status=batch.status, **event))
 
 
-def listed(state: State, model: str, *, status: str | None = None, as_of: datetime | None = None) -> list[Batch]:
-    """The model's batches in the order of arrival; of one status only, and as known at a moment, if asked."""
+def history(state: State, model: str, batch: str) -> list[BatchEvent]:
+    """Every status that the batch has had, oldest first."""
+    query = select(batch_events).where(batch_events.c.model == model, batch_events.c.batch == batch).order_by(batch_events.c.number)
+    with state.begin() as connection:
+        return [record(BatchEvent, row) for row in connection.execute(query)]
+
+
+def listed(state: State, model: str, *, status: str | None = None) -> list[Batch]:
+    """The model's batches in the order of arrival; of one status only, if asked."""
     query = select(batches).where(batches.c.model == model).order_by(batches.c.arrived_at, batches.c.id)
     if status is not None:
         query = query.where(batches.c.status == status)
-    if as_of is not None:
-        query = query.where(batches.c.decided_at <= as_of)
     with state.begin() as connection:
         return [record(Batch, row) for row in connection.execute(query)]
 
 
-def accepted_between(state: State, model: str, *, after_version: int, to_version: int) -> list[Batch]:
-    """The batches that made the dataset versions in (`after_version`, `to_version`], oldest first."""
-    query = (
-        select(batches)
-        .where(batches.c.model == model, batches.c.dataset_version > after_version, batches.c.dataset_version <= to_version)
-        .order_by(batches.c.dataset_version)
-    )
+def statuses(state: State, model: str, *, as_of: datetime) -> dict[str, str]:
+    """Batch → the status that it had at a moment; without batches that had not been judged then."""
+    query = select(batch_events).where(batch_events.c.model == model, batch_events.c.at <= as_of).order_by(batch_events.c.number)
     with state.begin() as connection:
-        return [record(Batch, row) for row in connection.execute(query)]
+        return {row.batch: row.status for row in connection.execute(query)}
 
 
 def seen_fingerprints(state: State, model: str) -> dict[str, str]:
@@ -85,13 +91,3 @@ def save_labels(state: State, model: str, *, delivery: str, source: str, rows: i
                 "labels_version": labels_version,
             },
         )
-
-
-def quarantined_counts(state: State, models: Iterable[str]) -> dict[str, int]:
-    """Model → number of batches in quarantine."""
-    names = list(models)
-    counts = dict.fromkeys(names, 0)
-    with state.begin() as connection:
-        for row in connection.execute(select(batches.c.model).where(batches.c.status == "quarantined", batches.c.model.in_(names))):
-            counts[row.model] += 1
-    return counts

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from ml.state.records import Decision, Drift, Quality, Window, record
-from ml.state.sql import insert_once
+from ml.state.sql import insert_once, lock
 from ml.state.store import State
 from ml.state.tables import decisions, drift, quality, windows
 
@@ -22,6 +22,7 @@ def open_window(state: State, window: Window) -> Window:
     `window.id` and `window.number` are given here: what the argument says there is not used.
     """
     with state.begin() as connection:
+        lock(connection, f"windows of {window.model}")
         number = _next_number(connection, window.model)
         numbered = replace(window, id=f"{window.model}-{number:06d}", number=number)
         insert_once(connection, windows, asdict(numbered))
@@ -41,6 +42,13 @@ def window(state: State, window_id: str) -> Window:
     """The window with this id; `NoResultFound` if there is none."""
     with state.begin() as connection:
         return record(Window, connection.execute(select(windows).where(windows.c.id == window_id)).one())
+
+
+def find_window(state: State, window_id: str) -> Window | None:
+    """The window with this id, or None."""
+    with state.begin() as connection:
+        row = connection.execute(select(windows).where(windows.c.id == window_id)).first()
+    return record(Window, row) if row else None
 
 
 def recent_windows(state: State, model: str, *, limit: int) -> list[Window]:
@@ -115,6 +123,12 @@ def claim(state: State, model: str, *, run: str, at: datetime, lease: timedelta 
                 .values(state="superseded", claimed_by=None, lease_until=None, outcome={"superseded_by": found[-1].id})
             )
     return found[-1] if found else None
+
+
+def renew(state: State, *, run: str, at: datetime, lease: timedelta) -> None:
+    """Holds what this run has claimed for another while. A claim whose lease is over and that another run has taken stays with that run."""
+    with state.begin() as connection:
+        connection.execute(update(decisions).where(_held_by(run)).values(lease_until=at + lease))
 
 
 def finish(state: State, *, run: str, outcome: dict[str, Any]) -> None:

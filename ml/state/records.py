@@ -29,6 +29,16 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchEvent:
+    """One change of a batch's status. `dataset_version` is set when it was accepted."""
+
+    batch: str
+    status: str
+    at: datetime
+    dataset_version: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """One monitoring period: the rows of the dataset versions in (`start_version`, `end_version`]."""
 
@@ -39,6 +49,7 @@ class Window:
     end_version: int
     as_of: datetime
     rows: int
+    labels_version: int | None = None
     labelled_rows: int | None
     start_time: datetime | None
     end_time: datetime | None

@@ -1,8 +1,9 @@
-"""The two statements that SQLite and PostgreSQL spell alike but SQLAlchemy keeps per dialect."""
+"""What SQLite and PostgreSQL do alike but SQLAlchemy keeps per dialect."""
 
+import hashlib
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 
@@ -20,3 +21,10 @@ def upsert(connection: Connection, table: Table, values: dict[str, Any]) -> None
     statement = insert(table).values(values)
     changes = {name: statement.excluded[name] for name in values if name not in keys}
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes))
+
+
+def lock(connection: Connection, name: str) -> None:
+    """Lets one transaction at a time pass for this name, until it ends. SQLite's transactions are one at a time anyway."""
+    if connection.dialect.name == "postgresql":
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+        connection.execute(select(func.pg_advisory_xact_lock(key)))

@@ -84,6 +84,18 @@ batches = Table(
     Index("ix_batches_model_status_arrived_at", "model", "status", "arrived_at"),
 )
 
+batch_events = Table(
+    "batch_events",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    _text("batch", length=32),
+    _text("model", length=63),
+    _text("status", length=16),
+    Column("at", UtcTime, nullable=False),
+    Column("dataset_version", Integer, nullable=True),
+    Index("ix_batch_events_model_at", "model", "at"),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,
@@ -114,6 +126,7 @@ windows = Table(
     Column("number", Integer, nullable=False),
     Column("start_version", Integer, nullable=False),
     Column("end_version", Integer, nullable=False),
+    Column("labels_version", Integer, nullable=True),
     Column("as_of", UtcTime, nullable=False),
     Column("rows", Integer, nullable=False),
     Column("labelled_rows", Integer, nullable=True),
@@ -163,7 +176,7 @@ decisions = Table(
     Column("decided_at", UtcTime, nullable=False),
     _text("claimed_by", length=255, nullable=True),
     Column("lease_until", UtcTime, nullable=True),
-    Column("outcome", JSON, nullable=True),
+    Column("outcome", JSON(none_as_null=True), nullable=True),
     UniqueConstraint("model", "window"),
     Index("ix_decisions_model_state", "model", "state"),
 )
@@ -184,7 +197,7 @@ trainings = Table(
     Column("finished_at", UtcTime, nullable=True),
     _text("mlflow_run", length=64, nullable=True),
     Column("version", Integer, nullable=True),
-    Column("verdict", JSON, nullable=True),
+    Column("verdict", JSON(none_as_null=True), nullable=True),
     Index("ix_trainings_model_started_at", "model", "started_at"),
 )
 
@@ -199,7 +212,7 @@ promotions = Table(
     Column("at", UtcTime, nullable=False),
     _text("by", length=255),
     Column("reason", Text, nullable=False),
-    Column("evidence", JSON, nullable=True),
+    Column("evidence", JSON(none_as_null=True), nullable=True),
     _text("key", length=255),
     UniqueConstraint("model", "key"),
 )

@@ -2,13 +2,14 @@
 
 from dataclasses import asdict
 from datetime import datetime
+from types import EllipsisType
 from typing import Any
 
 from sqlalchemy import select, update
 
 from ml.errors import ModelOwnerError
 from ml.state.records import Promotion, Training, record
-from ml.state.sql import insert_once
+from ml.state.sql import insert_once, lock
 from ml.state.store import State
 from ml.state.tables import promotions, trainings
 
@@ -39,6 +40,13 @@ def change(state: State, key: str, /, **values: Any) -> Training:
     """Sets columns of a training run and returns it as it is then."""
     with state.begin() as connection:
         connection.execute(update(trainings).where(trainings.c.key == key).values(values))
+        return record(Training, connection.execute(select(trainings).where(trainings.c.key == key)).one())
+
+
+def settle(state: State, key: str, verdict: dict[str, Any]) -> Training:
+    """Stores the verdict of a training run unless one is stored; returns the run with the verdict that stands."""
+    with state.begin() as connection:
+        connection.execute(update(trainings).where(trainings.c.key == key, trainings.c.verdict.is_(None)).values(verdict=verdict))
         return record(Training, connection.execute(select(trainings).where(trainings.c.key == key)).one())
 
 
@@ -98,25 +106,32 @@ def crown(
     reason: str,
     key: str,
     evidence: dict[str, Any] | None = None,
-) -> Promotion:
-    """Writes a change of champion; the same `key` writes it once, however often it is asked."""
+    expected: int | EllipsisType | None = ...,
+) -> Promotion | None:
+    """Writes a change of champion; the same `key` writes it once, however often it is asked.
+
+    Args:
+        state: The state database.
+        model: Whose champion.
+        version: The new champion.
+        kind: `promote` or `rollback`.
+        at: When.
+        by: Who: a user, or `gate`.
+        reason: Why, in words.
+        key: What makes this change the same as another one.
+        evidence: The verdict, or whatever speaks for it.
+        expected: The champion that the evidence was measured against (None: there was none). If another version is champion by now,
+            nothing is written and None is returned.
+    """
     with state.begin() as connection:
+        lock(connection, f"champion of {model}")
+        same = select(promotions).where(promotions.c.model == model, promotions.c.key == key)
+        if (known := connection.execute(same).first()) is not None:
+            return record(Promotion, known)
         newest = select(promotions.c.version).where(promotions.c.model == model).order_by(promotions.c.number.desc()).limit(1)
         previous = connection.execute(newest).scalar()
-        insert_once(
-            connection,
-            promotions,
-            {
-                "model": model,
-                "version": version,
-                "previous": previous,
-                "kind": kind,
-                "at": at,
-                "by": by,
-                "reason": reason,
-                "evidence": evidence,
-                "key": key,
-            },
-        )
-        query = select(promotions).where(promotions.c.model == model, promotions.c.key == key)
-        return record(Promotion, connection.execute(query).one())
+        if expected is not ... and previous != expected:
+            return None
+        values = {"model": model, "version": version, "previous": previous, "kind": kind, "at": at}
+        connection.execute(promotions.insert().values(**values, by=by, reason=reason, evidence=evidence, key=key))
+        return record(Promotion, connection.execute(same).one())

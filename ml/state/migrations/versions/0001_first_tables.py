@@ -11,6 +11,19 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "batch_events",
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("batch", sa.String(length=32), nullable=False),
+        sa.Column("model", sa.String(length=63), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("dataset_version", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_batch_events")),
+    )
+    with op.batch_alter_table("batch_events", schema=None) as batch_op:
+        batch_op.create_index("ix_batch_events_model_at", ["model", "at"], unique=False)
+
+    op.create_table(
         "batches",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("model", sa.String(length=63), nullable=False),
@@ -80,6 +93,7 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("start_version", sa.Integer(), nullable=False),
         sa.Column("end_version", sa.Integer(), nullable=False),
+        sa.Column("labels_version", sa.Integer(), nullable=True),
         sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.Column("labelled_rows", sa.Integer(), nullable=True),
@@ -181,3 +195,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_batches_model_status_arrived_at")
 
     op.drop_table("batches")
+    with op.batch_alter_table("batch_events", schema=None) as batch_op:
+        batch_op.drop_index("ix_batch_events_model_at")
+
+    op.drop_table("batch_events")
