@@ -110,6 +110,8 @@ def batch(value: "BatchResult") -> None:
     console.print(f", {value.failing_rows} failing" if value.failing_rows else "")
     for reason in value.reasons:
         console.print(f"  {reason}")
+    for warning in value.warnings:
+        console.print(f"  warning: {warning}")
 
 
 def ingest(value: "IngestResult") -> None:

@@ -106,7 +106,7 @@ class Files(_Declared):
     urls: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(min_length=1)
     """fsspec URLs or patterns (`s3://bucket/in/*.parquet`); relative ones stand below `<home>/incoming`."""
     format: Literal["csv", "parquet", "jsonl"] | None = None
-    """Default: by the file's name; `.gz` is unpacked."""
+    """For files whose name does not tell; `.gz` is unpacked."""
     csv: Csv = Csv()
 
 
@@ -217,7 +217,7 @@ class Monitoring(_Declared):
     minimum_rows: Annotated[int, Field(ge=1)] = 200
     """With fewer new rows the window stays open and waits for more."""
     sample_rows: Annotated[int, Field(ge=1000)] = 100_000
-    """At most so many rows of the reference and of the window go into a report."""
+    """A report's plots are drawn from at most so many rows of each side; what is measured is measured on all rows."""
 
 
 class Retraining(_Declared):
@@ -274,7 +274,7 @@ class ModelSpec(_Declared):
                 raise ValueError(f"{key}: {column!r} is also a feature; take it out of features.{listed[column]}")
         folded: dict[str, str] = {}
         for column in self.columns:
-            if column in RESERVED_COLUMNS:
+            if column.casefold() in RESERVED_COLUMNS:
                 raise ValueError(f"features: the column name {column!r} is kept for Perennial; rename the column in the deliveries")
             if (other := folded.setdefault(column.casefold(), column)) != column:
                 raise ValueError(f"features: columns {other!r} and {column!r} differ only by case; rename one in the deliveries")

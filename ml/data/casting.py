@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +102,8 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return _plain(column.cast(kind.value_type))
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return column.cast(pa.string())
+    if pa.types.is_float16(kind):  # few of Arrow's functions know it
+        return column.cast(pa.float32())
     return column
 
 
@@ -114,7 +117,7 @@ def _missing(kind: str, rows: int) -> object:
 
 def _failures(name: str, kind: str, delivered: pa.ChunkedArray, bad: Mask, rows: npt.NDArray[np.int64]) -> pd.DataFrame:
     where = np.flatnonzero(bad)
-    values = [shown(label_text(value)) for value in delivered.take(pa.array(where)).to_pylist()]
+    values = [shown(label_text(value)) for value in _values(delivered.take(pa.array(where)))]
     reason = {"numeric": "not a finite number", "datetime": "not a date or time"}.get(kind, "cannot be converted")
     content = {"row": rows[where], "column": name, "expectation": "type", "value": values, "reason": f"{name}: {reason}"}
     return pd.DataFrame(content).astype(FAILURE_COLUMNS)
@@ -179,13 +182,22 @@ def _labels_by_value(column: pa.ChunkedArray) -> tuple[object, Mask]:
     if pa.types.is_null(column.type):
         return np.full(len(column), None, dtype=object), good
     if pa.types.is_nested(column.type):
-        texts = np.array([None if value is None else label_text(value) for value in column.to_pylist()], dtype=object)
+        texts = np.array([None if value is None else label_text(value) for value in _values(column)], dtype=object)
         return texts, good
     encoded = column.combine_chunks().dictionary_encode()
-    known = np.array([*(None if value is None else label_text(value) for value in encoded.dictionary.to_pylist()), None], dtype=object)
+    known = np.array([*(None if value is None else label_text(value) for value in _values(encoded.dictionary)), None], dtype=object)
     texts = known[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
     texts[nulls] = None
     return texts, good
+
+
+def _values(column: pa.ChunkedArray | pa.Array) -> list[Any]:
+    """As Python has them; as Arrow writes them where Python has none (the year 20000)."""
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):
+        values = column.cast(pa.string()).to_pylist()
+    return values
 
 
 def _text(column: pa.ChunkedArray, decimal: str) -> tuple[object, Mask]:

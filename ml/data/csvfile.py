@@ -41,6 +41,19 @@ def read_csv(path: Path, *, packed: bool, csv: Csv) -> Read:
     return _with_ragged(table, ragged, len(names))
 
 
+def is_cut_off(path: Path, *, packed: bool) -> bool:
+    """Whether the last line has no end: it may have been cut off within its last value, which nothing else would tell."""
+    with _open(path, packed=packed) as stream:
+        if packed:  # only reading on leads to its end
+            last = b""
+            while block := stream.read(_BLOCK_BYTES):
+                last = (last + block)[-2:]
+        else:
+            stream.seek(max(0, path.stat().st_size - 2))
+            last = stream.read()
+    return not (set(last.replace(b"\x00", b"")[-1:]) & set(b"\r\n"))
+
+
 def _open(path: Path, *, packed: bool) -> IO[bytes]:
     return gzip.open(path) if packed else path.open("rb")  # type: ignore[return-value]
 

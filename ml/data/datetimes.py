@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 _EPOCH_UNITS: tuple[tuple[int, int, Literal["s", "ms", "us", "ns"]], ...] = (
     (10**8, 10**11, "s"),
@@ -13,6 +14,9 @@ _EPOCH_UNITS: tuple[tuple[int, int, Literal["s", "ms", "us", "ns"]], ...] = (
     (10**17, 10**19, "ns"),
 )
 """Whole numbers between the first two are epochs in the third: 1973 to 5138 in seconds, and so on."""
+_US = {"s": 10**6, "ms": 10**3, "us": 1}
+_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""The years 1 to 9999: what lies outside is a damaged value, and Python has no date for it."""
 UTC_TYPE: Final = "datetime64[us, UTC]"
 
 
@@ -41,6 +45,7 @@ def to_datetimes(column: pa.ChunkedArray) -> "pd.Series[Any]":
 
 
 def _of_type(column: pa.ChunkedArray) -> "pd.Series[Any]":
+    column = _in_range(column)
     kind = column.type
     if pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.tz is None):
         column = column.cast(pa.timestamp("us"), safe=False).cast(pa.timestamp("us", "UTC"))
@@ -48,6 +53,17 @@ def _of_type(column: pa.ChunkedArray) -> "pd.Series[Any]":
         column = column.cast(pa.timestamp("us", "UTC"), safe=False)
     times: pd.Series[Any] = column.to_pandas()
     return times.astype(UTC_TYPE)
+
+
+def _in_range(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Without the times that lie outside of the years 1 to 9999."""
+    kind = column.type
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        return column
+    numbers = column.cast(pa.int32()).cast(pa.int64()) if pa.types.is_date32(kind) else column.cast(pa.int64())
+    size = 86_400 * 10**6 if pa.types.is_date32(kind) else _US["ms" if pa.types.is_date64(kind) else kind.unit]
+    inside = pc.and_(pc.greater_equal(numbers, -(-_FIRST_US // size)), pc.less_equal(numbers, _LAST_US // size))
+    return column if pc.all(inside, min_count=0).as_py() else pc.if_else(inside, column, pa.scalar(None, kind))
 
 
 def _from_text(texts: "pd.Series[Any]") -> "pd.Series[Any]":

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,7 @@ from typing import Any
 import fsspec
 
 from ml.data.faults import shown
+from ml.data.reading import format_of, kind_of
 from ml.errors import ConcurrentChange, DataOwnerError, ModelOwnerError, StoreUnavailable
 from ml.settings import Settings
 from ml.spec import Files, ModelSpec, Sql
@@ -28,6 +29,12 @@ SETTLE_S = 0.5
 _FRESH_S = 5.0
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")
 _BLOCK_BYTES = 1 << 20
+_FORGOTTEN_S = 2 * 86_400.0
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_URL = re.compile(r"\w[\w+.\-]*://[^\s'\"<>)\]]+")
+_SECRET_KEY = re.compile(
+    r"[?&](?:[\w\-]*(?:sig|signature|token|secret|password|passwd|credential|api_?key|accesskeyid)|key|code|auth)=", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ class Fetched:
 
 
 def find(settings: Settings, spec: ModelSpec, *, seen: Mapping[str, str]) -> list[str]:
-    """The URLs of the deliveries that were not judged yet, oldest first.
+    """The URLs of the deliveries that were not judged yet, oldest first; what `${VARIABLE}` stands for is not written out in them.
 
     Hidden files, and names that end like unfinished ones (`.tmp`, `.part`, …), are left alone.
 
@@ -51,17 +58,31 @@ def find(settings: Settings, spec: ModelSpec, *, seen: Mapping[str, str]) -> lis
         settings: Relative patterns stand below its `incoming`.
         spec: Names the source.
         seen: URL → fingerprint of what was judged already; a changed file is a new delivery.
+
+    Raises:
+        ModelOwnerError: A URL has a password or a token in it, or names a variable that is not set.
+        StoreUnavailable: The source did not answer.
     """
     source = spec.data.source
+    urls = (source.url,) if isinstance(source, Sql) else source.urls
+    if secret := next((url for url in urls if has_secret(url)), None):
+        raise ModelOwnerError(
+            f"{spec.model}: data.source has a password or token in {hidden(secret)}; write ${{VARIABLE}} in its place, or leave it "
+            "out and set the variables that fsspec reads (AWS_SECRET_ACCESS_KEY, AZURE_STORAGE_SAS_TOKEN, FSSPEC_HTTPS_…)"
+        )
     if isinstance(source, Sql):
         return [f"sql:{spec.model}"]
     found: dict[str, tuple[float, str, str]] = {}
     for pattern in source.urls:
-        for url, entry in _matches(settings, _filled(pattern)):
+        for filled, entry in _matches(settings, _filled(pattern)):
             fingerprint = _fingerprint(entry)
+            url = _unfilled(filled, pattern)
+            if _refilled(url, spec) != filled:
+                log.warning("delivery left alone: its name reads like a variable url=%s", hidden(url))
+                continue
             if seen.get(url) != fingerprint and not _is_unfinished(url):
                 found[url] = (_changed_at(entry), url, fingerprint)
-    growing = _growing(found)
+    growing = _growing(found, spec)
     return [url for _, url, _ in sorted(found.values()) if url not in growing]
 
 
@@ -71,7 +92,7 @@ def _matches(settings: Settings, pattern: str) -> Iterator[tuple[str, dict[str, 
         fs, path = fsspec.core.url_to_fs(full)
         entries = fs.glob(path, detail=True) if any(sign in path for sign in "*?[") else _single(fs, path)
     except (OSError, ValueError, ImportError) as error:
-        raise StoreUnavailable(f"{_hidden(full)} cannot be listed: {shown(error)}. Check data.source.urls and the access to it") from error
+        raise StoreUnavailable(f"{hidden(full)} cannot be listed: {_said(error)}. Check data.source.urls and the access to it") from None
     for name, entry in entries.items():
         if entry.get("type") == "directory":
             continue
@@ -87,14 +108,14 @@ def _is_unfinished(url: str) -> bool:
     return name.startswith((".", "_")) or name.lower().endswith(_UNFINISHED)
 
 
-def _growing(found: Mapping[str, tuple[float, str, str]]) -> set[str]:
+def _growing(found: Mapping[str, tuple[float, str, str]], spec: ModelSpec) -> set[str]:
     fresh = [url for url, (changed_at, _, _) in found.items() if time.time() - changed_at < _FRESH_S]
     if not fresh:
         return set()
     time.sleep(SETTLE_S)
-    growing = {url for url in fresh if fingerprint_of(url) != found[url][2]}
+    growing = {url for url in fresh if fingerprint_of(_refilled(url, spec)) != found[url][2]}
     for url in growing:
-        log.info("delivery still grows, left for the next look url=%s", _hidden(url))
+        log.info("delivery still grows, left for the next look url=%s", hidden(url))
     return growing
 
 
@@ -132,10 +153,7 @@ def fetched(settings: Settings, spec: ModelSpec, url: str) -> Iterator[Fetched]:
         ConcurrentChange: It was changed while it was copied.
         StoreUnavailable: It, or the database of a query, did not answer.
     """
-    spool = settings.home / "tmp"
-    spool.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="delivery-", dir=spool))
-    try:
+    with spooled(settings) as folder:
         source = spec.data.source
         if isinstance(source, Sql) and url == f"sql:{spec.model}":
             from ml.data.query import fetch_rows
@@ -143,30 +161,58 @@ def fetched(settings: Settings, spec: ModelSpec, url: str) -> Iterator[Fetched]:
             path, digest = fetch_rows(_filled(source.url), source.query, folder / "query.jsonl")
             yield Fetched(path, "query.jsonl", url, digest[:32], None, "jsonl")
         else:
-            kind = source.format if isinstance(source, Files) else None
-            yield _copy(url, folder / "delivery", kind)
+            yield _copy(_refilled(url, spec), url, folder / "delivery", spec)
+
+
+@contextmanager
+def spooled(settings: Settings) -> Iterator[Path]:
+    """An empty folder below `<home>/spool` that is gone afterwards; what a kill left there is removed some days later."""
+    spool = settings.home / "spool"
+    spool.mkdir(parents=True, exist_ok=True)
+    for left in spool.iterdir():
+        with suppress(OSError):  # another process was faster
+            if time.time() - left.stat().st_mtime > _FORGOTTEN_S:
+                shutil.rmtree(left)
+    folder = Path(tempfile.mkdtemp(prefix="delivery-", dir=spool))
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _copy(url: str, target: Path, kind: str | None) -> Fetched:
-    before = None
+def declared_format(spec: ModelSpec) -> str | None:
+    """The format that the declaration gives to files whose names tell none."""
+    return spec.data.source.format if isinstance(spec.data.source, Files) else None
+
+
+def _copy(url: str, written: str, target: Path, spec: ModelSpec) -> Fetched:
+    """`url` is what is opened; `written` is the same as it may be shown."""
+    before, source = None, hidden(written)
     try:
         before = fingerprint_of(url)
         if before is None:
-            raise DataOwnerError(f"{_hidden(url)} does not exist")
+            raise DataOwnerError(f"{source} does not exist")
         digest = hashlib.sha256()
         with fsspec.open(url, "rb") as stream, target.open("wb") as copy:
             while block := stream.read(_BLOCK_BYTES):
                 digest.update(block)
                 copy.write(block)
-    except IsADirectoryError as error:
-        raise DataOwnerError(f"{_hidden(url)} is a folder; name the files in it") from error
+        after = fingerprint_of(url)
+    except IsADirectoryError:
+        raise DataOwnerError(f"{source} is a folder; name the files in it") from None
     except (OSError, ValueError, ImportError) as error:
-        raise StoreUnavailable(f"{_hidden(url)} cannot be read: {shown(error)}") from error
-    if fingerprint_of(url) != before:
-        raise ConcurrentChange(f"{_hidden(url)} was changed while it was read; it is taken at the next look")
-    return Fetched(target, PurePosixPath(url).name, _hidden(url), digest.hexdigest()[:32], before, kind)
+        raise StoreUnavailable(f"{source} cannot be read: {_said(error, url=url, written=written)}") from None
+    if after != before:
+        raise ConcurrentChange(f"{source} was changed while it was read; it is taken at the next look")
+    opened = PurePosixPath(hidden(url)).name  # a variable may stand for the ending
+    kind = kind_of(opened, declared=declared_format(spec)) or format_of(opened)
+    return Fetched(target, PurePosixPath(source).name, source, digest.hexdigest()[:32], before, kind)
+
+
+def _said(error: Exception, *, url: str = "", written: str = "") -> str:
+    """What an error of a store says, without the secrets of a URL: many write the URL into their message."""
+    text = str(error).replace(url, hidden(written)) if url else str(error)
+    return shown(_URL.sub(lambda match: hidden(match[0]), text))
 
 
 def _filled(text: str) -> str:
@@ -177,9 +223,33 @@ def _filled(text: str) -> str:
             raise ModelOwnerError(f"the environment has no variable {match[1]}, which data.source names; set it where Perennial runs")
         return os.environ[match[1]]
 
-    return re.sub(r"\$\{(\w+)\}", value, text)
+    return _VARIABLE.sub(value, text)
 
 
-def _hidden(url: str) -> str:
+def _unfilled(url: str, pattern: str) -> str:
+    """The URL with what the pattern's variables stand for taken out again: it is shown, and kept in places that others read."""
+    names = {os.environ[name]: name for name in _VARIABLE.findall(pattern) if os.environ.get(name)}
+    if not names:
+        return url
+    values = "|".join(re.escape(value) for value in sorted(names, key=len, reverse=True))
+    return re.sub(values, lambda match: f"${{{names[match[0]]}}}", url)
+
+
+def _refilled(url: str, spec: ModelSpec) -> str:
+    """The URL that `_unfilled` was given. Only variables that the declaration names are filled in: a file's name is not trusted."""
+    source = spec.data.source
+    declared = {name for pattern in (source.urls if isinstance(source, Files) else ()) for name in _VARIABLE.findall(pattern)}
+    return _VARIABLE.sub(lambda match: _filled(match[0]) if match[1] in declared else match[0], url)
+
+
+def has_secret(url: str) -> bool:
+    """Whether a password or a token seems to be written in the URL itself; a `${VARIABLE}` is none."""
+    if "://" not in url:
+        return False
+    bare = _VARIABLE.sub("", url)
+    return bool(re.search(r"://[^/?#@]*:[^/?#]+@", bare) or re.search(_SECRET_KEY.pattern + r"[^&]", bare, re.IGNORECASE))
+
+
+def hidden(url: str) -> str:
     """The URL without a password in it and without its query part."""
-    return re.sub(r"://[^/@]*@", "://***@", url).split("?", 1)[0] if "://" in url else url
+    return re.sub(r"://[^/?#]*@", "://***@", url).split("?", 1)[0] if "://" in url else url

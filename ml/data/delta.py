@@ -54,25 +54,31 @@ class AppendLog:
 
     def version(self) -> int | None:
         """The newest version that an append made; None before the first."""
-        commits = self.commits()
-        return commits[-1].version if commits else None
+        newest = next(self._backwards(self._newest()), None)
+        return newest.version if newest is not None else None
 
     def commits(self, *, version: int | None = None, after_version: int | None = None) -> list[Commit]:
         """The appends that made the versions in (`after_version`, `version`], oldest first."""
-        known = _known_commits(self.url)
         newest = self._newest() if version is None else version
-        first = max(known, default=-1) + 1
-        if version is None and newest < first - 1:  # the table was removed and made anew
-            known.clear()
-            first = 0
-        for number in range(first, newest + 1):
-            known[number] = self._commit(number)
         low = -1 if after_version is None else after_version
-        return [commit for number in range(low + 1, newest + 1) if (commit := known[number]) is not None]
+        return [commit for number in range(low + 1, newest + 1) if (commit := self._known(number)) is not None]
 
     def find(self, key: str) -> Commit | None:
-        """The append under this key, or None."""
-        return next((commit for commit in self.commits() if commit.key == key), None)
+        """The append under this key, or None. For a key that is not there the log is not read."""
+        delta = self._table()
+        if delta is None or delta.transaction_version(key) is None:
+            return None
+        return next((commit for commit in self._backwards(delta.version()) if commit.key == key), None)
+
+    def _backwards(self, newest: int) -> Iterator[Commit]:
+        """The appends up to a version, newest first; no more of the log is read than is asked for."""
+        return (commit for number in range(newest, -1, -1) if (commit := self._known(number)) is not None)
+
+    def _known(self, version: int) -> Commit | None:
+        known = _known_commits(self.url)
+        if version not in known:
+            known[version] = self._commit(version)
+        return known[version]
 
     def append(self, table: pa.Table, *, key: str, facts: Mapping[str, Any]) -> Commit:
         """Appends the rows under the key; if the key is there already, the rows stay out and its commit is returned.
@@ -129,12 +135,20 @@ class AppendLog:
         return pa.table(arrays, names=list(columns))
 
     def _newest(self) -> int:
+        delta = self._table()
+        return -1 if delta is None else delta.version()
+
+    def _table(self) -> DeltaTable | None:
         try:
-            return DeltaTable(self.url).version()
+            delta = DeltaTable(self.url)
         except TableNotFoundError:
-            return -1
+            return None
         except (DeltaError, OSError) as error:
             raise StoreUnavailable(f"the table {self.url} cannot be opened: {error}") from error
+        known = _known_commits(self.url)
+        if delta.version() < max(known, default=-1):  # the table was removed and made anew
+            known.clear()
+        return delta
 
     def _commit(self, version: int) -> Commit | None:
         actions = [json.loads(line) for line in self._fs.cat_file(f"{self._root}/_delta_log/{version:020d}.json").splitlines() if line]

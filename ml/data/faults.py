@@ -20,8 +20,8 @@ def no_failures() -> pd.DataFrame:
 
 
 def shown(value: object, *, characters: int = _SHOWN_CHARACTERS) -> str:
-    """The value as bounded text."""
-    text = str(value)
+    """The value as bounded text that any store can keep: half characters and zero bytes are written out."""
+    text = str(value)[: characters + 1].encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
     return text if len(text) <= characters else text[: characters - 1] + "…"
 
 

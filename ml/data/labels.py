@@ -9,8 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.data.delta import AppendLog, Commit
+from ml.errors import NoData
 from ml.settings import Settings
 
+NO_LABELS = -1
+"""The labels version of a moment when no label existed: reading as of it finds none, whatever has arrived since."""
 _TIME = pa.timestamp("us", "UTC")
 
 
@@ -50,16 +53,21 @@ class LabelTable:
         }
         return self.log.append(pa.table(columns), key=delivery, facts={"arrived_at": arrived_at.isoformat(), **(facts or {})}).version
 
-    def known(self, *, ids: pd.Series | None = None, as_of: datetime | None = None) -> pd.Series:
+    def known(self, *, ids: pd.Series | None = None, as_of: datetime | None = None, labels_version: int | None = None) -> pd.Series:
         """The label of each id, indexed by id: of several for one id, the one that arrived last.
 
         Args:
             ids: Only of these; default: all.
             as_of: Only labels that had arrived by this moment; default: all.
+            labels_version: Only labels that this version of the table holds: the same for ever. `NO_LABELS` reads none; default:
+                all.
+
+        Raises:
+            NoData: The version is newer than the table.
         """
         wanted = None if ids is None else pa.array(ids.dropna().unique(), pa.string())
         parts = []
-        for part in self.log.read(self.log.commits(), ["id", "label", "_arrived_at"]):
+        for part in self.log.read(self._commits(labels_version), ["id", "label", "_arrived_at"]):
             table = part
             if as_of is not None:
                 table = table.filter(pc.less_equal(table.column("_arrived_at"), pa.scalar(as_of, _TIME)))
@@ -72,13 +80,21 @@ class LabelTable:
         known: pd.Series[Any] = frame.set_index("id")["label"]
         return known
 
-    def filled(self, ids: pd.Series, target: pd.Series, *, as_of: datetime | None = None) -> pd.Series:
+    def filled(self, ids: pd.Series, target: pd.Series, *, as_of: datetime | None = None, labels_version: int | None = None) -> pd.Series:
         """The target with its missing values filled by late labels; what was delivered with the row is never replaced."""
         missing = target.isna() & ids.notna()
         if not missing.any():
             return target
-        known = self.known(ids=ids[missing], as_of=as_of)
+        known = self.known(ids=ids[missing], as_of=as_of, labels_version=labels_version)
         found = [None if pd.isna(value) else value for value in ids[missing].map(known)]
         filled = target.copy()
         filled[missing] = pd.Series(found, index=target.index[missing], dtype=target.dtype)
         return filled
+
+    def _commits(self, version: int | None) -> list[Commit]:
+        if version == NO_LABELS:
+            return []
+        commits = self.log.commits()
+        if version is not None and (not commits or version > commits[-1].version):
+            raise NoData(f"the labels table {self.log.url} has no version {version}; was it removed?")
+        return commits if version is None else [commit for commit in commits if commit.version <= version]

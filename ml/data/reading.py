@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,26 +14,31 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from ml.data.csvfile import read_csv
+from ml.data.csvfile import is_cut_off, read_csv
 from ml.data.faults import Unreadable, first_few, no_failures, shown
 from ml.spec import Csv, ModelSpec
 
-_FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".data": "csv", ".parquet": "parquet", ".pq": "parquet"}
+_FORMATS = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".pq": "parquet"}
 _FORMATS |= {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+_LIKELY = {".txt": "csv", ".data": "csv"}
+"""Endings that tell little: a declared format counts for more."""
 _JSON_ROWS = 50_000
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """A delivery as it was read: csv as text, parquet and jsonl in their own types.
 
-    `rows` numbers the rows of `table` in the delivery, from 1. `failures` names rows that have no place in the table.
+    `rows` numbers the rows of `table` in the delivery, from 1. `failures` names rows that have no place in the table. `warnings` says
+    what may be wrong without being told for sure.
     """
 
     table: pa.Table
     rows: npt.NDArray[np.int64]
     failures: pd.DataFrame = field(default_factory=no_failures)
     reasons: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def read(path: Path, *, name: str, csv: Csv, kind: str | None = None) -> Delivered:
@@ -64,7 +70,7 @@ def read(path: Path, *, name: str, csv: Csv, kind: str | None = None) -> Deliver
         delivered = _read_jsonl(path, packed=packed)
     else:
         table, rows, failures, reasons = read_csv(path, packed=packed, csv=csv)
-        delivered = Delivered(table, rows, failures, reasons)
+        delivered = Delivered(table, rows, failures, reasons, _cut_off(path, packed=packed, rows=len(rows) + len(failures)))
     if delivered.table.num_rows == 0 and not delivered.reasons:
         raise Unreadable("there are no data rows" + (", only a header" if kind == "csv" else ""))
     return delivered
@@ -72,7 +78,22 @@ def read(path: Path, *, name: str, csv: Csv, kind: str | None = None) -> Deliver
 
 def format_of(name: str) -> str | None:
     """`csv`, `parquet` or `jsonl` by the ending of a file's name, `.gz` aside; None if it tells nothing."""
-    return _FORMATS.get(Path(name.removesuffix(".gz").lower()).suffix)
+    return (_FORMATS | _LIKELY).get(_ending(name))
+
+
+def kind_of(name: str, *, declared: str | None) -> str | None:
+    """The format of a file: what its own name tells for sure, else what the declaration says; None if neither does."""
+    return _FORMATS.get(_ending(name), declared)
+
+
+def _ending(name: str) -> str:
+    return Path(name.lower().removesuffix(".gz")).suffix
+
+
+def _cut_off(path: Path, *, packed: bool, rows: int) -> list[str]:
+    if not is_cut_off(path, packed=packed):
+        return []
+    return [f"the file does not end with a newline: its last row may be cut off (row {rows})"]
 
 
 def column_faults(table: pa.Table, spec: ModelSpec, *, csv: Csv | None = None) -> list[str]:
@@ -133,6 +154,11 @@ def _read_parquet(path: Path, *, packed: bool) -> Delivered:
     names = table.column_names
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise Unreadable(f"columns stand twice: {first_few(doubled)}")
+    for name in names:
+        try:
+            table.column(name).validate(full=True)
+        except pa.ArrowException as error:
+            raise Unreadable(f"the parquet file is damaged: column {shown(name, characters=60)!r}: {shown(error)}") from error
     index = [name for name in names if name.startswith("__index_level_") and name.endswith("__")]  # pandas' own row index, no data
     return Delivered(table.drop_columns(index).replace_schema_metadata(None), _numbered(table.num_rows))
 
@@ -172,8 +198,12 @@ def _json_rows(path: Path, *, packed: bool) -> Iterator[dict[str, Any]]:
                 raise Unreadable(f"line {number} is not UTF-8 text: {shown(error)}") from error
             except (json.JSONDecodeError, RecursionError) as error:
                 raise Unreadable(f"line {number} is not one JSON object: {shown(error)}") from error
+            except ValueError as error:
+                raise Unreadable(f"line {number} holds a whole number of thousands of digits") from error
             if not isinstance(row, dict):
                 raise Unreadable(f"line {number} holds {type(row).__name__}, not a JSON object; write one object a line")
+            if b"\\u" in line and (half := _SURROGATE.search(json.dumps(row, ensure_ascii=False))):
+                raise Unreadable(f"line {number} holds half a character ({shown(half[0])}), which is no text: it was cut where it was made")
             yield row
 
 

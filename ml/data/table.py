@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ml import specfile
 from ml.data.casting import KINDS, column_kinds
 from ml.data.delta import AppendLog, Commit
-from ml.data.labels import LabelTable
+from ml.data.labels import NO_LABELS, LabelTable
 from ml.errors import ModelOwnerError, NoData
 from ml.settings import Settings
 from ml.spec import ModelSpec
@@ -22,6 +23,8 @@ BATCH, ROW, ARRIVED = "_batch", "_row", "_arrived_at"
 KEYS = (BATCH, ROW, ARRIVED)
 """Columns that every read has: the batch, the row's number in its delivery from 1, and when it arrived."""
 _TIME = pa.timestamp("us", "UTC")
+_LOOKED_AT_ROWS, _LOOKED_AT_BATCHES = 5_000_000, 200
+_BLOCK_ROWS = 250_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,37 @@ class AcceptedTable:
         """The commits that made the versions in (`after_version`, `version`], in the order of acceptance."""
         return self.log.commits(version=version, after_version=after_version)
 
+    def known_ids(self, ids: "pd.Series[Any]") -> "pd.Series[Any]":
+        """Those of the ids that accepted rows have already, in their order. The model must declare `id`.
+
+        Bounded: only the newest batches are looked at, at most 200 with together about 5 million rows, and only their id column. A
+        source that delivers its old rows again has them in the newest ones as well.
+        """
+        spec = self.spec or specfile.load(self.settings, self.model)
+        found = ids.dropna().drop_duplicates()
+        wanted = pa.array(found, pa.string())
+        hits = np.zeros(len(found), dtype=bool)
+        block: list[pa.ChunkedArray] = []
+        commits = self._recent()
+        for place, commit in enumerate(commits, start=1):
+            block += [part.column(0).cast(pa.string()) for part in self.log.read([commit], [str(spec.id)])]
+            if place == len(commits) or sum(map(len, block)) >= max(_BLOCK_ROWS, len(found)):
+                known = pa.chunked_array([chunk for column in block for chunk in column.chunks], pa.string())
+                hits |= pc.is_in(wanted, value_set=known).to_numpy(zero_copy_only=False)
+                block = []
+        return found[hits]
+
+    def _recent(self) -> list[Commit]:
+        newest = self.log.version()
+        if newest is None:
+            return []
+        chosen: list[Commit] = []
+        for commit in reversed(self.log.commits(version=newest, after_version=max(-1, newest - _LOOKED_AT_BATCHES))):
+            if sum(one.rows for one in chosen) >= _LOOKED_AT_ROWS:
+                break
+            chosen.append(commit)
+        return chosen
+
     def read(
         self,
         *,
@@ -82,6 +116,7 @@ class AcceptedTable:
         after_version: int | None = None,
         newest_rows: int | None = None,
         labels_as_of: datetime | None = None,
+        labels_version: int | None = None,
     ) -> pd.DataFrame:
         """Rows as of a dataset version, in the order of acceptance, then of the delivery.
 
@@ -95,6 +130,8 @@ class AcceptedTable:
             newest_rows: Only so many: the last by `time` where it is declared (rows without one count as oldest), else by
                 acceptance.
             labels_as_of: Late labels that arrived by this moment fill a missing target; default: all that have arrived.
+            labels_version: Late labels of this version of the labels table (`ml.data.labels.NO_LABELS`: none at all) fill a missing
+                target, so that two reads find the same whatever was labelled between them; default: all that there are.
 
         Raises:
             NoData: The version holds no rows, or is newer than the table.
@@ -102,12 +139,13 @@ class AcceptedTable:
         spec = self.spec or specfile.load(self.settings, self.model)
         commits = self.log.commits(version=self._checked(version), after_version=after_version)
         wanted = list(dict.fromkeys((*KEYS, *(spec.columns if columns is None else columns))))
-        needs_labels = spec.target in wanted and spec.id is not None and self.labels.version() is not None
+        are_labels = self.labels.version() is not None if labels_version is None else labels_version != NO_LABELS
+        needs_labels = spec.target in wanted and spec.id is not None and are_labels
         reading = list(dict.fromkeys((*wanted, spec.id))) if needs_labels and spec.id is not None else wanted
         parts = self._parts(commits, reading, self._newest(commits, spec, newest_rows))
         frame = _pandas(parts, reading, {**column_kinds(spec)})
         if needs_labels and spec.id is not None:
-            frame[spec.target] = self.labels.filled(frame[spec.id], frame[spec.target], as_of=labels_as_of)
+            frame[spec.target] = self.labels.filled(frame[spec.id], frame[spec.target], as_of=labels_as_of, labels_version=labels_version)
         return frame[wanted]
 
     def _checked(self, version: int) -> int:

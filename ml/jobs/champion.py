@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict
 
 from ml import specfile
-from ml.errors import UnknownVersion
+from ml.errors import ConcurrentChange, UnknownVersion
 from ml.settings import Settings
 from ml.state import State, trainings
 from ml.state.records import Promotion
@@ -43,8 +43,9 @@ def promote_version(settings: Settings, model: str, version: int, *, by: str, re
     training = trainings.of_version(state, model, version)
     if training is None:
         raise UnknownVersion(f"{model} version {version} was made by no training that the state database knows; train again instead.")
-    change = _crown(settings, state, model, version, kind="promote", by=by, reason=reason)
-    if training.state == "challenger":
+    now = trainings.champion(state, model)
+    change = _crown(settings, state, model, version, now=now, kind="promote", by=by, reason=reason)
+    if training.state in {"challenger", "failed"}:
         trainings.change(state, training.key, state="promoted")
     return change
 
@@ -59,12 +60,13 @@ def rollback(settings: Settings, model: str, *, by: str, reason: str) -> Champio
 
     specfile.spec_path(settings, model)
     state = State.open(settings)
-    former = former_champions(trainings.promotion_history(state, model))
+    history = trainings.promotion_history(state, model)
+    former = former_champions(history)
     if len(former) < 2:
         present = f"version {former[-1]} is its first" if former else "it has no champion"
         raise UnknownVersion(f"{model} has no former champion to go back to: {present}.")
     models.check_version(settings, model, former[-2])
-    return _crown(settings, state, model, former[-2], kind="rollback", by=by, reason=reason)
+    return _crown(settings, state, model, former[-2], now=history[-1], kind="rollback", by=by, reason=reason)
 
 
 def former_champions(history: list[Promotion]) -> list[int]:
@@ -99,15 +101,19 @@ def heal_aliases(settings: Settings, model: str) -> None:
         models.set_alias(settings, model, "challenger", None)
 
 
-def _crown(settings: Settings, state: State, model: str, version: int, *, kind: str, by: str, reason: str) -> ChampionChange:
-    now = trainings.champion(state, model)
+def _crown(
+    settings: Settings, state: State, model: str, version: int, *, now: Promotion | None, kind: str, by: str, reason: str
+) -> ChampionChange:
     if now is not None and now.version == version:
         heal_aliases(settings, model)
         return _change(now, changed=False)
     at = datetime.now(UTC)
     # Two people who ask for the same at the same time, seeing the same champion, ask for one change.
     key = f"{kind}-{version}-after-{now.number if now is not None else 0}"
-    crowned = trainings.crown(state, model=model, version=version, kind=kind, at=at, by=by, reason=reason, key=key)
+    expected = now.version if now is not None else None
+    crowned = trainings.crown(state, model=model, version=version, kind=kind, at=at, by=by, reason=reason, key=key, expected=expected)
+    if crowned is None:
+        raise ConcurrentChange(f"the champion of {model} was changed by another process at this moment; look at it, then call again")
     heal_aliases(settings, model)
     log.info("champion changed model=%s version=%d previous=%s kind=%s", model, version, crowned.previous, kind)
     return _change(crowned, changed=True)

@@ -49,6 +49,7 @@ def _faults(settings: Settings, model: str) -> Iterator[CheckedFault]:
     yield from _dag_faults(settings, model)
     if spec is not None:
         yield from _class_faults(settings, spec)
+        yield from _secret_faults(settings, spec)
     from ml.validation import suites
 
     for problem in suites.inspect(settings, model):
@@ -77,6 +78,22 @@ def _dag_faults(settings: Settings, model: str) -> Iterator[CheckedFault]:
         yield fault(1, f"does not contain the word {missing[0]!r}: Airflow passes over such a file in silence", cure)
     if "build(__file__)" not in text:
         yield fault(1, "does not call build(__file__), so it makes no DAG", cure)
+
+
+def _secret_faults(settings: Settings, spec: ModelSpec) -> Iterator[CheckedFault]:
+    from ml.data.deliveries import has_secret
+
+    source = spec.data.source
+    urls = source.urls if source.kind == "files" else (source.url,)
+    if any(has_secret(url) for url in urls):
+        yield CheckedFault(
+            model=spec.model,
+            file=f"dags/{spec.model}/{specfile.FILE_NAME}",
+            line=specfile.line_of(specfile.spec_path(settings, spec.model), "data", "source"),
+            key="data.source",
+            problem="a password or token seems to stand in the URL",
+            cure="Write ${VARIABLE} in its place and set the variable in the environment",
+        )
 
 
 def _class_faults(settings: Settings, spec: ModelSpec) -> Iterator[CheckedFault]:

@@ -3,34 +3,35 @@
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from ml import specfile
-from ml.errors import SuiteError
+from ml.errors import ConcurrentChange, DataOwnerError, PerennialError, StoreUnavailable, SuiteError
+from ml.jobs.judging import Judged, judge
 from ml.settings import Settings
-from ml.spec import Csv, Files, ModelSpec
+from ml.spec import ModelSpec
 from ml.state import State, batches
 from ml.state.records import Batch
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ml.data.deliveries import Fetched
     from ml.data.table import AcceptedTable
-    from ml.validation.checks import Verdict
 
 log = logging.getLogger(__name__)
 
 Status = Literal["accepted", "quarantined", "duplicate"]
+_TOLD = 5
 
 
 class BatchResult(BaseModel):
-    """What became of one delivery. `rows` is None where no rows could be read; `failing_rows` counts different rows."""
+    """What became of one delivery. `rows` is None where no rows could be read; `failing_rows` counts different rows.
+
+    `warnings` is what one should look at although it does not keep the delivery out. It is told once, by the call that judged; later it
+    stands in the batch's Data Docs.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,6 +44,7 @@ class BatchResult(BaseModel):
     dataset_version: int | None = None
     docs_url: str | None = None
     quarantine_url: str | None = None
+    warnings: list[str] = []
 
 
 class IngestResult(BaseModel):
@@ -53,20 +55,11 @@ class IngestResult(BaseModel):
     batches: list[BatchResult]
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A delivery in the declared types, and what is wrong with it. `frame` is None where nothing could be read."""
-
-    frame: "pd.DataFrame | None"
-    rows: int | None
-    verdict: "Verdict"
-    convertible: bool
-    suite_hash: str
-    docs_url: str | None
-
-
 def find_deliveries(settings: Settings, model: str, files: Sequence[str] = ()) -> list[str]:
-    """The URLs of the deliveries that wait to be judged, oldest first; of named `files`, all of them in their order."""
+    """The URLs of the deliveries that wait to be judged, oldest first; of named `files`, all of them in their order.
+
+    What the declaration writes as `${VARIABLE}` stands so in the URLs too: they are shown and stored.
+    """
     from ml.data import deliveries
 
     spec = specfile.load(settings, model)
@@ -82,49 +75,87 @@ def ingest(
     *,
     on_progress: Callable[[BatchResult], None] | None = None,
 ) -> IngestResult:
-    """Takes in the named files, or every delivery that waits. Idempotent: content that was judged before is a duplicate."""
-    results = []
+    """Takes in the named files, or every delivery that waits. Idempotent: content that was judged before is a duplicate.
+
+    A delivery that cannot be fetched does not keep the others out.
+
+    Raises:
+        PerennialError: At the end, for what could not be fetched: gone, being changed, not to be read. At once, for whatever is wrong
+            with the model itself.
+    """
+    results: list[BatchResult] = []
+    failed: list[PerennialError] = []
     for url in find_deliveries(settings, model, files):
-        results.append(ingest_delivery(settings, model, url))
+        try:
+            results.append(ingest_delivery(settings, model, url))
+        except (DataOwnerError, ConcurrentChange, StoreUnavailable) as error:
+            log.warning("delivery left out model=%s error=%s", model, error)
+            failed.append(error)
+            continue
         if on_progress is not None:
             on_progress(results[-1])
+    if failed:
+        raise _summed(failed, taken=len(results))
     return IngestResult(batches=results)
 
 
-def ingest_delivery(settings: Settings, model: str, url: str) -> BatchResult:
-    """Reads, casts and validates one delivery, and accepts or quarantines it. Safe to run twice, at once, and after a kill."""
+def _summed(failed: list[PerennialError], *, taken: int) -> PerennialError:
+    """One error for all; one that needs a person comes before one that waiting may cure."""
+    worst = min(failed, key=lambda error: error.retryable)
+    if len(failed) == 1 and not taken:
+        return worst
+    left = f"{len(failed)} of {len(failed) + taken} deliveries were not taken in" + (", the others were" if taken else "")
+    more = f" (and {len(failed) - _TOLD} more)" if len(failed) > _TOLD else ""
+    return type(worst)(f"{left}: {'; '.join(str(error) for error in failed[:_TOLD])}{more}")
+
+
+def ingest_delivery(settings: Settings, model: str, url: str, *, since: datetime | None = None) -> BatchResult:
+    """Reads, casts and validates one delivery, and accepts or quarantines it. Safe to run twice, at once, and after a kill.
+
+    Args:
+        settings: The installation.
+        model: The model's name.
+        url: The delivery, as `find_deliveries` names it.
+        since: What was decided about this very delivery since then is this call's own result, told again, and no duplicate: another
+            try after a kill tells what the first one did.
+    """
     from ml.data import deliveries
 
     spec = specfile.load(settings, model)
     state = State.open(settings)
     at = datetime.now(UTC)
     with deliveries.fetched(settings, spec, url) as fetched:
-        result = _taken(settings, spec, state, fetched, at)
+        result = _taken(settings, spec, state, fetched, at, since=since)
         if fetched.fingerprint is not None:
-            batches.mark_seen(state, model, url=url, fingerprint=fetched.fingerprint, batch=result.id, at=at)
+            shown = deliveries.hidden(url) if deliveries.has_secret(url) else url
+            batches.mark_seen(state, model, url=shown, fingerprint=fetched.fingerprint, batch=result.id, at=at)
     log.info(
-        "batch %s model=%s batch=%s rows=%s failing_rows=%s dataset_version=%s",
+        "batch %s model=%s batch=%s rows=%s failing_rows=%s warnings=%s dataset_version=%s",
         result.status,
         model,
         result.id,
         result.rows,
         result.failing_rows,
+        len(result.warnings),
         result.dataset_version,
     )
     return result
 
 
-def _taken(settings: Settings, spec: ModelSpec, state: State, fetched: "Fetched", at: datetime) -> BatchResult:
+def _taken(
+    settings: Settings, spec: ModelSpec, state: State, fetched: "Fetched", at: datetime, *, since: datetime | None = None
+) -> BatchResult:
     from ml.data.table import AcceptedTable
 
     if (known := batches.find(state, spec.model, fetched.batch)) is not None:
-        return _duplicate(known, fetched)
+        again = since is not None and known.decided_at >= since and known.source == fetched.source and known.status != "replaced"
+        return result_of(known) if again else _duplicate(known, fetched)
     if fetched.kind == "jsonl" and fetched.path.stat().st_size == 0 and fetched.source.startswith("sql:"):
         reason = "the query gives no rows: nothing has arrived"
         return BatchResult(id=fetched.batch, source=fetched.source, status="duplicate", rows=0, failing_rows=0, reasons=[reason])
     table = AcceptedTable.of(settings, spec.model, spec)
     if (recovered := remembered(state, table, fetched.batch, at)) is not None:
-        return result_of(recovered)
+        return result_of(recovered, table)
     judged = judge(settings, spec, fetched.path, name=fetched.name, batch=fetched.batch, source=fetched.source, kind=fetched.kind)
     if judged.frame is not None and judged.verdict.passed:
         return accept(state, table, spec, judged, batch=fetched.batch, source=fetched.source, at=at)
@@ -142,6 +173,9 @@ def remembered(state: State, table: "AcceptedTable", batch: str, at: datetime) -
     commit = table.find(batch)
     if commit is None:
         return None
+    known = batches.find(state, table.model, batch)
+    if known is not None and known.status == "accepted":
+        return known
     facts = commit.facts
     found = Batch(
         id=batch,
@@ -161,76 +195,6 @@ def remembered(state: State, table: "AcceptedTable", batch: str, at: datetime) -
     return found
 
 
-def judge(settings: Settings, spec: ModelSpec, path: Path, *, name: str, batch: str, source: str, kind: str | None) -> Judged:
-    """Reads, casts and validates a local copy, and writes its Data Docs page. Changes neither table nor state.
-
-    Raises:
-        SuiteError: The model's suite is missing or wrong: nothing is judged, the delivery waits.
-    """
-    import pandas as pd
-
-    from ml.data.casting import cast, column_kinds
-    from ml.data.faults import Unreadable, no_failures
-    from ml.data.reading import column_faults, read
-    from ml.validation import checks, docs, suites
-
-    suite = suites.load(settings, spec.model)
-    csv = spec.data.source.csv if isinstance(spec.data.source, Files) else Csv()
-    try:
-        delivered = read(path, name=name, csv=csv, kind=kind)
-    except Unreadable as error:
-        verdict = _refused(checks.Verdict, [str(error)], no_failures())
-        return Judged(
-            None, None, verdict, False, suite.hash, docs.write(settings, model=spec.model, batch=batch, verdict=verdict, suite=suite)
-        )
-    rows = len(delivered.rows) + len(delivered.failures)
-    if faults := column_faults(delivered.table, spec, csv=csv):
-        verdict = _refused(checks.Verdict, [*faults, *delivered.reasons], delivered.failures)
-        return Judged(
-            None, rows, verdict, False, suite.hash, docs.write(settings, model=spec.model, batch=batch, verdict=verdict, suite=suite)
-        )
-    converted = cast(delivered.table, kinds=column_kinds(spec), rows=delivered.rows, decimal=csv.decimal)
-    frame, own = converted.frame, [delivered.failures, converted.failures]
-    reasons = [*delivered.reasons, *converted.reasons]
-    frame.index = pd.Index(delivered.rows) if len(delivered.failures) else frame.index
-    del delivered, converted
-    verdict = checks.validate(frame, suite=suite, batch=batch, source=source)
-    if reasons:
-        verdict = _joined(checks.Verdict, verdict, own, reasons)
-    url = docs.write(settings, model=spec.model, batch=batch, verdict=verdict, suite=suite)
-    return Judged(frame, rows, verdict, not reasons, suite.hash, url)
-
-
-def _refused(kind: "type[Verdict]", reasons: list[str], failures: "pd.DataFrame") -> "Verdict":
-    return kind(passed=False, reasons=reasons, failures=failures, failing_rows=failures["row"].nunique(), result={})
-
-
-def _joined(kind: "type[Verdict]", verdict: "Verdict", before: "list[pd.DataFrame]", reasons: list[str]) -> "Verdict":
-    """What reading and casting found, and what the suite found besides: a value that could not be cast is not also called missing."""
-    import pandas as pd
-
-    own = pd.concat([part for part in before if len(part)], ignore_index=True)
-    said = pd.MultiIndex.from_frame(own[["row", "column"]])
-    others = verdict.failures[~pd.MultiIndex.from_frame(verdict.failures[["row", "column"]]).isin(said)]
-    failures = pd.concat([own, others], ignore_index=True) if len(others) else own
-    return kind(
-        passed=False,
-        reasons=[*reasons, *(reason for reason in verdict.reasons if not _is_said(reason, own, others))],
-        failures=failures.sort_values(["row", "column"], kind="stable", ignore_index=True),
-        failing_rows=failures["row"].nunique(),
-        result=verdict.result,
-        warnings=verdict.warnings,
-    )
-
-
-def _is_said(reason: str, own: "pd.DataFrame", others: "pd.DataFrame") -> bool:
-    """Whether a reason only calls those values missing that could not be cast."""
-    if "are missing" not in reason:
-        return False
-    left = set(others.loc[others["expectation"] == "expect_column_values_to_not_be_null", "column"])
-    return any(reason.startswith(f"column {column!r}: ") for column in set(own["column"]) - left)
-
-
 def accept(
     state: State,
     table: "AcceptedTable",
@@ -242,13 +206,14 @@ def accept(
     at: datetime,
     reasons: Sequence[str] = (),
 ) -> BatchResult:
-    """Adds the rows, then remembers it. A kill between the two is mended by `remembered` at the next try."""
+    """Adds the rows as arrived `at`, then remembers it. A kill between the two is mended by `remembered` at the next try."""
     if judged.frame is None:
         raise ValueError("nothing was read that could be accepted")
     facts = {
         "source": source,
         "failing_rows": judged.verdict.failing_rows,
         "reasons": list(reasons),
+        "warnings": judged.verdict.warnings,
         "suite_hash": judged.suite_hash,
         "docs_url": judged.docs_url,
     }
@@ -256,7 +221,7 @@ def accept(
     saved = remembered(state, table, batch, datetime.now(UTC))
     if saved is None:
         raise SuiteError(f"batch {batch} was added but is not in the table")
-    return result_of(saved)
+    return result_of(saved, table)
 
 
 def quarantined(settings: Settings, spec: ModelSpec, judged: Judged, fetched: "Fetched", at: datetime) -> BatchResult:
@@ -273,6 +238,7 @@ def quarantined(settings: Settings, spec: ModelSpec, judged: Judged, fetched: "F
         "rows": judged.rows,
         "failing_rows": judged.verdict.failing_rows,
         "reasons": judged.verdict.reasons,
+        "warnings": judged.verdict.warnings,
     }
     kept = quarantine.keep(
         settings, spec.model, fetched.batch, original=fetched.path, failures=judged.verdict.failures, arrived_at=arrived_at, facts=facts
@@ -292,11 +258,12 @@ def quarantined(settings: Settings, spec: ModelSpec, judged: Judged, fetched: "F
         quarantine_url=kept.url,
     )
     batches.save(state, saved)
-    return result_of(saved)
+    return result_of(saved).model_copy(update={"warnings": kept.warnings})
 
 
-def result_of(batch: Batch) -> BatchResult:
-    """The batch as it is shown."""
+def result_of(batch: Batch, table: "AcceptedTable | None" = None) -> BatchResult:
+    """The batch as it is shown; with the warnings that its commit in the table keeps."""
+    commit = None if table is None else table.find(batch.id)
     return BatchResult(
         id=batch.id,
         source=batch.source,
@@ -307,4 +274,5 @@ def result_of(batch: Batch) -> BatchResult:
         dataset_version=batch.dataset_version,
         docs_url=batch.docs_url,
         quarantine_url=batch.quarantine_url,
+        warnings=[] if commit is None else list(commit.facts.get("warnings", [])),
     )

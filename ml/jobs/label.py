@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ml import specfile
 from ml.errors import ModelOwnerError
+from ml.jobs.judging import translated
 from ml.settings import Settings
 from ml.spec import Csv, Files, ModelSpec
 from ml.state import State, batches
@@ -93,15 +94,16 @@ def _labels(spec: ModelSpec, fetched: "Fetched") -> "tuple[pd.DataFrame, list[st
 
     csv = spec.data.source.csv if isinstance(spec.data.source, Files) else Csv()
     empty = pd.DataFrame(columns=["id", "label"])
+    names = (str(spec.id), spec.target)
+    kinds = {name: column_kinds(spec)[name] for name in names}
     try:
-        delivered = read(fetched.path, name=fetched.name, csv=csv, kind=fetched.kind)
+        with translated(fetched.batch):
+            delivered = read(fetched.path, name=fetched.name, csv=csv, kind=fetched.kind)
+            if missing := [name for name in names if name not in delivered.table.column_names]:
+                return empty, [f"missing columns: {first_few(missing)}"]
+            converted = cast(delivered.table.select(list(names)), kinds=kinds, rows=delivered.rows, decimal=csv.decimal)
     except Unreadable as error:
         return empty, [str(error)]
-    names = (str(spec.id), spec.target)
-    if missing := [name for name in names if name not in delivered.table.column_names]:
-        return empty, [f"missing columns: {first_few(missing)}"]
-    kinds = {name: column_kinds(spec)[name] for name in names}
-    converted = cast(delivered.table.select(list(names)), kinds=kinds, rows=delivered.rows, decimal=csv.decimal)
     frame = converted.frame.rename(columns={spec.id: "id", spec.target: "label"})
     reasons = [*delivered.reasons, *converted.reasons]
     for column, name in zip(("id", "label"), names, strict=True):

@@ -5,10 +5,12 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ml.data.casting import label_text
 from ml.data.table import AcceptedTable
+from ml.jobs import labels_seen
 from ml.monitoring import NOT_FEATURES, report
 from ml.monitoring import drift as drifting
 from ml.monitoring.drift import MISSING_SHARE
@@ -35,21 +37,32 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         learnt: The declaration that the champion was trained with.
         trained: The run that made the champion.
     """
-    rows = AcceptedTable.of(settings, window.model, spec).read(
+    table = AcceptedTable.of(settings, window.model, spec)
+    rows = table.read(
         version=window.end_version,
         after_version=window.start_version,
         columns=[*spec.features.used, spec.target],
-        labels_as_of=window.as_of,
+        **labels_seen.labels_of(window),
     )
     champion = models.load_champion(settings, window.model, window.champion)
     said = predict(champion, rows, task=spec.task)
-    judged = _judged(spec, rows, said)
-    qualities = _qualities(spec, judged, said)
-    known = dataset.read(settings, learnt, version=trained.dataset_version, as_of=trained.as_of)
+    seen = labels_seen.seen(table, state, window, spec=spec, trained=trained)
+    labels, said_of_them = [rows[spec.target]], [said]
+    for late in labels_seen.late_rows(table, window, seen, spec=spec, trained=trained):
+        labels.append(late[spec.target])
+        said_of_them.append(predict(champion, late, task=spec.task))
+    judged, qualities = _judge(spec, pd.concat(labels), _joined(said_of_them))
+    known = dataset.of_training(settings, learnt, trained)
     dataset.forget()
     said_before = predict(champion, known.test, task=spec.task)
     compared, drifts = _compare(spec, known.fitted, rows, said_before=said_before, said=said)
-    measurement = report.Measurement(drifts=drifts, qualities=qualities, labelled_rows=len(judged), notes=_notes(spec, drifts, judged))
+    measurement = report.Measurement(
+        drifts=drifts,
+        qualities=qualities,
+        labelled_rows=len(judged) - seen.late,
+        late_rows=seen.late,
+        notes=_notes(spec, drifts, judged, late=seen.late),
+    )
     page = report.render(spec, window, measurement, compared=compared, judged=judged)
     url = report.save(settings, model=window.model, window=window.id, page=page)
     ledger.save_measurement(
@@ -57,12 +70,13 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         window.id,
         drifts=drifts,
         qualities=qualities,
-        labelled_rows=len(judged),
+        labelled_rows=measurement.labelled_rows,
         report_url=url,
         mlflow_run=_log_to_mlflow(settings, window, page, measurement),
         at=datetime.now(UTC),
     )
-    log.info("window measured window=%s drifted=%d of %d labelled=%d", window.id, _drifted(drifts), len(drifts), len(judged))
+    drifted = _drifted(drifts)
+    log.info("window measured window=%s drifted=%d of %d judged=%d late=%d", window.id, drifted, len(drifts), len(judged), seen.late)
 
 
 def _compare(
@@ -111,15 +125,22 @@ def _probability(spec: ModelSpec, said: Predicted) -> pd.Series | None:
     return said.probabilities[positive]
 
 
-def _judged(spec: ModelSpec, rows: pd.DataFrame, said: Predicted) -> pd.DataFrame:
-    """The labelled rows: `label`, `prediction`, `probability` of the positive class where there is one; indexed by position."""
-    judged = pd.DataFrame({"label": rows[spec.target].to_numpy(), "prediction": said.values})
+def _joined(parts: list[Predicted]) -> Predicted:
+    probabilities = [part.probabilities for part in parts if part.probabilities is not None]
+    return Predicted(
+        np.concatenate([part.values for part in parts]), pd.concat(probabilities, ignore_index=True) if probabilities else None
+    )
+
+
+def _judge(spec: ModelSpec, labels: pd.Series, said: Predicted) -> tuple[pd.DataFrame, list[Quality]]:
+    """The labelled rows, and the metrics on them.
+
+    Columns: `label`, `prediction`, `probability` of the positive class where there is one; indexed by position.
+    """
+    judged = pd.DataFrame({"label": labels.to_numpy(), "prediction": said.values})
     if (probability := _probability(spec, said)) is not None:
         judged["probability"] = probability.to_numpy()
-    return judged[judged["label"].notna()]
-
-
-def _qualities(spec: ModelSpec, judged: pd.DataFrame, said: Predicted) -> list[Quality]:
+    judged = judged[judged["label"].notna()]
     found = measure_quality(
         spec.task,
         labels=judged["label"].to_numpy(),
@@ -127,17 +148,26 @@ def _qualities(spec: ModelSpec, judged: pd.DataFrame, said: Predicted) -> list[Q
         probabilities=None if said.probabilities is None else said.probabilities.iloc[judged.index],
         positive=None if spec.positive is None else label_text(spec.positive),
     )
-    return [Quality(metric=name, value=value, rows=len(judged)) for name, value in found.items()]
+    return judged, [Quality(metric=name, value=value, rows=len(judged)) for name, value in found.items()]
 
 
-def _notes(spec: ModelSpec, drifts: list[Drift], judged: pd.DataFrame) -> list[str]:
-    empty = [one.column for one in drifts if one.method == MISSING_SHARE]
+def _notes(spec: ModelSpec, drifts: list[Drift], judged: pd.DataFrame, *, late: int) -> list[str]:
+    lost = [one.column for one in drifts if one.method == MISSING_SHARE]
     notes = []
-    if empty:
-        notes.append(f"Without a value on one side or on both, so that only shares of missing values are compared: {', '.join(empty)}.")
-    if judged.empty:
-        notes.append("No row of this window has a label yet: neither target drift nor quality can be seen.")
-    elif judged["label"].nunique() < 2:
+    if lost:
+        notes.append(
+            "Shown by the change of the share of missing values, because that has drifted and the distance has not, or because there is "
+            f"no value on one side: {', '.join(lost)}."
+        )
+    if len(judged) == late:
+        unseen = "target drift cannot be seen" if late else "neither target drift nor quality can be seen"
+        notes.append(f"No row of this window has a label yet: {unseen}.")
+    if late:
+        notes.append(
+            f"Quality is of {len(judged):,} labelled rows: {len(judged) - late:,} of this window, and {late:,} that were accepted before "
+            "it and whose label became known since the champion's quality was last judged."
+        )
+    if not judged.empty and judged["label"].nunique() < 2:
         notes.append("All labelled rows have the same label: quality is not drawn, and some metrics are not defined.")
     if spec.features.text:
         notes.append("Texts are compared by how well a classifier tells reference from window by their words (ROC AUC, 0.5 is alike).")
@@ -151,7 +181,7 @@ def _drifted(drifts: list[Drift]) -> int:
 def _log_to_mlflow(settings: Settings, window: Window, page: str, measurement: report.Measurement) -> str:
     features = [one for one in measurement.drifts if one.kind not in NOT_FEATURES]
     metrics = {one.metric: one.value for one in measurement.qualities}
-    metrics |= {"rows": float(window.rows), "labelled_rows": float(measurement.labelled_rows)}
+    metrics |= {"rows": float(window.rows), "labelled_rows": float(measurement.labelled_rows), "late_rows": float(measurement.late_rows)}
     if features:
         metrics["drift_share"] = _drifted(features) / len(features)
     with tempfile.TemporaryDirectory() as folder:

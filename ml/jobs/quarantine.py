@@ -1,7 +1,7 @@
 """Looking at quarantined batches, and releasing them."""
 
 import logging
-import tempfile
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from ml import specfile
 from ml.errors import DataOwnerError
-from ml.jobs.ingest import BatchResult, accept, ingest_delivery, judge, quarantined, remembered, result_of
+from ml.jobs.ingest import BatchResult, accept, ingest_delivery, quarantined, remembered, result_of
+from ml.jobs.judging import judge
 from ml.settings import Settings
 from ml.state import State, batches
 from ml.state.records import Batch
@@ -96,7 +97,8 @@ def release(settings: Settings, model: str, batch: str, *, repaired: str | None 
 
 
 def _again(settings: Settings, found: Batch, *, force: bool) -> BatchResult:
-    from ml.data.deliveries import Fetched
+    from ml.data.deliveries import Fetched, declared_format, spooled
+    from ml.data.reading import kind_of
     from ml.data.table import AcceptedTable
     from ml.validation import quarantine
 
@@ -105,19 +107,19 @@ def _again(settings: Settings, found: Batch, *, force: bool) -> BatchResult:
     table = AcceptedTable.of(settings, found.model, spec)
     at = datetime.now(UTC)
     if (recovered := remembered(state, table, found.id, at)) is not None:
-        return result_of(recovered)
+        return result_of(recovered, table)
     kept = quarantine.find(settings, found.model, found.id)
-    (settings.home / "tmp").mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.home / "tmp") as folder:
-        path = Path(folder) / "original"
-        with fsspec.open(kept.original, "rb") as stream:
-            path.write_bytes(stream.read())
-        judged = judge(settings, spec, path, name=kept.name, batch=found.id, source=kept.source, kind=kept.kind)
+    kind = kind_of(kept.name, declared=declared_format(spec)) or kept.kind
+    with spooled(settings) as folder:
+        path = folder / "original"
+        with fsspec.open(kept.original, "rb") as stream, path.open("wb") as copy:
+            shutil.copyfileobj(stream, copy, 1 << 20)
+        judged = judge(settings, spec, path, name=kept.name, batch=found.id, source=kept.source, kind=kind)
         forced = force and judged.convertible
         if judged.frame is not None and (judged.verdict.passed or forced):
             reasons = [] if judged.verdict.passed else ["accepted by force although:", *judged.verdict.reasons]
-            return accept(state, table, spec, judged, batch=found.id, source=kept.source, at=at, reasons=reasons)
-        fetched = Fetched(path, kept.name, kept.source, found.id, None, kept.kind)
+            return accept(state, table, spec, judged, batch=found.id, source=kept.source, at=found.arrived_at, reasons=reasons)
+        fetched = Fetched(path, kept.name, kept.source, found.id, None, kind)
         result = quarantined(settings, spec, judged, fetched, at)
     if force:
         return result.model_copy(update={"reasons": ["cannot be forced: not all of it can be read and cast", *result.reasons]})

@@ -11,7 +11,7 @@ from ml import specfile
 from ml.errors import CallError, DataOwnerError, UnknownVersion
 from ml.settings import Settings
 from ml.spec import Csv, Files, ModelSpec
-from ml.state import State, specs, trainings
+from ml.state import State
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,20 +54,21 @@ def score_file(settings: Settings, model: str, file: str, out: Path) -> ScoredFi
         CallError: `out` ends in neither .csv nor .parquet.
     """
     from ml.data import deliveries
-    from ml.registry import models
+    from ml.training import champions
 
     if out.suffix not in {".csv", ".parquet"}:
         raise CallError(f"--out {out}: end the name in .csv or .parquet")
     specfile.spec_path(settings, model)
-    found = _champion(State.open(settings), model)
-    if found is None:
+    champion = champions.of_now(State.open(settings), model)
+    if champion is None:
         raise UnknownVersion(f"{model} has no champion yet; `perennial train {model}` makes one.")
-    version, spec = found
+    version, spec = champion.version, champion.spec
     with deliveries.fetched(settings, spec, file) as fetched:
         frame = _frame(spec, fetched.path, name=fetched.name, kind=fetched.kind)
-    scored = _predictions(spec, models.load(settings, model, version), frame)
+    scored = _predictions(spec, champions.load(settings, champion), frame)
     named = frame[[name for name in (spec.id, spec.time) if name is not None]]
-    _write(named.join(scored.drop(columns="_row")).assign(model_version=version), out)
+    made = scored[[name for name in ("prediction", "probability") if name in scored]]
+    _write(named.join(made).assign(model_version=version), out)
     log.info("file scored model=%s version=%d rows=%d", model, version, len(frame))
     return ScoredFile(model=model, version=version, rows=len(frame), out=str(out))
 
@@ -76,18 +77,18 @@ def score_new(settings: Settings, model: str) -> ScoreResult:
     """Adds predictions for each accepted batch that the present champion has not scored; each batch exactly once a version."""
     from ml.data.predictions import PredictionLog
     from ml.data.table import BATCH, AcceptedTable
-    from ml.registry import models
+    from ml.training import champions
 
     specfile.spec_path(settings, model)
-    found = _champion(State.open(settings), model)
-    if found is None:
+    champion = champions.of_now(State.open(settings), model)
+    if champion is None:
         return ScoreResult(model=model, version=None, batches=0, rows=0, reason="no champion yet")
-    version, spec = found
+    version, spec = champion.version, champion.spec
     table, predictions = AcceptedTable.of(settings, model, spec), PredictionLog.of(settings, model)
     newest = table.version()
     scored = predictions.scored(champion=version)
     waiting = [] if newest is None else [one for one in table.batches(version=newest) if one.key not in scored]
-    pipeline = models.load(settings, model, version) if waiting else None
+    pipeline = champions.load(settings, champion) if waiting else None
     rows = 0
     for batch in waiting:
         columns = [name for name in dict.fromkeys((spec.id, *spec.features.used)) if name is not None]
@@ -96,15 +97,6 @@ def score_new(settings: Settings, model: str) -> ScoreResult:
         rows += predictions.append(made, champion=version, batch=batch.key, scored_at=datetime.now(UTC))
     log.info("rows scored model=%s version=%d batches=%d rows=%d", model, version, len(waiting), rows)
     return ScoreResult(model=model, version=version, batches=len(waiting), rows=rows)
-
-
-def _champion(state: State, model: str) -> tuple[int, ModelSpec] | None:
-    """The version that serves and the declaration that it was trained by."""
-    crowned = trainings.champion(state, model)
-    made_by = trainings.of_version(state, model, crowned.version) if crowned is not None else None
-    if crowned is None or made_by is None:
-        return None
-    return crowned.version, specs.recall(state, made_by.spec_hash)
 
 
 def _frame(spec: ModelSpec, path: Path, *, name: str, kind: str | None) -> "pd.DataFrame":
@@ -128,7 +120,7 @@ def _frame(spec: ModelSpec, path: Path, *, name: str, kind: str | None) -> "pd.D
 
 
 def _predictions(spec: ModelSpec, pipeline: Any, frame: "pd.DataFrame") -> "pd.DataFrame":
-    """One line a row of the frame: `_row`, the id where declared, `prediction`, and `probability` of the positive class."""
+    """One line a row of the frame: `_row`, `id` where one is declared, `prediction`, and `probability` of the positive class."""
     import pandas as pd
 
     from ml.data.casting import label_text
@@ -136,6 +128,8 @@ def _predictions(spec: ModelSpec, pipeline: Any, frame: "pd.DataFrame") -> "pd.D
 
     found = predict(pipeline, frame, task=spec.task)
     made = pd.DataFrame({"_row": frame["_row"].to_numpy(), "prediction": found.values}, index=frame.index)
+    if spec.id is not None:
+        made["id"] = frame[spec.id]
     if spec.task == "binary" and found.probabilities is not None:
         made["probability"] = found.probabilities[label_text(spec.positive)].to_numpy()
     return made

@@ -7,8 +7,8 @@ file once, by `freeze`; later steps take it by its hash.
 import logging
 import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
 
 from ml.errors import CandidateError, ModelOwnerError, StoreUnavailable
 from ml.settings import Settings
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CandidateResult",
+    "Ending",
     "FrozenRun",
     "GateVerdict",
     "TrainResult",
@@ -36,15 +37,18 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+Ending = Literal["finished", "promoted", "failed", "none"]
 _LONGEST_ERROR = 2000
+_MARGIN = timedelta(hours=2)
+"""A claim holds longer than a step may take, so that it still holds when the next step waits for a free worker."""
 
 
 def freeze(settings: Settings, model: str, *, run: str, trigger: "Trigger", reason: str | None = None) -> FrozenRun | None:
     """Stores the declaration, freezes the dataset version, claims the open decisions and begins the training.
 
     Called again with the same `run` it returns the same inputs, also when the file or the table changed meanwhile, and also after
-    `abandon`. None means that there is nothing to do: an asset event without an open decision, or a schedule with neither new rows,
-    nor a changed declaration, nor a decision.
+    `abandon`. None means that there is nothing to do: an asset event without an open decision, or a schedule with neither new rows
+    or labels, nor a changed declaration, nor a decision; also where that is so when a failed run is started again.
 
     Raises:
         SpecError, UnknownModel: The declaration is wrong or missing.
@@ -57,10 +61,10 @@ def freeze(settings: Settings, model: str, *, run: str, trigger: "Trigger", reas
     training = trainings.find(state, run)
     if training is None:
         training = freezing.begin(settings, state, model, run=run, trigger=trigger, reason=reason)
-        if training is None:
-            return None
     elif training.state == "failed":
-        training = freezing.resume(state, training)
+        training = freezing.resume(state, training, trigger)
+    if training is None:
+        return None
     spec = specs.recall(state, training.spec_hash)
     if training.mlflow_run is None:
         training = trainings.change(state, run, mlflow_run=lineage.open_run(settings, spec, training))
@@ -86,12 +90,10 @@ def tune(settings: Settings, *, run: str, candidate: str) -> CandidateResult:
     from ml.registry import runs
     from ml.training import dataset, lineage, tuning
 
-    state = State.open(settings)
-    training = trainings.get(state, run)
-    spec = specs.recall(state, training.spec_hash)
+    training, spec = _taken_up(State.open(settings), run)
     if (found := _tuned(settings, training, candidate)) is not None:
         return found
-    rows = dataset.read(settings, spec, version=training.dataset_version, as_of=training.as_of)
+    rows = dataset.of_training(settings, spec, training)
     tuned = tuning.tune(spec, spec.candidate(candidate), rows)
     result = CandidateResult(
         candidate=candidate,
@@ -121,17 +123,21 @@ def gate(settings: Settings, *, run: str) -> GateVerdict:
     Raises:
         CandidateError: No candidate was tuned, or the chosen one cannot be fitted or saved.
     """
-    from ml.training import contest
+    from ml.registry import models, runs
+    from ml.training import contest, lineage
 
     state = State.open(settings)
-    training = trainings.get(state, run)
-    if (found := verdict_of(training)) is not None:
-        return found
-    spec = specs.recall(state, training.spec_hash)
-    chosen = _chosen(settings, spec, training)
-    verdict = contest.hold(settings, state, spec, training, chosen)
-    trainings.change(state, run, verdict=verdict.model_dump(mode="json"))
-    log.info("gate model=%s run=%s candidate=%s wins=%s rows=%d", training.model, run, chosen.candidate, verdict.wins, verdict.rows)
+    training, spec = _taken_up(state, run)
+    if verdict_of(training) is None:
+        mine = contest.hold(settings, state, spec, training, _chosen(settings, spec, training))
+        # Another attempt may have been faster: one that was given up as lost, but lives.
+        training = trainings.settle(state, run, mine.model_dump(mode="json"))
+        log.info("gate model=%s run=%s candidate=%s wins=%s rows=%d", training.model, run, mine.candidate, mine.wins, mine.rows)
+    verdict = needed_verdict(training)
+    # MLflow is told what was settled, not what was tried: it does not let a parameter change.
+    entry = lineage.gate_log(verdict, spec.candidate(verdict.candidate).class_)
+    runs.add_to_training(settings, training.model, mlflow_run=verdict.mlflow_run, log=entry)
+    models.keep(settings, training.model, mlflow_run=verdict.mlflow_run, logged_model=verdict.logged_model)
     return verdict
 
 
@@ -141,16 +147,16 @@ def register(settings: Settings, *, run: str) -> int:
     from ml.training import lineage
 
     state = State.open(settings)
-    training = trainings.get(state, run)
+    training, spec = _taken_up(state, run)
     if training.version is not None:
         return training.version
     verdict = needed_verdict(training)
-    facts = {**lineage.facts(training), "perennial.candidate": verdict.candidate, "perennial.verdict": verdict.sentence}
+    facts = {**lineage.facts(settings, spec, training), "perennial.candidate": verdict.candidate, "perennial.verdict": verdict.sentence}
     version = models.register(
         settings,
         training.model,
         key=runs.key_of(run),
-        logged_model=verdict.logged_model,
+        saved=models.Saved(verdict.logged_model, verdict.model_sha256),
         mlflow_run=verdict.mlflow_run,
         tags=facts,
         text=f"{training.reason}\n\n{verdict.sentence}",
@@ -173,15 +179,15 @@ def promote(settings: Settings, *, run: str, approved_by: str | None = None) -> 
     """
     from ml.jobs import champion
     from ml.registry import runs
-    from ml.training import lineage
+    from ml.training import closing, lineage
 
     state = State.open(settings)
-    training = trainings.get(state, run)
+    training, spec = _taken_up(state, run)
     verdict = needed_verdict(training)
     if training.version is None:
         raise ModelOwnerError(f"training run {run!r} has registered no version yet; run its task `register` first")
-    if training.state in {"running", "failed"} or (training.state == "challenger" and approved_by is not None):
-        training = _ended(state, specs.recall(state, training.spec_hash), training, verdict, approved_by)
+    if training.state == "running" or (training.state == "challenger" and approved_by is not None):
+        training = closing.end(state, spec, training, verdict, approved_by)
     result = _result(state, training, verdict)
     champion.heal_aliases(settings, training.model)
     runs.add_to_training(settings, training.model, mlflow_run=verdict.mlflow_run, log=lineage.closing_log(training, result.verdict))
@@ -190,20 +196,32 @@ def promote(settings: Settings, *, run: str, approved_by: str | None = None) -> 
     return result
 
 
-def abandon(settings: Settings, *, run: str, error: str) -> None:
-    """Marks the run as failed and gives its decisions back, so that another run takes them. A finished run stays as it is."""
+def abandon(settings: Settings, *, run: str, error: str) -> Ending:
+    """Closes a run that goes no further, and says what that meant.
+
+    `finished`: it had ended before and stays as it is. `promoted`: it was killed after its version became champion, and is closed
+    as that. `failed`: it is marked so, and its decisions are open again for another run. `none`: it had not begun; what it may have
+    claimed is open again.
+    """
+    from ml.training import closing
+
     state = State.open(settings)
     training = trainings.find(state, run)
-    if training is not None and (training.state in {"promoted", "challenger"} or _is_crowned(state, training)):
-        return  # killed after the champion was changed: `promote` finishes it
+    if training is not None and training.state in {"promoted", "challenger"}:
+        return "finished"
+    if training is not None and training.state == "running" and closing.crowned(state, training) is not None:
+        _finish_crowned(settings, training)
+        return "promoted"
     ledger.give_back(state, run=run)
-    if training is None or training.state == "failed":
-        return
-    verdict = training.verdict if verdict_of(training) is not None else {"error": error[:_LONGEST_ERROR]}
-    trainings.change(state, run, state="failed", finished_at=datetime.now(UTC), verdict=verdict)
-    log.warning("training abandoned model=%s run=%s", training.model, run)
-    if training.mlflow_run is not None:
-        _mark_failed(settings, training)
+    if training is None:
+        return "none"
+    if training.state != "failed":
+        trainings.settle(state, run, {"error": error[:_LONGEST_ERROR]})
+        trainings.change(state, run, state="failed", finished_at=datetime.now(UTC))
+        log.warning("training abandoned model=%s run=%s", training.model, run)
+        if training.mlflow_run is not None:
+            _mark_failed(settings, training)
+    return "failed"
 
 
 def train(
@@ -250,6 +268,21 @@ def _tune_all(settings: Settings, frozen: FrozenRun, say: Callable[[str], None])
         raise CandidateError("\n".join(str(error) for error in failures)) from failures[0]
 
 
+def _taken_up(state: State, run: str) -> tuple[Training, ModelSpec]:
+    """The training and its declaration, for the step that begins: what it has claimed stays its own for as long as the step may take.
+
+    One that had failed is running again: somebody starts it from this step.
+    """
+    from ml.training import freezing
+
+    training = trainings.get(state, run)
+    if training.state == "failed":
+        training = freezing.resume(state, training, "manual") or training
+    spec = specs.recall(state, training.spec_hash)
+    ledger.renew(state, run=run, at=datetime.now(UTC), lease=spec.training.timeout + _MARGIN)
+    return training, spec
+
+
 def _tuned(settings: Settings, training: Training, candidate: str) -> CandidateResult | None:
     from ml.registry import runs
 
@@ -266,36 +299,11 @@ def _chosen(settings: Settings, spec: ModelSpec, training: Training) -> Candidat
     return max(found, key=lambda one: sign * one.value)
 
 
-def _ended(state: State, spec: ModelSpec, training: Training, verdict: GateVerdict, approved_by: str | None) -> Training:
-    """Writes who is champion, then closes the ledger's claim and the run. Nothing here asks MLflow: its aliases follow."""
-    sentence, by = _promotion(state, spec, training, verdict, approved_by)
-    evidence = verdict.model_dump(mode="json")
-    now = datetime.now(UTC)
-    if by is not None and training.version is not None:
-        named = {"model": training.model, "version": training.version, "reason": training.reason, "key": training.key}
-        trainings.crown(state, **named, kind="promote", at=now, by=by, evidence=evidence)  # type: ignore[arg-type]
-    ledger.finish(state, run=training.key, outcome={"version": training.version, "promoted": by is not None, "verdict": sentence})
-    closed: dict[str, Any] = {"finished_at": now, "verdict": {**evidence, "outcome": sentence}}
-    return trainings.change(state, training.key, state="challenger" if by is None else "promoted", **closed)
-
-
-def _promotion(state: State, spec: ModelSpec, training: Training, verdict: GateVerdict, approved_by: str | None) -> tuple[str, str | None]:
-    """The closing sentence, and by whom the version is promoted; None where it is not."""
-    if _is_crowned(state, training):
-        return verdict.sentence, approved_by or "gate"
-    if not verdict.wins:
-        return verdict.sentence, None
-    now = trainings.champion(state, training.model)
-    serving = now.version if now is not None else None
-    if serving != verdict.champion_version:
-        return f"{verdict.sentence} Not promoted: version {serving} became champion meanwhile; train again to meet it.", None
-    if spec.promotion.approval == "manual" and approved_by is None:
-        return f"{verdict.sentence} It waits for approval: `perennial promote {training.model} {training.version}`.", None
-    return verdict.sentence, approved_by or "gate"
-
-
-def _is_crowned(state: State, training: Training) -> bool:
-    return any(one.key == training.key for one in trainings.promotion_history(state, training.model))
+def _finish_crowned(settings: Settings, training: Training) -> None:
+    try:
+        promote(settings, run=training.key)
+    except StoreUnavailable:  # the state database is closed by then; MLflow's aliases are healed by the next run
+        log.warning("mlflow not told of the new champion model=%s run=%s", training.model, training.key)
 
 
 def _result(state: State, training: Training, verdict: GateVerdict) -> TrainResult:

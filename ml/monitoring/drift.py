@@ -2,9 +2,11 @@
 
 Three things are decided here, because Evidently leaves them open:
 
-- A column without a single value on one side has no distance. What is measured then is the change of its share of missing values
-  (`missing_share`, 0-1), and that drifts from 0.1 on. So a column that vanishes has drifted, one that was always empty has not,
-  and neither is passed over.
+- Distances are blind to missing values: they compare the values that are there. So the change of the share of missing values
+  (`missing_share`, 0-1) is measured of each column too, and drifts from 0.1 on. A column is reported by its distance; by
+  `missing_share` where only that has drifted, and where a side without a single value has no distance. So a column that is
+  lost wholly or in part has drifted, one that was always empty has not, and neither is passed over. The target is the exception:
+  its labels may come late, so its share of missing values says nothing.
 - `TVD` is the distance itself (0-1, high is drift). Evidently's test of that name returns a p-value from a permutation test.
 - Dates and times are not compared: they move on with the calendar, and would drift in each window.
 """
@@ -87,17 +89,29 @@ def measure_columns(*, reference: pd.DataFrame, window: pd.DataFrame, pins: Sequ
 
 
 def measure_column(pin: Pin, *, reference: pd.Series, window: pd.Series) -> Drift:
-    """The drift of one column; infinities count as missing, as Evidently has it. `drifted` means `value >= threshold`."""
-    known_before, known_now = _known(reference), _known(window)
-    if known_before.empty or known_now.empty:
-        value = abs(float(known_before.size / reference.size) - float(known_now.size / window.size))
-        return _drift(pin, MISSING_SHARE, value, MISSING_SHARE_THRESHOLD)
+    """The drift of one column, by its distance or by its share of missing values; `drifted` means `value >= threshold`."""
+    lacking_before, lacking_now = is_missing(reference), is_missing(window)
+    change = round(abs(float(lacking_before.mean()) - float(lacking_now.mean())), 12)  # 0.2 - 0.1 is 0.1, whatever floats say
+    lost = _drift(pin, MISSING_SHARE, change, MISSING_SHARE_THRESHOLD)
+    if lacking_before.all() or lacking_now.all():
+        return lost
+    distance = _distance(pin, reference[~lacking_before], window[~lacking_now])
+    return lost if lost.drifted and not distance.drifted and pin.kind != "target" else distance
+
+
+def is_missing(column: pd.Series) -> pd.Series:
+    """Which values count as missing: infinities too, as Evidently has it."""
+    if pd.api.types.is_float_dtype(column.dtype):
+        return pd.Series(~np.isfinite(column.to_numpy(dtype=float, na_value=np.nan)), index=column.index)
+    return column.isna()
+
+
+def _distance(pin: Pin, reference: pd.Series, window: pd.Series) -> Drift:
     if pin.measured_as == "text":
-        return _text(pin, known_before, known_now)
+        return _text(pin, reference, window)
     if pin.measured_as == "numeric":
-        known_before, known_now = _scaled(known_before, known_now)
-    value = _statistic(pin.method, pin.measured_as)(known_before, known_now)
-    return _drift(pin, pin.method, value, pin.threshold)
+        reference, window = _scaled(reference, window)
+    return _drift(pin, pin.method, _statistic(pin.method, pin.measured_as)(reference, window), pin.threshold)
 
 
 def _drift(pin: Pin, method: str, value: float, threshold: float) -> Drift:
@@ -106,13 +120,6 @@ def _drift(pin: Pin, method: str, value: float, threshold: float) -> Drift:
             f"the {method} of column {pin.column!r} is {value}: its drift cannot be measured. Choose another method in monitoring.drift"
         )
     return Drift(column=pin.column, kind=pin.kind, method=method, value=value, threshold=threshold, drifted=value >= threshold)
-
-
-def _known(column: pd.Series) -> pd.Series:
-    if pd.api.types.is_float_dtype(column.dtype):
-        finite: pd.Series = column[np.isfinite(column.to_numpy(dtype=float, na_value=np.nan))]
-        return finite
-    return column.dropna()
 
 
 def _scaled(reference: pd.Series, window: pd.Series) -> tuple[pd.Series, pd.Series]:

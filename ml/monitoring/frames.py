@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from ml.monitoring.drift import MISSING_SHARE
+from ml.monitoring.drift import MISSING_SHARE, is_missing
 from ml.state.records import Drift
 
 _SHOWN_LABELS = 40
@@ -69,7 +69,7 @@ def shown_label(value: object) -> str:
 
 
 def _presence(column: pd.Series) -> pd.Series:
-    return column.isna().map({True: "missing", False: "present"})
+    return is_missing(column).map({True: "missing", False: "present"})
 
 
 def _labels(reference: pd.Series, window: pd.Series) -> tuple[pd.Series, pd.Series]:

@@ -42,12 +42,16 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What was measured in a window. `drifts` names features, target and prediction; `notes` says what is missing, and why."""
+    """What was measured in a window. `drifts` names features, target and prediction; `notes` says what is missing, and why.
+
+    Quality is of the window's `labelled_rows` and of `late_rows` from before it, whose labels are new.
+    """
 
     drifts: Sequence[Drift]
     qualities: Sequence[Quality]
     labelled_rows: int
     notes: Sequence[str]
+    late_rows: int = 0
 
 
 def url_of(settings: Settings, model: str, window: str) -> str:
@@ -81,7 +85,7 @@ def render(spec: ModelSpec, window: Window, measurement: Measurement, *, compare
         window: What is reported on.
         measurement: The numbers to show.
         compared: The rows behind the plots of drift; a sample is drawn from them.
-        judged: The labelled rows of the window: `label`, `prediction`, and `probability` of the positive class where there is one.
+        judged: The labelled rows that quality is of: `label`, `prediction`, and `probability` of the positive class where there is one.
     """
     load_evidently()
     from evidently.core.metric_types import render_widgets
@@ -230,9 +234,10 @@ def _head(spec: ModelSpec, window: Window, measurement: Measurement, *, referenc
         "Champion": f"version {window.champion}, which learnt from the {reference_rows:,} rows of the reference",
         "Drifted feature columns": f"{drifted} of {len(features)}" + (f" ({drifted / len(features):.2f})" if features else ""),
         "Quality": ", ".join(f"{one.metric} {one.value:.4f}" for one in measurement.qualities) or "not measured",
-        "Labelled rows": f"{measurement.labelled_rows:,}",
+        "Labelled rows": f"{measurement.labelled_rows:,}"
+        + (f", and {measurement.late_rows:,} from before the window whose labels are new" if measurement.late_rows else ""),
     }
-    notes = [*measurement.notes, *_sampling(spec, window, reference_rows, measurement.labelled_rows)]
+    notes = [*measurement.notes, *_sampling(spec, window, reference_rows, measurement.labelled_rows + measurement.late_rows)]
     table = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in facts.items() if text)
     listed = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
     return f"<header class='perennial'><h1>{html.escape(spec.model)}</h1><table>{table}</table><ul>{listed}</ul></header>"

@@ -12,20 +12,26 @@ from ml.state.records import Drift
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityChange:
-    """The champion's metric on the labelled rows of the window, beside the one that it was promoted with.
+    """The champion's metric on rows whose labels the window brought, beside the one that it was promoted with.
 
-    Both are of rows that it was not fitted on.
+    Both are of rows that it was not fitted on. `error`: the standard error of their difference, where one is known.
     """
 
     metric: str
     now: float
     at_promotion: float
     rows: int
+    error: float | None = None
 
     def __post_init__(self) -> None:
         for moment, value in (("in the window", self.now), ("at promotion", self.at_promotion)):
             if not math.isfinite(value):
                 raise ModelOwnerError(f"{self.metric} {moment} is {value}, and no decision can be made from that; leave it out and say why")
+
+    @property
+    def by_chance(self) -> float | None:
+        """How much worse the metric looks by chance: two standard errors; None where those are not known."""
+        return None if self.error is None else 2 * self.error
 
     @property
     def drop(self) -> float:

@@ -79,9 +79,14 @@ def _quality(evidence: Evidence, rules: Retraining) -> Finding:
     if evidence.quality is None:
         return Finding(False, f"quality: {evidence.no_quality}")
     change = evidence.quality
-    holds = change.drop > rules.quality_drop
+    over, chance = change.drop > rules.quality_drop, change.by_chance
+    holds = over and (chance is None or change.drop > chance)
     moved = f"{change.metric} went from {number(change.at_promotion)} at promotion to {number(change.now)} on {change.rows} labelled rows"
-    judged = f"worse by {number(change.drop)} {'>' if holds else '≤'} {number(rules.quality_drop)}"
+    judged = f"worse by {number(change.drop)} {'>' if over else '≤'} {number(rules.quality_drop)}"
+    if over and chance is not None:
+        judged += f" and {'>' if holds else '≤'} {number(chance)}, two standard errors of the difference" + (
+            "" if holds else ": maybe chance"
+        )
     if change.drop < 0:
         judged = f"better by {number(-change.drop)}"
     return Finding(holds, f"{moved} ({judged})")

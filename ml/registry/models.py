@@ -3,13 +3,14 @@
 import hashlib
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
-from ml.errors import CandidateError, StoreUnavailable, UnknownVersion
+from ml.errors import CandidateError, OperatorError, UnknownVersion
 from ml.registry.client import error_code, reaching, tracking
 from ml.settings import Settings
 
@@ -25,13 +26,34 @@ _PACKAGES = {
     "xgboost": ("xgboost", "xgboost-cpu"),
 }
 """Module → the packages that may have brought it; of the others, the installation is asked, which takes longer."""
-_TRUSTED = frozenset({"builtins", "collections", "datetime", "ml", "numpy", "scipy", "sklearn", "xgboost"})
+_TRUSTED_PACKAGES = ("numpy.", "scipy.", "sklearn.", "xgboost.", "ml.training.columns.", "ml.training.pipeline.")
+_TRUSTED_NAMES = frozenset(
+    {
+        *(f"builtins.{name}" for name in ("bytearray", "bytes", "complex", "frozenset", "object", "range", "set", "slice")),
+        *(f"collections.{name}" for name in ("Counter", "OrderedDict", "defaultdict", "deque")),
+        *(f"datetime.{name}" for name in ("date", "datetime", "timedelta", "timezone")),
+    }
+)
 
 
-def save(settings: Settings, model: str, pipeline: Any, *, mlflow_run: str, example: pd.DataFrame, prediction: Any, class_path: str) -> str:
-    """Logs the fitted pipeline below its training's run, with signature and input example; returns the logged model's id.
+class BrokenVersion(OperatorError):
+    """A version's file is missing, was changed, or holds what is not trusted; only another training cures that."""
 
-    What an attempt before this one left is deleted. Nothing is registered.
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A saved model: MLflow's id, and the SHA-256 of its file."""
+
+    logged_model: str
+    sha256: str
+
+
+def save(
+    settings: Settings, model: str, pipeline: Any, *, mlflow_run: str, example: pd.DataFrame, prediction: Any, class_path: str
+) -> Saved:
+    """Logs the fitted pipeline below its training's run, with signature and input example.
+
+    Nothing is registered, and what another attempt saved stays: `keep` clears up once it is decided which one counts.
 
     Args:
         settings: Where MLflow is.
@@ -51,8 +73,6 @@ def save(settings: Settings, model: str, pipeline: Any, *, mlflow_run: str, exam
         from mlflow.models import Model
 
         client = opened.client
-        for old in client.search_logged_models([opened.experiment], filter_string=f"source_run_id = '{mlflow_run}'"):
-            client.delete_logged_model(old.model_id)
         logged = client.create_logged_model(opened.experiment, name=model, source_run_id=mlflow_run)
         path = Path(folder) / "model"
         described = Model(artifact_path=logged.artifact_location, run_id=mlflow_run, model_id=logged.model_id, model_uuid=logged.model_id)
@@ -62,17 +82,27 @@ def save(settings: Settings, model: str, pipeline: Any, *, mlflow_run: str, exam
         client.set_logged_model_tags(logged.model_id, {DIGEST_TAG: digest})
         client.finalize_logged_model(logged.model_id, "READY")
         client.log_outputs(mlflow_run, [LoggedModelOutput(logged.model_id, 0)])
-        return str(logged.model_id)
+        return Saved(str(logged.model_id), digest)
 
 
-def register(settings: Settings, model: str, *, key: str, logged_model: str, mlflow_run: str, tags: Mapping[str, str], text: str) -> int:
-    """The registry's version of a logged model: made at the first call with this key, found at the next.
+def keep(settings: Settings, model: str, *, mlflow_run: str, logged_model: str) -> None:
+    """Deletes what other attempts of the training saved. Idempotent."""
+    with tracking(settings, model) as opened:
+        for old in opened.client.search_logged_models([opened.experiment], filter_string=f"source_run_id = '{mlflow_run}'"):
+            if old.model_id != logged_model:
+                _delete(opened.client.delete_logged_model, old.model_id)
+
+
+def register(settings: Settings, model: str, *, key: str, saved: Saved, mlflow_run: str, tags: Mapping[str, str], text: str) -> int:
+    """The registry's version of a saved model: made at the first call with this key, found at the next.
+
+    Of two calls at the same time both may make one: the lower stays, the other is deleted.
 
     Args:
         settings: Where MLflow is.
         model: The model's name in the registry.
         key: What the version is made by: `key_of(run)`.
-        logged_model: What `save` returned.
+        saved: What `save` returned.
         mlflow_run: The training's run.
         tags: Facts to show beside the version.
         text: The version's description.
@@ -86,45 +116,51 @@ def register(settings: Settings, model: str, *, key: str, logged_model: str, mlf
         except MlflowException as error:
             if error_code(error) != "RESOURCE_ALREADY_EXISTS":
                 raise
-        found = client.search_model_versions(f"name = '{model}' and tags.`{RUN_TAG}` = '{key}'")
-        if found:
-            return min(int(one.version) for one in found)
-        digest = client.get_logged_model(logged_model).tags[DIGEST_TAG]
-        made = client.create_model_version(
-            model,
-            source=f"models:/{logged_model}",
-            run_id=mlflow_run,
-            model_id=logged_model,
-            description=text,
-            tags={**{name: value[:4000] for name, value in tags.items()}, RUN_TAG: key, DIGEST_TAG: digest},
-        )
-        return int(made.version)
+        query = f"name = '{model}' and tags.`{RUN_TAG}` = '{key}'"
+        if not client.search_model_versions(query):
+            client.create_model_version(
+                model,
+                source=f"models:/{saved.logged_model}",
+                run_id=mlflow_run,
+                model_id=saved.logged_model,
+                description=text,
+                tags={**{name: value[:4000] for name, value in tags.items()}, RUN_TAG: key, DIGEST_TAG: saved.sha256},
+            )
+        first, *others = sorted(int(one.version) for one in client.search_model_versions(query))
+        for other in others:
+            _delete(client.delete_model_version, model, str(other))
+        return first
 
 
-def load(settings: Settings, model: str, version: int) -> Any:
+def load_champion(settings: Settings, model: str, version: int, *, sha256: str | None = None, class_path: str | None = None) -> Any:
     """The fitted pipeline of a version.
 
     Its file is only read if it is the one that was registered: a file that somebody changed could run code.
 
+    Args:
+        settings: Where MLflow is.
+        model: The model's name.
+        version: Which one.
+        sha256: What the state database says about its file. Without it the registry's own word is taken.
+        class_path: The candidate's dotted path: as at saving, only its package is trusted beside those that are always. Without it
+            the digest alone decides.
+
     Raises:
         UnknownVersion: The registry has no such version.
-        StoreUnavailable: Its file is missing or was changed, or MLflow does not answer.
+        BrokenVersion: Its file is missing, is not the one that was registered, or holds what is not trusted.
+        StoreUnavailable: MLflow does not answer.
     """
     import skops.io
 
     found = _version(settings, model, version)
-    with reaching(settings) as client, tempfile.TemporaryDirectory() as folder:
-        from mlflow.artifacts import download_artifacts
-
-        source = client.get_model_version_download_uri(model, str(version))
-        path = Path(download_artifacts(f"{source}/{FILE}", dst_path=folder, tracking_uri=settings.mlflow_url))
-        content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != found.tags.get(DIGEST_TAG):
-        raise StoreUnavailable(f"{model} version {version}: its file is not the one that was registered, so it is not loaded. Train again.")
-    return skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))
-
-
-load_champion = load
+    content = _content(settings, model, version)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != found.tags.get(DIGEST_TAG) or (sha256 is not None and digest != sha256):
+        raise BrokenVersion(f"{model} version {version}: its file is not the one that was registered, so it is not loaded. Train again.")
+    types: list[str] = skops.io.get_untrusted_types(data=content)
+    if class_path is not None and (strange := _strange(types, class_path)):
+        raise BrokenVersion(f"{model} version {version} holds types that are not trusted: {', '.join(strange[:5])}. Train again.")
+    return skops.io.loads(content, trusted=types)
 
 
 def versions(settings: Settings, model: str) -> list[int]:
@@ -167,6 +203,29 @@ def aliases(settings: Settings, model: str) -> dict[str, int]:
             return {}
 
 
+def _content(settings: Settings, model: str, version: int) -> bytes:
+    """The bytes of a version's file. It is looked for first: a file that is gone and a store that is away raise the same errors."""
+    with reaching(settings) as client, tempfile.TemporaryDirectory() as folder:
+        from mlflow.artifacts import download_artifacts, list_artifacts
+
+        source = client.get_model_version_download_uri(model, str(version))
+        there = list_artifacts(artifact_uri=source, tracking_uri=settings.mlflow_url)
+        if FILE not in {PurePosixPath(one.path).name for one in there}:
+            raise BrokenVersion(f"{model} version {version}: its file {FILE} is missing in MLflow. Train again.")
+        return Path(download_artifacts(f"{source}/{FILE}", dst_path=folder, tracking_uri=settings.mlflow_url)).read_bytes()
+
+
+def _delete(act: Any, *what: str) -> None:
+    """Deletes; what is deleted already is left alone."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        act(*what)
+    except MlflowException as error:
+        if error_code(error) != "RESOURCE_DOES_NOT_EXIST":
+            raise
+
+
 def _version(settings: Settings, model: str, version: int) -> Any:
     with reaching(settings) as client:
         from mlflow.exceptions import MlflowException
@@ -190,10 +249,15 @@ def _trusted_types(pipeline: Any, class_path: str) -> list[str]:
         raise CandidateError(
             f"{class_path} cannot be saved without pickle: {type(error).__name__}: {str(error)[:300]}. Choose another class."
         ) from error
-    roots = _TRUSTED | {class_path.split(".", 1)[0]}
-    if strange := [name for name in types if name.split(".", 1)[0] not in roots]:
+    if strange := _strange(types, class_path):
         raise CandidateError(f"{class_path} holds types that are not trusted: {', '.join(strange[:5])}. Choose another class.")
     return types
+
+
+def _strange(types: list[str], class_path: str) -> list[str]:
+    """Those that neither stand in the lists above nor belong to the candidate's own package."""
+    packages = (*_TRUSTED_PACKAGES, f"{class_path.split('.', 1)[0]}.")
+    return [name for name in types if name not in _TRUSTED_NAMES and not name.startswith(packages)]
 
 
 def _write(

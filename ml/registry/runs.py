@@ -38,12 +38,10 @@ def key_of(*parts: str) -> str:
 
 
 def open_training(settings: Settings, model: str, *, run: str, dataset: DatasetName, log: Log) -> str:
-    """The MLflow run of a training; made at the first call, found at the next."""
+    """The MLflow run of a training; made at the first call, found at the next. Each call tells it all: its maker may have been killed."""
     with tracking(settings, model) as mlflow:
         found = _find(mlflow, "training", key_of(run))
-        if found is not None:
-            return str(found.info.run_id)
-        made = _create(mlflow, "training", key_of(run), name=f"train {run}", tags=log.tags)
+        made = str(found.info.run_id) if found else _create(mlflow, "training", key_of(run), name=f"train {run}", tags=log.tags)
         _inputs(mlflow, made, model, dataset)
         _write(mlflow, made, log)
         return made

@@ -26,6 +26,10 @@ _CLASSES = {
 }
 
 
+_TREE_ROWS = 20_000
+_TRIALS, _MANY_ROWS = 8, 50_000
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """What a declaration is written from."""
@@ -133,7 +137,8 @@ def _training(draft: Draft) -> Iterator[str]:
     yield ""
     yield "training:"
     yield '  schedule: "@weekly" # also retrains without being asked, if there are new rows; null: only when a decision asks'
-    yield "  trials: 8 # for each candidate that has a search"
+    trials = _TRIALS if draft.sample.table.num_rows <= _MANY_ROWS else _TRIALS // 2
+    yield f"  trials: {trials} # for each candidate that has a search"
     yield "  seed: 42"
     yield "  candidates: # any class with scikit-learn's fit and predict"
     yield f"    - name: {linear}"
@@ -145,7 +150,7 @@ def _training(draft: Draft) -> Iterator[str]:
         yield "      search: { alpha: { kind: float, low: 0.01, high: 100.0, log: true } }"
     yield "    - name: random_forest"
     yield f"      class: {forest_class}"
-    yield "      params: { n_estimators: 150, n_jobs: 1 }"
+    yield from _forest(draft)
     yield "      search: { min_samples_leaf: { kind: int, low: 2, high: 50, log: true } }"
     yield "    - name: xgboost"
     yield f"      class: {boosted_class}"
@@ -153,6 +158,17 @@ def _training(draft: Draft) -> Iterator[str]:
     yield "      search:"
     yield "        max_depth: { kind: int, low: 2, high: 7 }"
     yield "        learning_rate: { kind: float, low: 0.02, high: 0.3, log: true }"
+
+
+def _forest(draft: Draft) -> Iterator[str]:
+    """Trees of a regression look at a third of the columns (Breiman 2001), and with many rows each is grown on a share of them."""
+    params = ["n_estimators: 150", "n_jobs: 1"]
+    if draft.task.name == "regression":
+        params.append("max_features: 0.33")
+    if (rows := draft.sample.table.num_rows) > _TREE_ROWS:
+        params.append(f"max_samples: {max(_TREE_ROWS / rows, 0.01):.2f}")
+        yield f"      # max_samples: each tree is grown on about {_TREE_ROWS:,} rows"
+    yield f"      params: {{ {', '.join(params)} }}"
 
 
 def _rules(draft: Draft) -> Iterator[str]:

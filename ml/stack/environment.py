@@ -57,9 +57,9 @@ def has_own_mlflow(settings: Settings) -> bool:
 
 def make_scratch(settings: Settings) -> Path:
     """A folder for temporary files: below the home, unless its path is too long for the sockets that Python puts there."""
-    inside = settings.home / "tmp"
+    inside = settings.home / "tmp" / "stack"
     if len(str(inside)) <= _LONGEST_SCRATCH:
-        inside.mkdir(mode=0o700, exist_ok=True)
+        inside.mkdir(mode=0o700, parents=True, exist_ok=True)
         return inside
     return Path(tempfile.mkdtemp(prefix="perennial-", dir="/tmp"))  # private: mode 0700, a random name
 

@@ -1,18 +1,18 @@
 """Champion, challenger and baseline on the same rows: the evidence that the gate judges."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from ml.data.casting import label_text
 from ml.errors import UnknownVersion
-from ml.registry import models, runs
+from ml.registry import models
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, specs, trainings
+from ml.state import State
 from ml.state.records import Training
-from ml.training import dataset, lineage, tuning
+from ml.training import champions, dataset, tuning
+from ml.training.champions import Champion
 from ml.training.dataset import Dataset, labelled, row_keys
 from ml.training.evaluation import measure, predict
 from ml.training.gate import Evidence, judge
@@ -22,27 +22,18 @@ from ml.training.split import split
 _EXAMPLE_ROWS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Champion:
-    """The version that serves, the run that made it, and that run's declaration."""
-
-    version: int
-    training: Training
-    spec: ModelSpec
-
-
 def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, chosen: CandidateResult) -> GateVerdict:
-    """Fits the chosen candidate, judges it against the champion of now, and saves it to MLflow, verdict included."""
-    champion = champion_of(state, spec.model)
+    """Fits the chosen candidate, judges it against the champion of now, and saves it to MLflow."""
+    champion = champions.of_now(state, spec.model)
     also = sorted({*champion.spec.features.used} - {*spec.features.used, spec.target}) if champion is not None else []
-    rows = dataset.read(settings, spec, version=training.dataset_version, as_of=training.as_of, also=also)
+    rows = dataset.of_training(settings, spec, training, also=also)
     candidate = spec.candidate(chosen.candidate)
     pipeline = tuning.fit(spec, candidate, chosen.params, rows.fitted)
     evidence = compare(settings, spec, rows=rows, pipeline=pipeline, champion=champion)
     outcome = judge(evidence)
     mlflow_run = str(training.mlflow_run)
     example = rows.fitted[list(spec.features.used)].head(_EXAMPLE_ROWS)
-    logged = models.save(
+    saved = models.save(
         settings,
         spec.model,
         pipeline,
@@ -51,7 +42,7 @@ def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, 
         prediction=predict(pipeline, example, task=spec.task).values,
         class_path=candidate.class_,
     )
-    verdict = GateVerdict(
+    return GateVerdict(
         run=training.key,
         candidate=chosen.candidate,
         params=chosen.params,
@@ -66,25 +57,15 @@ def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, 
         champion_version=evidence.champion_version,
         baseline=evidence.baseline,
         mlflow_run=mlflow_run,
-        logged_model=logged,
+        logged_model=saved.logged_model,
+        model_sha256=saved.sha256,
     )
-    runs.add_to_training(settings, spec.model, mlflow_run=mlflow_run, log=lineage.gate_log(verdict, candidate.class_))
-    return verdict
-
-
-def champion_of(state: State, model: str) -> Champion | None:
-    """The version that serves, with the run that made it and that run's declaration; None before the first."""
-    crowned = trainings.champion(state, model)
-    made_by = trainings.of_version(state, model, crowned.version) if crowned is not None else None
-    if crowned is None or made_by is None:
-        return None
-    return Champion(crowned.version, made_by, specs.recall(state, made_by.spec_hash))
 
 
 def compare(settings: Settings, spec: ModelSpec, *, rows: Dataset, pipeline: Any, champion: Champion | None) -> Evidence:
     """Measures all three on the test rows, without those that the champion was fitted on.
 
-    A champion that is gone, answers another question, or fails on these rows is an `obstacle`, not an error.
+    A champion that is gone or broken, answers another question, or fails on these rows is an `obstacle`, not an error.
     """
     test = rows.test
     loaded, theirs, obstacle = None, None, None
@@ -124,14 +105,17 @@ def _loaded(settings: Settings, spec: ModelSpec, champion: Champion) -> tuple[An
     if question != asked:
         return None, f"it predicts {other.target!r} ({other.task}), not {spec.target!r} ({spec.task})"
     try:
-        return models.load(settings, spec.model, champion.version), None
+        return champions.load(settings, champion), None
     except UnknownVersion:
         return None, "it is no longer in the registry"
+    except models.BrokenVersion:
+        return None, "its file is missing or not the one that was registered"
 
 
 def _seen_by(settings: Settings, champion: Champion) -> pd.MultiIndex:
     training = champion.training
-    frame = labelled(settings, champion.spec, version=training.dataset_version, as_of=training.as_of, columns=())
+    frozen = {"version": training.dataset_version, "labels_version": training.labels_version}
+    frame = labelled(settings, champion.spec, **frozen, as_of=training.as_of, columns=())  # type: ignore[arg-type]
     return row_keys(frame.iloc[split(frame, champion.spec).fitted])
 
 

@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from types import EllipsisType
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ml.data.casting import label_text
+from ml.data.labels import NO_LABELS
 from ml.data.table import BATCH, ROW, AcceptedTable
 from ml.errors import ModelOwnerError, NoData
 from ml.settings import Settings
 from ml.spec import ModelSpec
+from ml.state.records import Training
 from ml.training.split import Split, split
 
 MINIMUM_ROWS = 50
@@ -46,21 +49,36 @@ class Dataset:
         return self.frame.iloc[self.parts.fitted]
 
 
-def read(settings: Settings, spec: ModelSpec, *, version: int, as_of: datetime, also: Sequence[str] = ()) -> Dataset:
-    """The dataset of a training, the same at each call; kept in this process for the next step.
+def of_training(settings: Settings, spec: ModelSpec, training: Training, *, also: Sequence[str] = ()) -> Dataset:
+    """The dataset that a training was frozen with; `spec` is its declaration (by `training.spec_hash`). Else as `read`."""
+    frozen = {"version": training.dataset_version, "labels_version": training.labels_version}
+    return read(settings, spec, **frozen, as_of=training.as_of, also=also)  # type: ignore[arg-type]
+
+
+def read(
+    settings: Settings,
+    spec: ModelSpec,
+    *,
+    version: int,
+    as_of: datetime,
+    labels_version: int | EllipsisType | None = ...,
+    also: Sequence[str] = (),
+) -> Dataset:
+    """The rows of a dataset version, the same at each call; kept in this process for the next step.
 
     Args:
         settings: Where the table is.
         spec: The declaration that the run was frozen with.
         version: The dataset version.
         as_of: Late labels that had arrived by then count.
+        labels_version: Late labels of this version of their table count; None: there were none. Default: all until `as_of`.
         also: Columns to read beside those that the declaration uses.
 
     Raises:
         NoData: Fewer than `MINIMUM_ROWS` rows have a label.
         ModelOwnerError: The labels do not fit the declared task.
     """
-    return _read(settings, spec.to_text(), version, as_of, tuple(sorted(also)))
+    return _read(settings, spec.to_text(), version, as_of, labels_version, tuple(sorted(also)))
 
 
 def forget() -> None:
@@ -69,25 +87,37 @@ def forget() -> None:
 
 
 @lru_cache(maxsize=1)
-def _read(settings: Settings, text: str, version: int, as_of: datetime, also: tuple[str, ...]) -> Dataset:
+def _read(
+    settings: Settings, text: str, version: int, as_of: datetime, labels_version: int | EllipsisType | None, also: tuple[str, ...]
+) -> Dataset:
     spec = ModelSpec.from_text(text)
-    frame = labelled(settings, spec, version=version, as_of=as_of, columns=(*spec.features.used, *also))
+    columns = (*spec.features.used, *also)
+    frame = labelled(settings, spec, version=version, as_of=as_of, labels_version=labels_version, columns=columns)
     _check(frame, spec)
     return Dataset(frame, split(frame, spec))
 
 
-def labelled(settings: Settings, spec: ModelSpec, *, version: int, as_of: datetime, columns: Sequence[str]) -> pd.DataFrame:
+def labelled(
+    settings: Settings,
+    spec: ModelSpec,
+    *,
+    version: int,
+    as_of: datetime,
+    labels_version: int | EllipsisType | None = ...,
+    columns: Sequence[str],
+) -> pd.DataFrame:
     """The labelled rows that a training of this version uses, in table order: the newest `history_rows`, or all.
 
-    Columns: `columns`, target, time and id where declared, and the table's keys.
+    Columns: `columns`, target, time and id where declared, and the table's keys. The other arguments are those of `read`.
     """
+    known = None if labels_version is ... else NO_LABELS if labels_version is None else labels_version
     table = AcceptedTable.of(settings, spec.model, spec)
     named = (spec.id, spec.time, spec.target, *columns)
     wanted = list(dict.fromkeys(name for name in named if name is not None))
     limit = spec.training.history_rows
     newest = limit
     while True:
-        frame = table.read(version=version, columns=wanted, newest_rows=newest, labels_as_of=as_of)
+        frame = table.read(version=version, columns=wanted, newest_rows=newest, labels_as_of=as_of, labels_version=known)
         read = len(frame)
         frame = frame[_has_label(frame[spec.target], spec)]
         # Labels may come late: the newest rows have none yet, so one looks further back until there are enough.

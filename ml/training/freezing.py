@@ -7,7 +7,6 @@ from ml import specfile
 from ml.data.table import AcceptedTable
 from ml.errors import NoData
 from ml.settings import Settings
-from ml.spec import ModelSpec
 from ml.state import State, ledger, specs, trainings
 from ml.state.records import Decision, Training
 from ml.training.results import verdict_of
@@ -20,14 +19,16 @@ _DECIDING = 2  # the deciding reasons of a decision come first; the ledger has a
 def begin(settings: Settings, state: State, model: str, *, run: str, trigger: Trigger, reason: str | None) -> Training | None:
     """Begins the run as the declaration, the table and the ledger say now; None if nothing is to do."""
     spec = specfile.load(settings, model)
+    table = AcceptedTable.of(settings, model, spec)
+    labels = table.labels.version()  # before the moment of freezing: what is in this version has arrived by then
     now = datetime.now(UTC)
-    version = AcceptedTable.of(settings, model, spec).version()
+    version = table.version()
     if version is None:
         if trigger != "manual":
             return None
         raise NoData(f"{model}: no accepted rows yet. `perennial ingest {model}` takes deliveries in.")
     decision = ledger.claim(state, model, run=run, at=now)
-    if decision is None and (trigger == "asset" or (trigger == "schedule" and not _is_new(state, spec, version))):
+    if decision is None and (trigger == "asset" or (trigger == "schedule" and not _is_new(state, model, spec.hash(), version, labels))):
         return None
     return trainings.begin(
         state,
@@ -36,7 +37,7 @@ def begin(settings: Settings, state: State, model: str, *, run: str, trigger: Tr
             model=model,
             spec_hash=specs.remember(state, spec, at=now),
             dataset_version=version,
-            labels_version=AcceptedTable.of(settings, model, spec).labels.version(),
+            labels_version=labels,
             as_of=now,
             reason=_reason(state, model, trigger, reason, decision)[:_LONGEST_REASON],
             decision=decision.id if decision else None,
@@ -46,17 +47,36 @@ def begin(settings: Settings, state: State, model: str, *, run: str, trigger: Tr
     )
 
 
-def resume(state: State, training: Training) -> Training:
-    """A failed run that is started again: its decisions were given back, so it claims what is open now."""
+def resume(state: State, training: Training, trigger: Trigger) -> Training | None:
+    """A failed run that is started again: its decisions were given back, so it claims what is open now.
+
+    None means that nothing is to do any more: another run has finished the decision, or trained with what a schedule found new.
+    """
     decision = ledger.claim(state, training.model, run=training.key, at=datetime.now(UTC))
+    if decision is None and (trigger == "asset" or (trigger == "schedule" and not _is_still_new(state, training))):
+        return None
     verdict = training.verdict if verdict_of(training) is not None else None
-    asked_by = decision.id if decision else training.decision
+    asked_by = decision.id if decision else None
     return trainings.change(state, training.key, state="running", finished_at=None, verdict=verdict, decision=asked_by)
 
 
-def _is_new(state: State, spec: ModelSpec, version: int) -> bool:
-    done = [one for one in trainings.recent(state, spec.model, limit=20) if one.state in {"promoted", "challenger"}]
-    return not done or done[0].dataset_version < version or done[0].spec_hash != spec.hash()
+def _is_still_new(state: State, training: Training) -> bool:
+    """Whether a schedule, not a decision, began the run, and no later run has trained since."""
+    if training.decision is not None or any(one.started_at > training.started_at for one in _done(state, training.model)):
+        return False
+    return _is_new(state, training.model, training.spec_hash, training.dataset_version, training.labels_version)
+
+
+def _is_new(state: State, model: str, spec_hash: str, version: int, labels_version: int | None) -> bool:
+    """Whether rows, late labels or the declaration have changed since the last training that was finished."""
+    done = _done(state, model)
+    if not done or done[0].spec_hash != spec_hash or done[0].dataset_version < version:
+        return True
+    return labels_version is not None and (done[0].labels_version is None or done[0].labels_version < labels_version)
+
+
+def _done(state: State, model: str) -> list[Training]:
+    return [one for one in trainings.recent(state, model, limit=20) if one.state in {"promoted", "challenger"}]
 
 
 def _reason(state: State, model: str, trigger: Trigger, reason: str | None, decision: Decision | None) -> str:

@@ -1,9 +1,13 @@
 """What MLflow is told of a training: where it came from, what was tried, what the gate said."""
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+import ml
 from ml.data.table import AcceptedTable
-from ml.registry import gitcommit, runs
+from ml.registry import gitcommit, lockfile, runs
 from ml.settings import Settings
 from ml.spec import Candidate, ModelSpec
 from ml.state.records import Training
@@ -12,25 +16,29 @@ from ml.training.tuning import Tuned
 
 
 def open_run(settings: Settings, spec: ModelSpec, training: Training) -> str:
-    """The MLflow run of a training: made at the first call, found at the next."""
+    """The MLflow run of a training: made at the first call, found at the next and told the same again."""
     url = AcceptedTable.of(settings, training.model, spec).log.url
     entry = runs.Log(
         metrics={},
         params={"seed": spec.training.seed, "dataset_version": training.dataset_version, "spec_hash": training.spec_hash},
-        tags=facts(training) | _commit(settings),
+        tags=facts(settings, spec, training) | _commit(settings),
         texts={"spec.json": spec.to_text()},
     )
     dataset = runs.DatasetName(url, training.dataset_version)
     return runs.open_training(settings, training.model, run=training.key, dataset=dataset, log=entry)
 
 
-def facts(training: Training) -> dict[str, str]:
+def facts(settings: Settings, spec: ModelSpec, training: Training) -> dict[str, str]:
     """Where a run or a version comes from, as tags."""
+    folders = (settings.project, Path(ml.__file__).parent)
     found = {
         "perennial.run": training.key,
         "perennial.reason": training.reason,
         "perennial.dataset_version": str(training.dataset_version),
         "perennial.spec_hash": training.spec_hash,
+        "perennial.seed": str(spec.training.seed),
+        "perennial.git_commit": next((found for folder in folders if (found := gitcommit.of_folder(folder))), "unknown"),
+        "perennial.lock": lockfile.digest(settings.project),
     }
     return found | ({"perennial.decision": training.decision} if training.decision else {})
 
@@ -47,7 +55,7 @@ def gate_log(verdict: GateVerdict, class_path: str) -> runs.Log:
     metrics |= {f"baseline_test_{name}": value for name, value in verdict.baseline.items()}
     return runs.Log(
         metrics=metrics,
-        params={"candidate": verdict.candidate, "class": class_path, **verdict.params},
+        params={"candidate": verdict.candidate, "class": class_path, **_named(verdict.params)},
         tags={"perennial.verdict": verdict.sentence, "mlflow.note.content": verdict.sentence},
         texts={"verdict.json": verdict.model_dump_json(indent=2)},
     )
@@ -58,10 +66,15 @@ def candidate_log(training: Training, candidate: Candidate, tuned: Tuned) -> run
     trials = [{"params": one.params, "value": one.value, "seconds": round(one.seconds, 3)} for one in tuned.trials]
     return runs.Log(
         metrics={f"validation_{name}": value for name, value in tuned.best.metrics.items()},
-        params={"class": candidate.class_, **tuned.best.params},
+        params={"class": candidate.class_, **_named(tuned.best.params)},
         tags={"perennial.run": training.key},
         texts={"trials.json": json.dumps(trials, indent=2)},
     )
+
+
+def _named(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's parameters, under names that none of ours has."""
+    return {f"model.{name}": value for name, value in params.items()}
 
 
 def closing_log(training: Training, sentence: str) -> runs.Log:

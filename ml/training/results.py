@@ -37,7 +37,10 @@ class CandidateResult(_Result):
 
 
 class GateVerdict(_Result):
-    """What the gate said, with its evidence: metrics by name, all on the same `rows` test rows. `logged_model` is MLflow's id."""
+    """What the gate said, with its evidence: metrics by name, all on the same `rows` test rows.
+
+    `logged_model` is MLflow's id of what was saved, `model_sha256` the digest of its file.
+    """
 
     run: str
     candidate: str
@@ -54,6 +57,7 @@ class GateVerdict(_Result):
     baseline: dict[str, float]
     mlflow_run: str
     logged_model: str
+    model_sha256: str
 
 
 class TrainResult(_Result):
@@ -78,8 +82,10 @@ def verdict_of(training: Training) -> GateVerdict | None:
 
 
 def needed_verdict(training: Training) -> GateVerdict:
-    """The gate's verdict of a training run; `ModelOwnerError` before there is one."""
+    """The gate's verdict of a training run; `ModelOwnerError` before there is one, and when the run was abandoned before."""
     found = verdict_of(training)
+    if found is None and training.verdict is not None:
+        raise ModelOwnerError(f"training run {training.key!r} was abandoned meanwhile; start it again from its task `freeze`")
     if found is None:
         raise ModelOwnerError(f"training run {training.key!r} has no verdict yet; run its task `gate` first")
     return found

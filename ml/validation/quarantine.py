@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class Kept:
     failing_rows: int
     reasons: list[str]
     arrived_at: str
+    warnings: list[str] = field(default_factory=list)
 
 
 def folder(settings: Settings, model: str, batch: str) -> str:
@@ -56,7 +57,7 @@ def keep(
         original: The local copy of the delivery.
         failures: Columns row, column, expectation, value, reason: one line for each failing row and column.
         arrived_at: When the delivery was first seen.
-        facts: `source`, `name`, `kind`, `rows`, `failing_rows` and `reasons`.
+        facts: `source`, `name`, `kind`, `rows`, `failing_rows`, `reasons` and `warnings`.
     """
     url = folder(settings, model, batch)
     kept = Kept(

@@ -119,11 +119,14 @@ def monitor_dag(spec: ModelSpec) -> DAG:
             task_id="announce",
             model=model,
             asset=assets.retrain(model),
-            # Also without a window: a decision may be open whose event was lost.
-            trigger_rule=TriggerRule.NONE_FAILED,
+            # Also without a window, and when measuring failed: a decision may be open whose event was lost.
+            trigger_rule=TriggerRule.ALL_DONE,
             execution_timeout=_SHORT,
         )
-        _ = measured >> decided >> announced
+        finished = EmptyOperator(task_id="finish", trigger_rule=TriggerRule.NONE_FAILED)
+        # Announcing goes on when a step failed; `finish` is what makes the run a failed one then.
+        _ = measured >> decided >> announced >> finished
+        _ = decided >> finished
     return dag
 
 

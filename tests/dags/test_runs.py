@@ -5,11 +5,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ml import specfile
+from ml.jobs.ingest import ingest
+from ml.jobs.train import train
+from ml.registry.client import reaching
 from ml.settings import Settings
-from ml.state import State, batches, trainings
+from ml.state import State, batches, ledger, specs, trainings
+from ml.state.records import Decision, Window
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,7 +59,13 @@ def test_the_loop_runs_and_a_second_round_finds_nothing_to_do(settings: Settings
 
     assert scored["tasks"] == {"score": "success"}
     assert monitored["state"] == "success"
-    assert monitored["tasks"] == {"take_window": "skipped", "measure": "skipped", "decide": "skipped", "announce": "skipped"}
+    assert monitored["tasks"] == {
+        "take_window": "skipped",
+        "measure": "skipped",
+        "decide": "skipped",
+        "announce": "skipped",
+        "finish": "success",
+    }
     assert second["state"] == "success"
     assert second["tasks"] == {"find": "success", "ingest": "skipped", "announce": "skipped", "finish": "success"}
     assert again["tasks"] == {"score": "skipped"}
@@ -69,3 +81,44 @@ def test_a_training_that_fails_fails_its_run_and_is_closed(settings: Settings, l
     assert trained["tasks"]["give_back"] == "success"
     (training,) = trainings.recent(State.open(settings), loans, limit=5)
     assert training.state == "failed"
+
+
+def test_a_window_that_cannot_be_measured_fails_its_run_and_open_decisions_are_announced_nevertheless(
+    settings: Settings, loans: str, deliver: Callable[..., Path]
+) -> None:
+    deliver("a.csv", 400, seed=2)
+    ingest(settings, loans)
+    train(settings, loans)
+    with reaching(settings) as client:
+        client.delete_model_version(loans, "1")
+    _ask_for_a_training(settings, loans)
+    deliver("b.csv", 300, seed=3)
+    ingest(settings, loans)
+    monitored, again = _play("loans.monitor", "loans.monitor")
+    assert monitored["state"] == "failed"
+    assert monitored["tasks"] == {
+        "take_window": "success",
+        "measure": "failed",
+        "decide": "upstream_failed",
+        "announce": "success",
+        "finish": "upstream_failed",
+    }
+    newest = ledger.recent_decisions(State.open(settings), loans, limit=1)[0]
+    assert newest.reasons[0].startswith("could not be measured: loans has no version 1")
+    assert again["state"] == "success", "the next run does not meet the same window"
+
+
+def _ask_for_a_training(settings: Settings, model: str) -> None:
+    """A decision is open whose event was lost."""
+    state, at = State.open(settings), datetime.now(UTC)
+    spec_hash = specs.remember(state, specfile.load(settings, model), at=at)
+    window = Window(
+        id="", model=model, number=0, start_version=-1, end_version=0, as_of=at, rows=1, labelled_rows=None, start_time=None, end_time=None,
+        champion=1, spec_hash=spec_hash, report_url=None, mlflow_run=None, measured_at=None,
+    )  # fmt: skip
+    opened = ledger.open_window(state, window)
+    decision = Decision(
+        id=f"decision-{opened.id}", model=model, window=opened.id, retrain=True, reasons=["drift"], evidence={}, report_url=None,
+        state="open", decided_at=at,
+    )  # fmt: skip
+    ledger.decide(state, decision)

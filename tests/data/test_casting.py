@@ -145,3 +145,36 @@ def test_a_column_that_was_not_delivered_is_all_missing() -> None:
     found = cast(pa.table({"x": [1, 2]}), kinds={"a": "numeric", "b": "label", "c": "datetime"}, rows=np.array([1, 2]))
     assert found.frame.isna().all().all()
     assert len(found.frame) == 2
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([0, 10**18, -(10**18)]).cast(pa.timestamp("us")),
+        pa.array([0, 10**18, -(10**18)]).cast(pa.timestamp("s")),
+        pa.array([0, 10**18, -(10**18)]).cast(pa.timestamp("ms", "UTC")),
+        pa.array([0, 10**8, -(10**8)], pa.int32()).cast(pa.date32()),
+        pa.array(["1970-01-01", "0000-01-01", "99999-01-01"]),
+    ],
+)
+def test_a_time_outside_of_the_years_1_to_9999_is_named_with_its_row(values: pa.Array) -> None:
+    found = cast_one(values, "datetime")
+    assert found.failures["row"].tolist() == [2, 3]
+    assert found.frame["x"].isna().tolist() == [False, True, True]
+    labels = cast_one(values, "label").frame["x"].tolist()
+    assert labels[0].startswith("1970-01-01")
+    assert len(set(labels)) == 3
+
+
+def test_the_first_and_the_last_time_of_python_are_times() -> None:
+    edges = [datetime.min, datetime.max]  # noqa: DTZ901
+    for unit in ("us", "ms", "s"):
+        found = cast_one(pa.array(edges, pa.timestamp("us")).cast(pa.timestamp(unit), safe=False), "datetime")
+        assert found.reasons == []
+        assert [value.year for value in found.frame["x"]] == [1, 9999]
+
+
+def test_half_precision_numbers_are_numbers_and_labels() -> None:
+    values = pa.array(np.array([1, 0.5, np.nan], dtype=np.float16))
+    assert cast_one(values, "label").frame["x"].tolist() == ["1", "0.5", None]
+    assert cast_one(values, "numeric").frame["x"].tolist()[:2] == [1, 0.5]

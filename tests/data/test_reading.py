@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -9,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.data.faults import Unreadable
-from ml.data.reading import Delivered, column_faults, read
+from ml.data.faults import Unreadable, shown
+from ml.data.reading import Delivered, column_faults, kind_of, read
 from ml.spec import Csv
 from tests.data.models import csv_text, spec_of
 
@@ -25,6 +26,17 @@ def parquet_bytes(frame: pd.DataFrame) -> bytes:
     stream = io.BytesIO()
     frame.to_parquet(stream)
     return stream.getvalue()
+
+
+def pa_bytes(values: pa.Array) -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(pa.table({"a": values}), stream)
+    return stream.getvalue()
+
+
+def text_of(*values: bytes) -> pa.Array:
+    """Text that is not checked, as a flipped bit leaves it."""
+    return pa.Array.from_buffers(pa.string(), len(values), pa.array(values, pa.binary()).buffers())
 
 
 PARQUET = parquet_bytes(pd.DataFrame({"a": range(1000), "b": "x"}))
@@ -57,6 +69,10 @@ CSV_GZ = gzip.compress(b"a,b\n" + b"\n".join(b"%d,%s" % (i, NOISE[i * 8 : i * 8 
         (b"[1]\n", "a.jsonl", "line 1 holds list"),
         (b'{"a": "\xff"}\n', "a.jsonl", "line 1 is not UTF-8"),
         (b"\n", "a.jsonl", "no data rows"),
+        (b'{"a": 1}\n{"a": "x\\ud800"}\n', "a.jsonl", "line 2 holds half a character"),
+        (b'{"\\udfff": 1}\n', "a.jsonl", "line 1 holds half a character"),
+        (b'{"a": ' + b"9" * 5000 + b"}\n", "a.jsonl", "line 1 holds a whole number of thousands of digits"),
+        (pa_bytes(text_of(b"north", b"n\xffrth")), "a.parquet", "damaged: column 'a': .*UTF8"),
         (parquet_bytes(pd.DataFrame({"a": pd.Series(dtype=float)})), "a.parquet", "no data rows"),
     ],
 )
@@ -106,6 +122,46 @@ def test_gzip_is_known_by_its_content_not_by_its_name(tmp_path: Path) -> None:
     assert read_bytes(tmp_path, gzip.compress(b"a,b\n1,2\n"), "a.csv").table.num_rows == 1
     assert read_bytes(tmp_path, b"a,b\n1,2\n", "a.csv.gz").table.num_rows == 1
     assert read_bytes(tmp_path, gzip.compress(PARQUET), "a.parquet.gz").table.num_rows == 1000
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize(
+    ("content", "warned"),
+    [(b"a,b\n1,2\n", False), (b"a,b\n1,2\r\n", False), (b"a,b\r1,2\r", False), (b"a,b\n1,2", True), (b"a,b\n1,2\n3\n4,", True)],
+)
+def test_a_csv_without_a_last_newline_is_read_with_a_warning(
+    tmp_path: Path, content: bytes, warned: bool, pack: Callable[[bytes], bytes]
+) -> None:
+    found = read_bytes(tmp_path, pack(content))
+    row = len(found.rows) + len(found.failures)
+    warning = f"the file does not end with a newline: its last row may be cut off (row {row})"
+    assert found.warnings == ([warning] if warned else [])
+
+
+def test_a_last_newline_is_seen_in_utf_16(tmp_path: Path) -> None:
+    for encoding in ("utf-16", "utf-16-be", "utf-16-le"):
+        assert read_bytes(tmp_path, "a,b\n1,2\n".encode(encoding), csv=Csv(encoding=encoding)).warnings == []
+
+
+@pytest.mark.parametrize(
+    ("name", "declared", "kind"),
+    [
+        ("a.csv", "parquet", "csv"),
+        ("A.CSV.GZ", "parquet", "csv"),
+        ("a.parquet", "csv", "parquet"),
+        ("a.txt", "jsonl", "jsonl"),
+        ("a", "jsonl", "jsonl"),
+        ("a.csv", None, "csv"),
+        ("a", None, None),
+    ],
+)
+def test_the_name_of_a_file_tells_its_format_before_the_declaration_does(name: str, declared: str | None, kind: str | None) -> None:
+    assert kind_of(name, declared=declared) == kind
+
+
+def test_what_is_shown_can_be_stored() -> None:
+    assert shown("a\ud800b\x00") == "a\\ud800b\\x00"
+    assert len(shown("\ud800" * 500)) == 200
 
 
 def test_jsonl_with_values_of_several_kinds_becomes_text(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ml.data import delta as delta_module
+from ml.data import table as table_module
 from ml.data.delta import AppendLog
-from ml.data.labels import LabelTable
+from ml.data.labels import NO_LABELS, LabelTable
 from ml.data.predictions import PredictionLog
 from ml.data.table import AcceptedTable
 from ml.errors import ModelOwnerError, NoData
@@ -201,6 +203,58 @@ def test_late_labels_fill_missing_targets_as_of_a_moment_and_never_replace(setti
     assert list(table.read(version=version, columns=["default"]).columns) == ["_batch", "_row", "_arrived_at", "default"]
 
 
+def test_a_labels_version_names_the_same_labels_whatever_arrives_later(settings: Settings) -> None:
+    table, labels = table_of(settings), LabelTable.of(settings, "loans")
+    version = table.append(frame(target=False), spec=SPEC, batch="b1", arrived_at=AT)
+
+    def targets(labels_version: int | None) -> list[str | None]:
+        return table.read(version=version, columns=["default"], labels_version=labels_version)["default"].tolist()
+
+    assert targets(None) == targets(NO_LABELS) == [None, None, None]
+    with pytest.raises(NoData, match="has no version 1"):
+        targets(1)
+    frozen = labels.append(pd.DataFrame({"id": ["L1"], "label": ["0"]}), delivery="d1", arrived_at=AT + timedelta(days=1))
+    # Committed later, but seen first: a slow upload. What was frozen must not change by it.
+    labels.append(pd.DataFrame({"id": ["L1", "L2"], "label": ["1", "1"]}), delivery="d2", arrived_at=AT)
+    assert targets(frozen) == [None, "0", None]
+    assert targets(NO_LABELS) == [None, None, None]
+    assert targets(None) == [None, "1", "1"]
+
+
+def test_ids_of_accepted_rows_are_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = table_of(settings)
+    ids = pd.Series(["L9", "L4", None, "L1", "L4", "new"], dtype=object)
+    assert table.known_ids(ids).tolist() == []
+    for start in (0, 3, 6):
+        table.append(frame(start=start), spec=SPEC, batch=f"b{start}", arrived_at=AT)
+    monkeypatch.setattr(table_module, "_BLOCK_ROWS", 4)
+    assert table.known_ids(ids).tolist() == ["L4", "L1"]
+    monkeypatch.setattr(table_module, "_LOOKED_AT_ROWS", 4)
+    assert table.known_ids(ids).tolist() == ["L4"]
+
+
+def test_the_log_is_read_only_for_a_key_that_is_there(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = table_of(settings)
+    for number in range(4):
+        table.append(frame(start=3 * number), spec=SPEC, batch=f"b{number}", arrived_at=AT)
+    read: list[int] = []
+    honest = AppendLog._commit
+
+    def counted(self: AppendLog, version: int) -> delta_module.Commit | None:
+        read.append(version)
+        return honest(self, version)
+
+    monkeypatch.setattr(AppendLog, "_commit", counted)
+    monkeypatch.setattr(delta_module, "_COMMITS", {})  # as in a new process
+    assert table.find("other") is None
+    assert read == []
+    found = table.find("b3")
+    assert found is not None
+    assert table.version() == found.version
+    assert read == [found.version]
+    assert [commit.key for commit in table.batches(version=found.version)] == ["b0", "b1", "b2", "b3"]
+
+
 def test_predictions_are_kept_once_for_each_version_and_batch(settings: Settings) -> None:
     log = PredictionLog.of(settings, "loans")
     rows = pd.DataFrame({"_row": [1, 2], "prediction": ["1", "0"], "probability": [0.9, 0.2]})
@@ -222,7 +276,8 @@ def test_a_killed_writers_file_is_invisible(settings: Settings, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["_row", "_Batch", "INCOME"])
 def test_a_column_name_that_is_taken_is_refused_with_a_cure(settings: Settings, name: str) -> None:
-    spec = spec_of(features={"numeric": ["income", name]})
+    features = SPEC.features.model_copy(update={"numeric": ("income", name)})  # as if the declaration had let it pass
+    spec = SPEC.model_copy(update={"features": features})
     with pytest.raises(ModelOwnerError, match="the same name as"):
         AcceptedTable.of(settings, "loans", spec).append(frame(), spec=spec, batch="b1", arrived_at=AT)
 

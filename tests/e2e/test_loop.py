@@ -115,7 +115,7 @@ def test_a_broken_declaration_hides_no_other_model(installation: Installation) -
 
 
 def test_real_data_with_a_known_change_leads_to_a_new_champion(installation: Installation, tmp_path: Path, elec2: list[Path]) -> None:
-    """Elec2: at row 17,424 the market was linked to another one. The columns that told of it were constant before, so `new` ignores them."""
+    """Elec2: at row 17,424 the market was linked to another one; the columns that tell of it were constant before."""
     made = installation.perennial("new", "elec2", "--from", str(elec2[0]), "--target", "class", "--json")
     assert made.returncode == 0, made.stderr
     declaration = installation.settings.dags / "elec2" / "model.yaml"

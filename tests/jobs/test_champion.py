@@ -2,7 +2,7 @@
 
 import pytest
 
-from ml.errors import UnknownModel, UnknownVersion
+from ml.errors import ConcurrentChange, UnknownModel, UnknownVersion
 from ml.jobs import champion
 from ml.jobs.train import train
 from ml.registry import models
@@ -50,6 +50,17 @@ def test_a_rollback_goes_back_one_champion_at_a_time(home: Settings) -> None:
     champion.promote_version(home, "shop", 2, **WHO)
     assert champion.rollback(home, "shop", **WHO).champion == 1
     assert [kind for _, _, kind in history(home)] == ["promote", "promote", "promote", "rollback", "rollback", "promote", "rollback"]
+
+
+def test_a_rollback_of_another_champion_than_one_saw_is_not_done(home: Settings) -> None:
+    champion.promote_version(home, "shop", 2, **WHO)
+    seen = trainings.promotion_history(State.open(home), "shop")
+    champion.promote_version(home, "shop", 3, **WHO)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainings, "promotion_history", lambda *_: seen)
+        with pytest.raises(ConcurrentChange, match="changed by another process"):
+            champion.rollback(home, "shop", **WHO)
+    assert history(home)[-1] == (3, 2, "promote")
 
 
 def test_an_alias_that_was_not_set_before_the_kill_is_set_by_the_next_call(home: Settings) -> None:

@@ -31,3 +31,12 @@ def test_a_dag_file_that_airflow_would_pass_over_is_a_fault(settings: Settings) 
 def test_an_unknown_parameter_of_a_candidate_is_a_fault(settings: Settings) -> None:
     write(settings, GOOD + "      params: {colour: red}\n")
     assert any("takes no parameter 'colour'" in fault.problem for fault in check(settings, "m").faults)
+
+
+def test_a_password_in_a_url_is_a_fault_and_a_variable_is_none(settings: Settings) -> None:
+    def shown(url: str) -> list[str]:
+        write(settings, GOOD.replace("urls: [m/*.csv]", f"urls: ['{url}']"))
+        return [fault.problem for fault in check(settings, "m").faults if fault.key == "data.source"]
+
+    assert shown("https://user:secret@host/in/*.csv") == ["a password or token seems to stand in the URL"]
+    assert shown("https://user:${PASSWORD}@host/in/*.csv") == []

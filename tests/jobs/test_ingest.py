@@ -3,15 +3,20 @@ import io
 import json
 import os
 import sqlite3
+import time
+import traceback
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ml.data import deliveries
 from ml.data.table import AcceptedTable
-from ml.errors import ConcurrentChange, DataOwnerError, ModelOwnerError
+from ml.errors import ConcurrentChange, DataOwnerError, ModelOwnerError, StoreUnavailable
 from ml.jobs import ingest as job
 from ml.jobs.ingest import find_deliveries, ingest, ingest_delivery
 from ml.settings import Settings
@@ -68,6 +73,23 @@ def as_parquet(frame: pd.DataFrame) -> bytes:
     return stream.getvalue()
 
 
+def as_lines(frame: pd.DataFrame) -> str:
+    return frame.to_json(orient="records", lines=True)
+
+
+def flipped(frame: pd.DataFrame, before: bytes, after: bytes) -> bytes:
+    stream = io.BytesIO()
+    frame.to_parquet(stream, compression=None)
+    return stream.getvalue().replace(before, after)
+
+
+def with_column(name: str, values: pa.Array) -> bytes:
+    stream = io.BytesIO()
+    table = pa.Table.from_pandas(FRAME, preserve_index=False)
+    pq.write_table(table.set_column(table.column_names.index(name), name, values), stream)
+    return stream.getvalue()
+
+
 FRAME = as_frame(csv_text(40))
 PARQUET = as_parquet(FRAME)
 
@@ -117,7 +139,7 @@ def test_every_way_to_write_the_same_rows_is_accepted(loans: Settings, name: str
         assert found["default"].tolist() == FRAME["default"].astype(str).tolist()
 
 
-DAMAGED = {
+DAMAGED: dict[str, tuple[str | bytes, str]] = {
     "empty.csv": (b"", "is empty"),
     "header.csv": (csv_text(0), "only a header"),
     "semicolons.csv": (csv_text(9).replace(",", ";"), "separated by ';'"),
@@ -137,6 +159,13 @@ DAMAGED = {
     "typed.parquet": (as_parquet(FRAME.assign(income="much")), "40 values are not finite numbers"),
     "broken.jsonl": (FRAME.to_json(orient="records", lines=True)[:-30], "is not one JSON object"),
     "binary.csv": (bytes(range(256)) * 20, ""),
+    "half.jsonl": (as_lines(FRAME) + '{"loan": "L\\ud800"}\n', "line 41 holds half a character"),
+    "half_key.jsonl": (as_lines(FRAME) + '{"loan\\udfff": 1}\n', "line 41 holds half a character"),
+    "digits.jsonl": (as_lines(FRAME) + '{"income": ' + "9" * 5000 + "}\n", "line 41 holds a whole number of thousands of digits"),
+    "flipped.parquet": (flipped(FRAME.assign(region="northernmost"), b"northernmost", b"north\xffrnmost"), "damaged: column 'region'"),
+    "years.parquet": (with_column("applied", pa.array([10**18] * 40).cast(pa.timestamp("us"))), "40 values are not dates or times"),
+    "days.parquet": (with_column("applied", pa.array([10**8] * 40, pa.int32()).cast(pa.date32())), "40 values are not dates or times"),
+    "zone.parquet": (with_column("region", pa.array([1] * 40).cast(pa.timestamp("us", "Mars/Phobos"))), "cannot be read or converted"),
     "range.csv": (csv_text(9).replace(",22,", ",17,"), "age"),
 }
 
@@ -208,7 +237,7 @@ def test_a_file_that_grows_waits_and_a_changed_file_is_a_new_delivery(loans: Set
         path.write_text(path.read_text() + "x\n")
 
     with monkeypatch.context() as patch:
-        patch.setattr(deliveries.time, "sleep", grow)
+        patch.setattr(time, "sleep", grow)
         assert find_deliveries(loans, "loans") == []
     path.write_text(csv_text(3))
     assert ingest(loans, "loans").batches[0].status == "accepted"
@@ -225,12 +254,150 @@ def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_look(loans: S
         with pytest.raises(ConcurrentChange, match="changed while it was read"):
             ingest_delivery(loans, "loans", str(path))
     assert rows_in_table(loans) == 0
-    assert not list((loans.home / "tmp").iterdir())
+    assert not list((loans.home / "spool").iterdir())
 
 
 def test_a_named_file_that_is_not_there_is_the_data_owners_error(loans: Settings, tmp_path: Path) -> None:
     with pytest.raises(DataOwnerError, match=r"nothing\.csv does not exist"):
         ingest(loans, "loans", [str(tmp_path / "nothing.csv")])
+
+
+def test_a_delivery_that_cannot_be_fetched_does_not_keep_the_others_out(loans: Settings, tmp_path: Path) -> None:
+    good = [str(put(loans, name, csv_text(3, start=start))) for name, start in (("a.csv", 0), ("b.csv", 3))]
+    told: list[str] = []
+    files = [good[0], str(tmp_path / "gone.csv"), str(tmp_path), good[1]]
+    with pytest.raises(
+        DataOwnerError, match=r"2 of 4 deliveries were not taken in, the others were: .*gone\.csv does not exist; .*is a folder"
+    ):
+        ingest(loans, "loans", files, on_progress=lambda batch: told.append(batch.status))
+    assert told == ["accepted", "accepted"]
+    assert rows_in_table(loans) == 6
+
+
+def test_a_delivery_that_a_killed_try_took_in_is_told_again_to_the_next_try(loans: Settings) -> None:
+    began = datetime.now(UTC)
+    path = put(loans, "a.csv", csv_text(5))
+    first = ingest_delivery(loans, "loans", str(path), since=began)
+    assert ingest_delivery(loans, "loans", str(path), since=began).model_dump() == first.model_dump()
+    assert ingest_delivery(loans, "loans", str(path), since=datetime.now(UTC)).status == "duplicate"
+    assert ingest_delivery(loans, "loans", str(path)).status == "duplicate"
+    other = put(loans, "b.csv", csv_text(5))
+    assert ingest_delivery(loans, "loans", str(other), since=began).status == "duplicate"
+
+
+def test_rows_that_come_again_are_a_warning_that_is_kept(loans: Settings) -> None:
+    put(loans, "a.csv", csv_text(5))
+    assert ingest(loans, "loans").batches[0].warnings == []
+    put(loans, "b.csv", csv_text(8))
+    (second,) = ingest(loans, "loans").batches
+    sentence = "5 of 8 ids are in accepted batches already (first: 'L0'): rows that come twice count twice"
+    assert (second.status, second.warnings) == ("accepted", [sentence])
+    assert second.docs_url is not None
+    assert "5 of 8 ids are in accepted batches already" in Path(second.docs_url).read_text()
+    commit = AcceptedTable.of(loans, "loans").find(second.id)
+    assert commit is not None
+    assert commit.facts["warnings"] == [sentence]
+    put(loans, "c.csv", csv_text(5).replace(",22,", ",17,"))
+    (third,) = ingest(loans, "loans").batches
+    assert (third.status, len(third.warnings)) == ("quarantined", 1)
+    assert quarantine.find(loans, "loans", third.id).warnings == third.warnings
+
+
+def test_a_file_that_may_be_cut_off_and_a_weak_expectation_are_warnings(loans: Settings) -> None:
+    expect(loans, between("age", 30, 100) | {"severity": "warning"})
+    put(loans, "a.csv", csv_text(5).rstrip("\n"))
+    (batch,) = ingest(loans, "loans").batches
+    assert batch.status == "accepted"
+    assert batch.warnings[0] == "the file does not end with a newline: its last row may be cut off (row 5)"
+    assert "age" in batch.warnings[1]
+
+
+def test_what_a_variable_stands_for_is_neither_shown_nor_stored(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "s3cr3t-t0ken"
+    folder.mkdir()
+    (folder / "a.csv").write_text(csv_text(5))
+    (folder / "${TOKEN}.csv").write_text(csv_text(5, start=5))
+    monkeypatch.setenv("TOKEN", "s3cr3t-t0ken")
+    monkeypatch.setenv("ENDING", "csv")
+    urls = [str(tmp_path / "${TOKEN}" / "*.${ENDING}")]
+    declare(settings, data={"source": {"kind": "files", "urls": urls}})
+    expect(settings, between("age", 18, 100))
+    caplog.set_level("INFO")
+    assert find_deliveries(settings, "loans") == [str(tmp_path / "${TOKEN}" / "a.${ENDING}")]
+    (batch,) = ingest(settings, "loans").batches
+    assert (batch.status, batch.rows) == ("accepted", 5)
+    assert find_deliveries(settings, "loans") == []
+    kept = [batch.model_dump_json(), *batches.seen_fingerprints(State.open(settings), "loans"), caplog.text]
+    assert "s3cr3t" not in " ".join(kept)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ann:pa55@files.example/in/a.csv",
+        "https://files.example/in/a.csv?sv=2024&sig=pa55",
+        "s3://key:pa55@bucket/*.csv",
+        "https://x.example/a.csv?X-Amz-Signature=pa55",
+    ],
+)
+def test_a_secret_that_is_written_in_the_declaration_is_refused_with_a_cure(settings: Settings, url: str) -> None:
+    declare(settings, data={"source": {"kind": "files", "urls": [url]}})
+    with pytest.raises(ModelOwnerError, match=r"password or token .* write \$\{VARIABLE\}") as caught:
+        find_deliveries(settings, "loans")
+    assert "pa55" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://${USER}:${PASSWORD}@h.example/a.csv?sig=${SAS}",
+        "abfs://in@account.example/a.csv",
+        "https://h.example:80/a@b?page=1",
+        "/a:b@c",
+    ],
+)
+def test_an_address_without_a_written_secret_has_none(url: str) -> None:
+    assert not deliveries.has_secret(url)
+
+
+def test_what_a_store_says_is_told_without_the_secret_of_its_address(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    declare(settings)
+    url = "memory://ann:pa55@in/a.csv?sig=t0ken"
+
+    def refuse(url: str) -> str:
+        raise OSError(f"403, url={url!r}, see https://ann:pa55@h.example/a.csv?sig=t0ken")
+
+    monkeypatch.setattr(deliveries, "fingerprint_of", refuse)
+    with pytest.raises(StoreUnavailable, match="403") as caught:
+        ingest(settings, "loans", [url])
+    text = "".join(traceback.format_exception(caught.value))
+    assert "pa55" not in str(caught.value)
+    assert "t0ken" not in str(caught.value)
+    assert "403, url='memory://ann:pa55" not in text
+
+
+def test_what_a_kill_left_in_the_spool_goes_after_some_days(loans: Settings) -> None:
+    old, young = (loans.home / "spool" / name for name in ("delivery-old", "delivery-young"))
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+    os.utime(old, ((datetime.now(UTC) - timedelta(days=3)).timestamp(),) * 2)
+    put(loans, "a.csv", csv_text(3))
+    ingest(loans, "loans")
+    assert list((loans.home / "spool").iterdir()) == [young]
+    assert not (loans.home / "tmp").exists()
+
+
+def test_a_file_named_by_hand_is_read_as_its_name_says(settings: Settings, tmp_path: Path) -> None:
+    declare(settings, data={"source": {"kind": "files", "urls": ["loans/*"], "format": "parquet"}})
+    expect(settings, between("age", 18, 100))
+    file = tmp_path / "a.csv"
+    file.write_text(csv_text(3))
+    assert ingest(settings, "loans", [str(file)]).batches[0].status == "accepted"
+    bare = tmp_path / "delivery"
+    bare.write_bytes(PARQUET)
+    assert ingest(settings, "loans", [str(bare)]).batches[0].status == "accepted"
 
 
 def ingest_and_die(settings: Settings, where: str) -> None:

@@ -85,4 +85,15 @@ def test_the_spool_is_empty_afterwards(settings: Settings, tmp_path: Path) -> No
     declare(settings)
     assert deliveries.SETTLE_S > 0
     label(settings, "loans", file_of(tmp_path, "loan,default\nL1,1\n"))
-    assert not list((settings.home / "tmp").iterdir())
+    assert not list((settings.home / "spool").iterdir())
+
+
+def test_a_labels_file_is_read_as_its_name_says(settings: Settings, tmp_path: Path) -> None:
+    declare(settings, data={"source": {"kind": "files", "urls": ["loans/*"], "format": "parquet"}})
+    assert label(settings, "loans", file_of(tmp_path, "loan,default\nL1,1\n")).status == "accepted"
+
+
+def test_labels_that_no_text_can_hold_are_refused(settings: Settings, tmp_path: Path) -> None:
+    declare(settings)
+    result = label(settings, "loans", file_of(tmp_path, '{"loan": "L\\ud800", "default": 1}\n', "labels.jsonl"))
+    assert (result.status, len(result.reasons)) == ("refused", 1)

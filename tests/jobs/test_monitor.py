@@ -1,6 +1,7 @@
 """The monitor job on a real table, a real champion, real Evidently and real MLflow."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import yaml
 
 from ml import specfile
 from ml.data.table import AcceptedTable
-from ml.errors import CallError
+from ml.errors import CallError, ModelOwnerError, StoreUnavailable, UnknownVersion
 from ml.jobs import measuring, monitor
 from ml.jobs.train import train
+from ml.registry import models
+from ml.registry.client import reaching
 from ml.settings import Settings
 from ml.state import State, ledger, trainings
 
@@ -60,6 +63,21 @@ def rows(count: int, *, seed: int, shift: float = 0.0, first: int = 0) -> pd.Dat
 def accept(settings: Settings, frame: pd.DataFrame, batch: str) -> int:
     spec = specfile.load(settings, "loans")
     return AcceptedTable.of(settings, "loans", spec).append(frame, spec=spec, batch=batch, arrived_at=START)
+
+
+def label(settings: Settings, frame: pd.DataFrame, delivery: str) -> None:
+    """Labels that arrive late."""
+    labels = AcceptedTable.of(settings, "loans").labels
+    labels.append(frame[["key", "late"]].set_axis(["id", "label"], axis=1), delivery=delivery, arrived_at=START)
+
+
+def crown_another(settings: Settings) -> None:
+    """Version 2, made from version 1's training, becomes champion."""
+    state = State.open(settings)
+    first = trainings.of_version(state, "loans", 1)
+    assert first is not None
+    trainings.begin(state, replace(first, key="second", version=2))
+    trainings.crown(state, model="loans", version=2, kind="promote", at=datetime.now(UTC), by="test", reason="", key="second")
 
 
 @pytest.fixture
@@ -157,6 +175,71 @@ def test_rows_without_labels_are_watched_for_drift_and_the_report_says_what_is_m
     assert "No row of this window has a label yet" in Path(str(result.report)).read_text()
 
 
+def test_labels_that_come_after_their_window_are_judged_once_and_can_ask_for_a_training(trained: Settings) -> None:
+    early = rows(300, seed=2, first=800)
+    wrong = early.assign(late=np.where(early["late"] == "yes", "no", "yes"))
+    accept(trained, early.assign(late=None), "b2")
+    first = monitor.monitor(trained, "loans")
+    assert (first.quality, first.quality_rows) == ({}, 0)
+
+    accept(trained, rows(200, seed=3, first=1100).assign(late=None), "b3")
+    label(trained, wrong, "l1")
+    second = monitor.monitor(trained, "loans")
+    assert second.window is not None
+    assert (second.window.rows, second.window.labelled_rows, second.quality_rows) == (200, 0, 300)
+    assert second.quality["roc_auc"] < 0.4, "each label meets the prediction for its own row"
+    assert second.drift is not None
+    assert second.drift.target is None, "drift is of the window alone"
+    assert second.decision is not None
+    assert second.decision.retrain
+    assert re.search(r"roc_auc went from .* on 300 labelled rows .* two standard errors of the difference", second.decision.reasons[0])
+    page = Path(str(second.report)).read_text()
+    assert "Quality is of 300 labelled rows: 0 of this window, and 300 that were accepted before it" in page
+    assert "No row of this window has a label yet: target drift cannot be seen." in page
+
+    accept(trained, rows(200, seed=4, first=1300), "b4")
+    third = monitor.monitor(trained, "loans")
+    assert (third.quality_rows, third.quality["roc_auc"] > 0.5) == (200, True)
+
+
+def test_late_labels_that_are_too_few_to_judge_by_wait_for_more(trained: Settings) -> None:
+    early = rows(300, seed=2, first=800)
+    accept(trained, early.assign(late=None), "b2")
+    monitor.monitor(trained, "loans")
+    found = []
+    for number in range(3):
+        label(trained, early[number * 60 : (number + 1) * 60], f"l{number}")
+        accept(trained, rows(100, seed=5 + number, first=1100 + number * 100).assign(late=None), f"c{number}")
+        result = monitor.monitor(trained, "loans")
+        assert result.decision is not None
+        found.append((result.quality_rows, any("are needed to judge" in reason for reason in result.decision.reasons)))
+    assert found == [(60, True), (120, False), (60, True)]
+
+
+def test_labels_that_arrive_after_the_window_was_taken_change_nothing_in_it(trained: Settings) -> None:
+    frame = rows(200, seed=2, first=800)
+    accept(trained, frame.assign(late=[*frame["late"][:110], *[None] * 90]), "b2")
+    window = str(monitor.take_window(trained, "loans").window)
+    label(trained, frame[110:], "l1")
+    measured = monitor.measure(trained, window)
+    assert (measured.window.labelled_rows, measured.quality_rows) == (110, 110)
+    assert "110 labelled rows since the champion's training" in "\n".join(monitor.decide(trained, window).reasons)
+
+
+def test_a_column_that_lost_many_of_its_values_has_drifted(trained: Settings) -> None:
+    frame = rows(3000, seed=2, first=800)
+    frame.loc[frame.index % 2 == 0, "income"] = np.nan
+    accept(trained, frame, "b2")
+    result = monitor.monitor(trained, "loans")
+    assert result.drift is not None
+    lost = result.drift.columns["income"]
+    assert lost.drifted
+    assert lost.method == "missing_share"
+    assert lost.value == pytest.approx(0.5)
+    page = Path(str(result.report)).read_text()
+    assert "the distance has not, or because there is no value on one side: income." in page
+
+
 def test_a_column_that_vanished_has_drifted(trained: Settings) -> None:
     accept(trained, rows(400, seed=2, first=800).assign(income=np.nan), "b2")
     result = monitor.monitor(trained, "loans")
@@ -252,6 +335,68 @@ def test_a_window_whose_champion_was_replaced_meanwhile_asks_for_nothing(trained
     decision = monitor.decide(trained, window)
     assert not decision.retrain
     assert decision.reasons[0] == "version 2 has become champion since this window was taken"
+
+
+def test_a_window_whose_champion_is_gone_fails_visibly_and_the_next_run_goes_on(trained: Settings) -> None:
+    accept(trained, rows(200, seed=2, first=800), "b2")
+    window = str(monitor.take_window(trained, "loans").window)
+    with reaching(trained) as client:
+        client.delete_model_version("loans", "1")
+    with pytest.raises(UnknownVersion, match="loans has no version 1"):
+        monitor.monitor(trained, "loans")
+    state = State.open(trained)
+    made = ledger.decision_for(state, window)
+    assert made is not None
+    assert (made.retrain, made.state) == (False, "no")
+    assert made.reasons[0].startswith("could not be measured: loans has no version 1")
+    assert monitor.decide(trained, window).reasons == made.reasons
+    with pytest.raises(CallError, match=f"window {window} was given up"):
+        monitor.measure(trained, window)
+
+    assert "no new rows" in str(monitor.monitor(trained, "loans").reason)
+    accept(trained, rows(200, seed=3, first=1000), "b3")
+    assert monitor.take_window(trained, "loans").window == "loans-000002"
+
+
+def test_a_statistic_that_is_no_number_does_not_end_monitoring(trained: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    accept(trained, rows(200, seed=2, first=800), "b2")
+    with monkeypatch.context() as patch:
+        patch.setattr(measuring.drifting, "_statistic", lambda method, kind: lambda reference, window: float("nan"))
+        with pytest.raises(ModelOwnerError, match="is nan"):
+            monitor.monitor(trained, "loans")
+    accept(trained, rows(200, seed=3, first=1000), "b3")
+    result = monitor.monitor(trained, "loans")
+    assert result.window is not None
+    assert (result.window.number, result.quality_rows) == (2, 400), "labels of the window that was given up count in the next"
+
+
+def test_a_store_that_does_not_answer_leaves_the_window_to_the_next_run(trained: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    accept(trained, rows(200, seed=2, first=800), "b2")
+
+    def away(*args: object) -> None:
+        raise StoreUnavailable("MLflow does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "load_champion", away)
+        with pytest.raises(StoreUnavailable):
+            monitor.monitor(trained, "loans")
+    result = monitor.monitor(trained, "loans")
+    assert result.window is not None
+    assert result.window.number == 1
+
+
+def test_a_window_that_was_not_measured_before_its_champion_was_replaced_is_given_up(trained: Settings) -> None:
+    accept(trained, rows(200, seed=2, first=800), "b2")
+    window = str(monitor.take_window(trained, "loans").window)
+    crown_another(trained)
+    accept(trained, rows(200, seed=3, first=1000), "b3")
+    taken = monitor.take_window(trained, "loans")
+    state = State.open(trained)
+    assert taken.window == "loans-000002"
+    assert ledger.window(state, "loans-000002").champion == 2
+    made = ledger.decision_for(state, window)
+    assert made is not None
+    assert made.reasons == ["could not be measured in time: version 2 has become champion"]
 
 
 def test_a_declaration_that_changed_since_the_training_watches_what_the_champion_sees(trained: Settings) -> None:

@@ -65,6 +65,20 @@ def test_a_release_judges_again_and_leaves_what_still_fails(settings: Settings) 
     assert saved.arrived_at < saved.decided_at
 
 
+def test_a_release_keeps_the_first_arrival_and_tells_it_once(settings: Settings) -> None:
+    batch = quarantine_one(settings)
+    arrived = listed(settings, "loans").batches[0].arrived_at
+    release(settings, "loans", batch.id, force=True)
+    saved = batches.find(State.open(settings), "loans", batch.id)
+    table = AcceptedTable.of(settings, "loans")
+    rows = table.read(version=table.version() or 0, columns=["age"])
+    assert saved is not None
+    assert saved.arrived_at == arrived
+    assert rows["_arrived_at"].unique().tolist() == [arrived]
+    release(settings, "loans", batch.id, force=True)
+    assert batches.find(State.open(settings), "loans", batch.id) == saved
+
+
 def test_force_accepts_against_the_suite_and_says_so(settings: Settings) -> None:
     batch = quarantine_one(settings)
     released = release(settings, "loans", batch.id, force=True)

@@ -33,7 +33,7 @@ def test_a_file_gets_a_prediction_for_each_row_in_its_order(home: Settings, tmp_
     result = score_file(home, "shop", str(tmp_path / "rows.csv"), out)
     assert (result.version, result.rows) == (1, 40)
     found = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
-    expected = predict(models.load(home, "shop", 1), rows, task="binary")
+    expected = predict(models.load_champion(home, "shop", 1), rows, task="binary")
     assert list(found.columns) == ["visit", "at", "prediction", "probability", "model_version"]
     assert found["visit"].tolist() == rows["visit"].tolist()
     assert found["prediction"].tolist() == expected.values.tolist()
@@ -69,9 +69,10 @@ def test_each_accepted_batch_is_scored_once_by_each_champion(home: Settings) -> 
     made = PredictionLog.of(home, "shop").read(champion=1)
     assert len(made) == 230
     assert made.groupby("_batch").size().to_dict() == {"a" * 32: 200, "b" * 32: 30}
-    expected = predict(models.load(home, "shop", 1), visits(30, seed=1), task="binary")
+    expected = predict(models.load_champion(home, "shop", 1), visits(30, seed=1), task="binary")
     second = made[made["_batch"] == "b" * 32].sort_values("_row")
     np.testing.assert_allclose(second["probability"], expected.probabilities["yes"])
+    assert second["id"].tolist() == visits(30, seed=1)["visit"].tolist()
 
 
 def test_a_regression_has_numbers_and_no_probability(settings: Settings) -> None:

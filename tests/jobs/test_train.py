@@ -1,18 +1,27 @@
 """A training may be killed anywhere, run again, and finds the same: one version, one champion, the inputs it was frozen with."""
 
+import hashlib
+import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
+from ml.data.labels import LabelTable
 from ml.errors import CandidateError, ModelOwnerError, NoData, SpecError
+from ml.jobs import champion
 from ml.jobs import train as jobs
-from ml.registry import models
+from ml.registry import lockfile, models
+from ml.registry.client import tracking
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, specs, trainings
 from ml.state.records import Decision, Window
+from ml.training import champions, dataset
 from ml.training.evaluation import predict
 from tests.training.worlds import LOGISTIC, NOW, RIDGE, TREE, XGBOOST, accept, declare, visits, with_mlflow
 
@@ -91,8 +100,6 @@ def test_the_first_training_makes_a_champion(home: Settings, shop: ModelSpec) ->
 
 
 def test_what_is_registered_tells_where_it_comes_from(home: Settings, shop: ModelSpec) -> None:
-    from ml.registry.client import tracking
-
     result = jobs.train(home, "shop", reason="a new colleague's wish")
     with tracking(home, "shop") as mlflow:
         version = mlflow.client.get_model_version("shop", "1")
@@ -101,7 +108,11 @@ def test_what_is_registered_tells_where_it_comes_from(home: Settings, shop: Mode
     assert version.tags["perennial.reason"] == run.data.tags["perennial.reason"] == "a new colleague's wish"
     assert version.tags["perennial.dataset_version"] == str(result.dataset_version)
     assert version.tags["perennial.spec_hash"] == shop.hash()
-    assert run.data.params["seed"] == "42"
+    for tags in (version.tags, run.data.tags):
+        assert tags["perennial.seed"] == run.data.params["seed"] == "42"
+        assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", tags["perennial.git_commit"])
+        assert re.fullmatch(r"[0-9a-f]{64}", tags["perennial.lock"])
+    assert run.data.params["model.max_iter"] == "500"
     assert run.data.metrics["test_roc_auc"] == pytest.approx(result.metrics["roc_auc"])
     assert {"spec.json", "verdict.json"} <= files
     assert run.info.status == "FINISHED"
@@ -124,8 +135,40 @@ def test_each_task_is_trained_and_what_is_loaded_predicts(
     accept(home, spec, visits(300), batch="a" * 32)
     result = jobs.train(home, "shop")
     assert result.promoted
-    found = predict(models.load(home, "shop", 1), visits(50, seed=5).assign(city="never seen"), task=spec.task)
+    found = predict(models.load_champion(home, "shop", 1), visits(50, seed=5).assign(city="never seen"), task=spec.task)
     assert len(found.values) == 50
+
+
+def test_the_lock_file_that_counts_is_the_project_s(home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home.project / "requirements.txt").write_text("pandas==2.3.3\n")
+    assert lockfile.digest(home.project) == hashlib.sha256(b"pandas==2.3.3\n").hexdigest()
+    monkeypatch.setattr("ml.__file__", str(tmp_path / "ml" / "__init__.py"))
+    (home.project / "requirements.txt").unlink()
+    installed = lockfile.digest(home.project)
+    assert installed == lockfile.digest(home.project)
+    (tmp_path / "requirements.txt").write_text("")
+    assert lockfile.digest(home.project) == hashlib.sha256(b"").hexdigest() != installed
+
+
+class Seeded(LogisticRegression):  # type: ignore[misc]
+    """An estimator whose parameters have names that Perennial uses for its own facts."""
+
+    def __init__(self, seed: int = 0, dataset_version: int = 0, candidate: str = "") -> None:
+        super().__init__(max_iter=500)
+        self.seed = seed
+        self.dataset_version = dataset_version
+        self.candidate = candidate
+
+
+def test_a_parameter_may_be_called_as_one_of_our_own_facts(home: Settings) -> None:
+    params = {"seed": 7, "dataset_version": 9, "candidate": "x"}
+    spec = declare(home, training={"candidates": [{"name": "seeded", "class": f"{__name__}.Seeded", "params": params}]})
+    accept(home, spec, visits(300), batch="a" * 32)
+    result = jobs.train(home, "shop")
+    assert result.promoted
+    champion = champions.of_now(State.open(home), "shop")
+    assert champion is not None
+    assert champions.load(home, champion).named_steps["model"].estimator_.seed == 7
 
 
 def test_training_again_gives_the_same_metrics(home: Settings) -> None:
@@ -227,6 +270,35 @@ def test_a_schedule_trains_for_new_rows_or_a_changed_declaration_only(home: Sett
     assert jobs.freeze(home, "shop", run="three", trigger="schedule") is not None
 
 
+def test_new_labels_alone_are_new_for_a_schedule(home: Settings) -> None:
+    spec = declare(home)
+    frame = visits(300)
+    late = pd.DataFrame({"id": frame["visit"].head(60), "label": frame["bought"].head(60)})
+    frame.loc[:59, "bought"] = None
+    accept(home, spec, frame, batch="a" * 32)
+    jobs.train(home, "shop")
+    labels = LabelTable.of(home, "shop")
+    labels.append(late.head(20), delivery="c" * 32, arrived_at=NOW)
+    assert jobs.freeze(home, "shop", run="one", trigger="schedule") is not None
+    play(home, "one", trigger="schedule")
+    assert jobs.freeze(home, "shop", run="two", trigger="schedule") is None
+    labels.append(late.tail(40), delivery="d" * 32, arrived_at=NOW)
+    assert jobs.freeze(home, "shop", run="two", trigger="schedule") is not None
+
+
+def test_labels_that_come_after_freezing_wait_for_the_next_run(home: Settings) -> None:
+    spec = declare(home)
+    frame = visits(300)
+    late = pd.DataFrame({"id": frame["visit"].head(200), "label": frame["bought"].head(200)})
+    frame.loc[:199, "bought"] = None
+    accept(home, spec, frame, batch="a" * 32)
+    jobs.freeze(home, "shop", run="one", trigger="manual")
+    LabelTable.of(home, "shop").append(late, delivery="c" * 32, arrived_at=NOW)  # arrived before, known to the table after
+    jobs.tune(home, run="one", candidate="logistic")
+    assert jobs.gate(home, run="one").rows < 40  # a fifth of 100 rows, not of 300
+    dataset.forget()
+
+
 def test_without_rows_a_schedule_is_calm_and_a_person_is_told(home: Settings) -> None:
     declare(home)
     assert jobs.freeze(home, "shop", run="one", trigger="schedule") is None
@@ -260,9 +332,13 @@ def kill(*args: object, **kwargs: object) -> None:
     "where",
     [
         "ml.training.lineage.open_run",
+        "ml.registry.runs._inputs",
+        "ml.registry.runs._write",
         "ml.registry.runs.save_candidate",
         "ml.registry.models.save",
+        "ml.state.trainings.settle",
         "ml.registry.runs.add_to_training",
+        "ml.registry.models.keep",
         "ml.registry.models.register",
         "ml.registry.models.set_alias",
         "ml.state.trainings.crown",
@@ -285,6 +361,212 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(home: Settings, shop: 
     assert len(trainings.promotion_history(State.open(home), "shop")) == 1
     assert decision_state(home, decision.window) == "done"
     assert decided(home, "one") == "promoted"
+    run, files = told(home, "one")
+    assert run.data.params["seed"] == "42"
+    assert run.data.metrics["test_roc_auc"] == pytest.approx(result.metrics["roc_auc"])
+    assert [one.dataset.digest for one in run.inputs.dataset_inputs] == ["version 1"]
+    assert {"spec.json", "verdict.json"} <= files
+
+
+def told(settings: Settings, run: str) -> tuple[Any, set[str]]:
+    """The MLflow run of a training, and its files."""
+    mlflow_run = trainings.get(State.open(settings), run).mlflow_run
+    with tracking(settings, "shop") as mlflow:
+        return mlflow.client.get_run(mlflow_run), {one.path for one in mlflow.client.list_artifacts(mlflow_run)}
+
+
+@pytest.mark.parametrize("where", ["ml.state.ledger.finish", "ml.state.trainings.change"])
+def test_a_run_that_was_killed_after_the_champion_changed_is_closed_as_promoted(home: Settings, shop: ModelSpec, where: str) -> None:
+    decision = ask(home, shop)
+    gated(home, "one", trigger="asset")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(where, kill)
+        with pytest.raises(Killed):
+            jobs.promote(home, run="one")
+    assert decided(home, "one") == "running"
+    assert [jobs.abandon(home, run="one", error="killed") for _ in range(2)] == ["promoted", "finished"]
+    assert decided(home, "one") == "promoted"
+    assert decision_state(home, decision.window) == "done"
+    assert jobs.freeze(home, "shop", run="two", trigger="asset") is None
+    assert models.aliases(home, "shop") == {"champion": 1}
+    assert told(home, "one")[0].info.status == "FINISHED"
+
+
+def gated(settings: Settings, run: str, *, trigger: str = "manual") -> None:
+    """Everything but the last step."""
+    jobs.freeze(settings, "shop", run=run, trigger=trigger)  # type: ignore[arg-type]
+    jobs.tune(settings, run=run, candidate="logistic")
+    jobs.gate(settings, run=run)
+    jobs.register(settings, run=run)
+
+
+def test_what_is_abandoned_is_said(home: Settings, shop: ModelSpec) -> None:
+    decision = ask(home, shop)
+    ledger.claim(State.open(home), "shop", run="one", at=NOW)
+    assert jobs.abandon(home, run="one", error="killed before it began") == "none"
+    assert decision_state(home, decision.window) == "open"
+    jobs.freeze(home, "shop", run="one", trigger="asset")
+    assert [jobs.abandon(home, run="one", error="worker lost") for _ in range(2)] == ["failed", "failed"]
+
+
+def test_a_second_attempt_that_runs_beside_the_first_gives_one_verdict_and_one_saved_model(home: Settings, shop: ModelSpec) -> None:
+    jobs.freeze(home, "shop", run="one", trigger="manual")
+    jobs.tune(home, run="one", candidate="logistic")
+    save, faster = models.save, []
+
+    def slow(*args: Any, **kwargs: Any) -> models.Saved:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(models, "save", save)
+            faster.append(jobs.gate(home, run="one"))
+            assert jobs.register(home, run="one") == 1
+        return save(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "save", slow)
+        found = jobs.gate(home, run="one")
+    assert [found] == faster
+    assert jobs.gate(home, run="one") == found
+    with tracking(home, "shop") as mlflow:
+        assert [one.model_id for one in mlflow.client.search_logged_models([mlflow.experiment])] == [found.logged_model]
+    assert jobs.promote(home, run="one").promoted
+    models.load_champion(home, "shop", 1, sha256=found.model_sha256)
+
+
+def test_a_gate_that_ends_after_its_run_was_abandoned_settles_nothing(home: Settings, shop: ModelSpec) -> None:
+    jobs.freeze(home, "shop", run="one", trigger="manual")
+    jobs.tune(home, run="one", candidate="logistic")
+    save = models.save
+
+    def slow(*args: Any, **kwargs: Any) -> models.Saved:
+        jobs.abandon(home, run="one", error="no heartbeat")
+        return save(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "save", slow)
+        with pytest.raises(ModelOwnerError, match="was abandoned meanwhile"):
+            jobs.gate(home, run="one")
+    assert decided(home, "one") == "failed"
+
+
+def test_a_gate_that_was_killed_may_choose_another_candidate(home: Settings) -> None:
+    spec = declare(home, training={"candidates": [LOGISTIC, TREE]})
+    accept(home, spec, visits(300), batch="a" * 32)
+    jobs.freeze(home, "shop", run="one", trigger="manual")
+    jobs.tune(home, run="one", candidate="tree")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ml.state.trainings.settle", kill)
+        with pytest.raises(Killed):
+            jobs.gate(home, run="one")
+    jobs.tune(home, run="one", candidate="logistic")  # tried again, and it is the better one
+    assert jobs.gate(home, run="one").candidate == "logistic"
+    assert told(home, "one")[0].data.params["candidate"] == "logistic"
+
+
+def test_a_claim_is_renewed_by_each_step_for_as_long_as_the_step_may_take(home: Settings) -> None:
+    spec = declare(home, training={"timeout": "30h"})
+    accept(home, spec, visits(300), batch="a" * 32)
+    decision = ask(home, spec)
+    state = State.open(home)
+    jobs.freeze(home, "shop", run="one", trigger="asset")
+    for step in (lambda: jobs.tune(home, run="one", candidate="logistic"), lambda: jobs.gate(home, run="one")):
+        ledger.renew(state, run="one", at=NOW, lease=timedelta(hours=8))
+        step()
+        held = ledger.decision_for(state, decision.window)
+        assert held is not None
+        assert held.lease_until is not None
+        assert timedelta(hours=30) < held.lease_until - datetime.now(UTC) < timedelta(hours=33)
+    for last in (lambda: jobs.register(home, run="one"), lambda: jobs.promote(home, run="one")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("ml.state.ledger.renew", kill)
+            with pytest.raises(Killed):
+                last()
+
+
+@pytest.mark.parametrize("trigger", ["asset", "schedule", "manual"])
+def test_a_failed_run_whose_decision_another_run_has_finished_ends_calmly(home: Settings, shop: ModelSpec, trigger: str) -> None:
+    decision = ask(home, shop)
+    jobs.freeze(home, "shop", run="one", trigger=trigger)  # type: ignore[arg-type]
+    jobs.abandon(home, run="one", error="worker lost")
+    play(home, "two", trigger="asset", twice=False)
+    assert decision_state(home, decision.window) == "done"
+    again = jobs.freeze(home, "shop", run="one", trigger=trigger)  # type: ignore[arg-type]
+    if trigger == "manual":
+        assert again is not None
+        assert again.decision is None
+    else:
+        assert again is None
+        assert decided(home, "one") == "failed"
+
+
+def test_a_failed_schedule_is_started_again_as_long_as_nobody_else_trained(home: Settings, shop: ModelSpec) -> None:
+    assert jobs.freeze(home, "shop", run="one", trigger="schedule") is not None
+    jobs.abandon(home, run="one", error="worker lost")
+    assert jobs.freeze(home, "shop", run="one", trigger="schedule") is not None
+    jobs.abandon(home, run="one", error="worker lost again")
+    play(home, "two", twice=False)
+    assert jobs.freeze(home, "shop", run="one", trigger="schedule") is None
+
+
+def test_a_failed_run_may_be_started_again_from_any_step(home: Settings, shop: ModelSpec) -> None:
+    decision = ask(home, shop)
+    jobs.freeze(home, "shop", run="one", trigger="asset")
+    jobs.tune(home, run="one", candidate="logistic")
+    jobs.abandon(home, run="one", error="the store was away")
+    jobs.gate(home, run="one")
+    assert decision_state(home, decision.window) == "claimed"
+    jobs.register(home, run="one")
+    assert jobs.promote(home, run="one").promoted
+    assert decision_state(home, decision.window) == "done"
+
+
+def test_of_two_trainings_that_beat_the_same_champion_one_takes_its_place(home: Settings) -> None:
+    spec = declare(home, time="at")
+    accept(home, spec, visits(300), batch="a" * 32)
+    jobs.train(home, "shop")
+    accept(home, spec, visits(900, seed=1, flipped=True, start=300), batch="b" * 32)
+    for run in ("one", "two"):
+        gated(home, run)
+        assert jobs.gate(home, run=run).wins
+    crown, first = trainings.crown, []
+
+    def late(*args: Any, **kwargs: Any) -> Any:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(trainings, "crown", crown)
+            first.append(jobs.promote(home, run="one"))
+        return crown(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainings, "crown", late)
+        second = jobs.promote(home, run="two")
+    assert (first[0].promoted, second.promoted, second.champion) == (True, False, 2)
+    assert "Not promoted: version 2 became champion meanwhile" in second.verdict
+    assert [one.version for one in trainings.promotion_history(State.open(home), "shop")] == [1, 2]
+    assert decided(home, "two") == "challenger"
+    assert models.aliases(home, "shop") == {"champion": 2, "challenger": 3}
+
+
+@pytest.mark.parametrize("rolled_back", [False, True])
+def test_a_version_that_a_person_promoted_before_its_run_did_counts_as_promoted(home: Settings, rolled_back: bool) -> None:
+    spec = declare(home, time="at")
+    accept(home, spec, visits(300), batch="a" * 32)
+    jobs.train(home, "shop")
+    accept(home, spec, visits(900, seed=1, flipped=True, start=300), batch="b" * 32)
+    gated(home, "one")
+    champion.promote_version(home, "shop", 2, by="ada", reason="now")
+    if rolled_back:
+        champion.rollback(home, "shop", by="ada", reason="oh")
+    result = jobs.promote(home, run="one")
+    assert (result.promoted, result.champion) == (True, 1 if rolled_back else 2)
+    assert result.verdict.endswith("Version 2 was made champion by ada.")
+    assert decided(home, "one") == "promoted"
+
+
+def test_a_champion_whose_file_is_broken_is_no_measure(home: Settings, shop: ModelSpec) -> None:
+    jobs.train(home, "shop")
+    next((home.home / "mlflow").rglob("model.skops")).write_bytes(b"nonsense")
+    result = jobs.train(home, "shop")
+    assert (result.promoted, result.champion) == (True, 2)
+    assert "The champion (version 1) cannot be compared: its file is missing or not the one that was registered" in result.verdict
 
 
 def test_what_was_done_before_the_kill_but_not_written_down_is_found_again(home: Settings, shop: ModelSpec) -> None:

@@ -136,6 +136,37 @@ def test_a_column_that_was_almost_always_empty_has_not_vanished(known: int, drif
     assert found.drifted is drifted
 
 
+@pytest.mark.parametrize("kind", ["numeric", "categorical"])
+@pytest.mark.parametrize(("before", "now", "drifted"), [
+    (0, 9, False), (0, 10, True), (0, 11, True), (0, 90, True),
+    (10, 19, False), (10, 20, True), (10, 21, True), (20, 10, True), (50, 50, False),
+])  # fmt: skip
+def test_missing_values_are_compared_also_where_the_others_have_kept_their_distribution(
+    kind: Literal["numeric", "categorical"], before: int, now: int, drifted: bool
+) -> None:
+    kept = 5.0 if kind == "numeric" else "a"
+    reference, window = (
+        pd.Series([None] * lost + [kept] * (100 - lost), dtype=float if kind == "numeric" else object) for lost in (before, now)
+    )
+    found = measure_column(pin(kind), reference=reference, window=window)
+    assert found.drifted is drifted
+    if drifted:
+        assert (found.method, found.value, found.threshold) == ("missing_share", abs(before - now) / 100, 0.1)
+    else:
+        assert (found.method, found.value) == (pin(kind).method, 0)
+
+
+def test_a_distance_that_has_drifted_is_shown_before_missing_values() -> None:
+    reference, window = pd.Series([1.0, 2.0] * 50), pd.Series([8.0, 9.0] * 25 + [np.nan] * 50)
+    assert measure_column(pin(), reference=reference, window=window).method == "wasserstein"
+
+
+def test_labels_that_come_late_are_no_drift_of_the_target() -> None:
+    target = Pin("y", "target", "categorical", "jensenshannon", 0.1)
+    found = measure_column(target, reference=pd.Series(["a", "b"] * 50), window=pd.Series(["a", "b"] * 5 + [None] * 90))
+    assert (found.method, found.drifted) == ("jensenshannon", False)
+
+
 def test_infinities_count_as_missing() -> None:
     found = measure_column(pin(), reference=pd.Series([1.0, 2.0, np.inf]), window=pd.Series([np.inf, -np.inf]))
     assert (found.method, found.drifted) == ("missing_share", True)

@@ -160,6 +160,22 @@ def test_the_page_shows_the_recorded_numbers_of_all_columns(binary: tuple[str, r
     assert f"({share:.2f})" in text[: text.index("</header>")]
 
 
+def test_a_column_that_is_shown_by_its_missing_values_is_drawn_so() -> None:
+    declared = spec(features={"numeric": ["a"]})
+    before, now = pd.DataFrame({"a": [1.0, 2.0] * 50}), pd.DataFrame({"a": [1.0, 2.0] * 25 + [np.nan, np.inf] * 25})
+    (pin,) = drifting.feature_pins(declared)
+    (found,) = drifting.measure_columns(reference=before, window=now, pins=[pin])
+    assert (found.method, found.value, found.drifted) == ("missing_share", 0.5, True)
+    shown = frames.shown_frames(reference=before, window=now, drifts=[found], kinds={"a": "numeric"}, names={"a": "a"})
+    assert shown[1]["a"].value_counts().to_dict() == {"present": 50, "missing": 50}
+    measurement = report.Measurement(drifts=[found], qualities=[], labelled_rows=0, late_rows=7, notes=[])
+    compared = report.Compared(reference=before, window=now, kinds={"a": "numeric"}, reference_rows=100)
+    judged = pd.DataFrame({"label": [], "prediction": [], "probability": []})
+    text = report.render(declared, opened(100), measurement, compared=compared, judged=judged)
+    assert "Change of the share of missing values" in text
+    assert "0, and 7 from before the window whose labels are new" in text
+
+
 def test_large_frames_are_drawn_from_a_sample_and_keep_the_numbers_of_all_rows() -> None:
     declared = spec(monitoring={"sample_rows": 1000})
     text, _ = page(declared, count=1500)

@@ -114,9 +114,13 @@ def test_claims_are_given_back_last_and_cannot_make_a_failed_run_succeed(tmp_pat
     assert last.downstream_task_ids == set()
 
 
-def test_an_open_decision_is_announced_also_without_a_window(tmp_path: Path) -> None:
+def test_an_open_decision_is_announced_also_without_a_window_and_when_measuring_failed(tmp_path: Path) -> None:
     monitor = _build(tmp_path)["loans.monitor"]
-    assert monitor.get_task("announce").trigger_rule == TriggerRule.NONE_FAILED
+    assert monitor.get_task("announce").trigger_rule == TriggerRule.ALL_DONE
+    finish = monitor.get_task("finish")
+    assert finish.trigger_rule == TriggerRule.NONE_FAILED  # it makes the run fail where a step failed
+    assert finish.upstream_task_ids == {"decide", "announce"}
+    assert finish.downstream_task_ids == set()
 
 
 def test_any_change_of_the_declaration_shows_in_the_doc(tmp_path: Path) -> None:

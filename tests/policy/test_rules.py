@@ -61,6 +61,19 @@ def test_quality_asks_when_it_is_worse_by_more_than_the_drop_whichever_way_the_m
     assert any(f"{metric} went from" in reason and "on 900 labelled rows" in reason for reason in outcome.reasons)
 
 
+@pytest.mark.parametrize(("error", "retrain", "said"), [
+    (None, True, "(worse by 0.080 > 0.050)"),
+    (0.0399, True, "(worse by 0.080 > 0.050 and > 0.080, two standard errors of the difference)"),
+    (0.04, False, "(worse by 0.080 > 0.050 and ≤ 0.080, two standard errors of the difference: maybe chance)"),
+    (0.07, False, "(worse by 0.080 > 0.050 and ≤ 0.140, two standard errors of the difference: maybe chance)"),
+])  # fmt: skip
+def test_a_drop_that_chance_explains_asks_for_nothing(error: float | None, retrain: bool, said: str) -> None:
+    quality = QualityChange(metric="roc_auc", now=0.72, at_promotion=0.80, rows=160, error=error)
+    outcome = decide(evidence(quality=quality), RULES)
+    assert outcome.retrain is retrain
+    assert any(reason.endswith(said) for reason in outcome.reasons), outcome.reasons
+
+
 @pytest.mark.parametrize(("labelled", "retrain"), [(499, False), (500, True), (501, True)])
 def test_too_few_labelled_rows_hold_a_training_back(labelled: int, retrain: bool) -> None:
     outcome = decide(evidence(drifts=with_drifted(9).drifts, labelled_rows=labelled), RULES)

@@ -1,6 +1,9 @@
 """A saved model is the model that was trained, and nothing else is ever loaded."""
 
+import datetime
+import hashlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -36,7 +39,7 @@ def trained(spec: ModelSpec) -> object:
     return fit(spec, spec.training.candidates[0], spec.training.candidates[0].params, visits(200))
 
 
-def saved(settings: Settings, spec: ModelSpec, *, run: str = "r") -> tuple[str, str]:
+def saved(settings: Settings, spec: ModelSpec, *, run: str = "r") -> tuple[str, models.Saved]:
     """The MLflow run and the logged model of a fitted pipeline."""
     features = list(spec.features.used)
     pipeline, example = trained(spec), visits(200)[features].head(5)
@@ -49,8 +52,8 @@ def saved(settings: Settings, spec: ModelSpec, *, run: str = "r") -> tuple[str, 
 
 
 def registered(settings: Settings, spec: ModelSpec, *, run: str = "r") -> int:
-    mlflow_run, logged = saved(settings, spec, run=run)
-    return models.register(settings, "shop", key=runs.key_of(run), logged_model=logged, mlflow_run=mlflow_run, tags={"a": "b"}, text="why")
+    mlflow_run, found = saved(settings, spec, run=run)
+    return models.register(settings, "shop", key=runs.key_of(run), saved=found, mlflow_run=mlflow_run, tags={"a": "b"}, text="why")
 
 
 @pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda one: one["name"])
@@ -60,15 +63,16 @@ def test_a_loaded_model_predicts_what_the_trained_one_did(settings: Settings, ca
     version = registered(with_mlflow(settings), spec)
     rows = visits(300, seed=9)
     expected = predict(trained(spec), rows, task="binary").probabilities
-    found = predict(models.load(settings, "shop", version), rows, task="binary").probabilities
+    found = predict(models.load_champion(settings, "shop", version), rows, task="binary").probabilities
     assert found is not None
     np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy())
     assert list(found.columns) == ["no", "yes"]
 
 
 def test_what_is_saved_names_its_input_output_example_and_packages(settings: Settings) -> None:
-    _, logged = saved(with_mlflow(settings), spec_of(training={"candidates": [XGBOOST]}))
-    folder = settings.home / "mlflow" / "artifacts" / "shop" / "models" / logged / "artifacts"
+    _, found = saved(with_mlflow(settings), spec_of(training={"candidates": [XGBOOST]}))
+    folder = settings.home / "mlflow" / "artifacts" / "shop" / "models" / found.logged_model / "artifacts"
+    assert hashlib.sha256((folder / "model.skops").read_bytes()).hexdigest() == found.sha256
     names = {path.name for path in folder.iterdir()}
     assert {"MLmodel", "model.skops", "input_example.json", "requirements.txt"} <= names
     assert not [name for name in names if name.endswith((".pkl", ".pickle"))]
@@ -85,39 +89,96 @@ def test_a_file_that_somebody_changed_is_not_loaded(settings: Settings) -> None:
     registered(settings, other, run="other")
     changed = next(path for path in (settings.home / "mlflow").rglob("model.skops") if path != file)
     file.write_bytes(changed.read_bytes())
-    with pytest.raises(StoreUnavailable, match="not the one that was registered"):
-        models.load(settings, "shop", version)
+    with pytest.raises(models.BrokenVersion, match="not the one that was registered") as caught:
+        models.load_champion(settings, "shop", version)
+    assert not caught.value.retryable
 
 
-def test_a_file_that_is_gone_is_said(settings: Settings) -> None:
+def test_a_file_that_is_gone_is_said_and_not_waited_for(settings: Settings) -> None:
     version = registered(with_mlflow(settings), spec_of())
-    next((settings.home / "mlflow").rglob("model.skops")).unlink()
-    with pytest.raises(StoreUnavailable, match="MLflow at sqlite"):
-        models.load(settings, "shop", version)
+    file = next((settings.home / "mlflow").rglob("model.skops"))
+    file.unlink()
+    with pytest.raises(models.BrokenVersion, match=r"its file model\.skops is missing in MLflow\. Train again") as caught:
+        models.load_champion(settings, "shop", version)
+    assert not caught.value.retryable
+    shutil.rmtree(file.parent)
+    with pytest.raises(models.BrokenVersion, match="is missing"):
+        models.load_champion(settings, "shop", version)
+
+
+def test_the_digest_of_the_state_database_outweighs_the_one_beside_the_file(settings: Settings) -> None:
+    mlflow_run, found = saved(with_mlflow(settings), spec_of())
+    named = {"key": runs.key_of("r"), "mlflow_run": mlflow_run, "tags": {}, "text": ""}
+    version = models.register(settings, "shop", saved=found, **named)  # type: ignore[arg-type]
+    models.load_champion(settings, "shop", version, sha256=found.sha256)
+    with pytest.raises(models.BrokenVersion, match="not the one that was registered"):
+        models.load_champion(settings, "shop", version, sha256="0" * 64)
+
+
+def test_what_was_registered_with_another_class_is_not_loaded_for_this_one(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "_strange", lambda *_: [])
+        spec = spec_of()
+        pipeline = trained(spec)
+        pipeline.named_steps["model"].opener_ = datetime.tzinfo  # type: ignore[attr-defined]
+        patch.setattr(f"{__name__}.trained", lambda _: pipeline)
+        version = registered(with_mlflow(settings), spec)
+    with pytest.raises(models.BrokenVersion, match=r"types that are not trusted: datetime\.tzinfo"):
+        models.load_champion(settings, "shop", version, class_path="sklearn.linear_model.LogisticRegression")
+
+
+@pytest.mark.parametrize("name", ["builtins.eval", "builtins.getattr", "ml.jobs.train.abandon", "os.system", "sklearnish.Thing"])
+def test_functions_that_could_do_harm_are_not_trusted(name: str) -> None:
+    assert models._strange([name, "sklearn.tree._tree.Tree", "builtins.set"], "sklearn.tree.DecisionTreeClassifier") == [name]
 
 
 def test_a_run_has_one_version_however_often_it_is_registered(settings: Settings) -> None:
-    mlflow_run, logged = saved(with_mlflow(settings), spec_of())
-    named = {"key": runs.key_of("r"), "logged_model": logged, "mlflow_run": mlflow_run, "tags": {}, "text": ""}
+    mlflow_run, found = saved(with_mlflow(settings), spec_of())
+    named = {"key": runs.key_of("r"), "saved": found, "mlflow_run": mlflow_run, "tags": {}, "text": ""}
     assert [models.register(settings, "shop", **named) for _ in range(2)] == [1, 1]  # type: ignore[arg-type]
     assert models.versions(settings, "shop") == [1]
     assert registered(settings, spec_of(), run="another") == 2
 
 
-def test_saving_again_leaves_one_saved_model(settings: Settings) -> None:
-    first = saved(with_mlflow(settings), spec_of())
-    second = saved(settings, spec_of())
-    assert first[0] == second[0]
+def test_two_calls_at_the_same_time_leave_the_lower_version(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+
+    mlflow_run, found = saved(with_mlflow(settings), spec_of())
+    named = {"key": runs.key_of("r"), "saved": found, "mlflow_run": mlflow_run, "tags": {}, "text": ""}
+    create = MlflowClient.create_model_version
+    other: list[int] = []
+
+    def late(client: MlflowClient, *args: object, **kwargs: object) -> object:
+        monkeypatch.setattr(MlflowClient, "create_model_version", create)
+        other.append(models.register(settings, "shop", **named))  # type: ignore[arg-type]
+        return create(client, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(MlflowClient, "create_model_version", late)
+    assert models.register(settings, "shop", **named) == 1  # type: ignore[arg-type]
+    assert other == [1]
+    assert models.versions(settings, "shop") == [1]
+    models.load_champion(settings, "shop", 1)
+
+
+def test_what_other_attempts_saved_stays_until_it_is_decided_which_one_counts(settings: Settings) -> None:
     from ml.registry.client import tracking
 
-    with tracking(settings, "shop") as opened:
-        found = opened.client.search_logged_models([opened.experiment])
-    assert [one.model_id for one in found] == [second[1]]
+    def there() -> set[str]:
+        with tracking(settings, "shop") as opened:
+            return {one.model_id for one in opened.client.search_logged_models([opened.experiment])}
+
+    mlflow_run, first = saved(with_mlflow(settings), spec_of())
+    second = saved(settings, spec_of())[1]
+    other = saved(settings, spec_of(), run="other")[1]
+    assert there() == {first.logged_model, second.logged_model, other.logged_model}
+    for _ in range(2):
+        models.keep(settings, "shop", mlflow_run=mlflow_run, logged_model=first.logged_model)
+        assert there() == {first.logged_model, other.logged_model}
 
 
 def test_a_version_that_is_not_there_is_named_with_those_that_are(settings: Settings) -> None:
     with pytest.raises(UnknownVersion, match="It has none yet"):
-        models.load(with_mlflow(settings), "shop", 1)
+        models.load_champion(with_mlflow(settings), "shop", 1)
     registered(settings, spec_of())
     with pytest.raises(UnknownVersion, match=r"shop has no version 7\. Versions in the registry: 1"):
         models.check_version(settings, "shop", 7)
@@ -185,11 +246,11 @@ def test_a_client_of_the_server_and_one_of_the_database_see_the_same(settings: S
         rows = visits(50, seed=3)
         expected = predict(trained(spec_of()), rows, task="binary").values
         for place in (settings, through_server):
-            found = predict(models.load(place, "shop", version), rows, task="binary").values
+            found = predict(models.load_champion(place, "shop", version), rows, task="binary").values
             assert found.tolist() == expected.tolist()
         assert registered(settings, spec_of(), run="another") == 2
         assert models.versions(through_server, "shop") == [1, 2]
-        models.load(through_server, "shop", 2)
+        models.load_champion(through_server, "shop", 2)
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from ml.registry import runs
 from ml.registry.client import tracking
 from ml.settings import Settings
@@ -23,6 +25,21 @@ def test_a_training_has_one_run_with_what_it_was_told(settings: Settings) -> Non
         assert (found.data.metrics, found.data.params) == ({"auc": 0.5}, {"seed": "42"})
         assert found.inputs.dataset_inputs[0].dataset.digest == "version 3"
         assert [one.path for one in mlflow.client.list_artifacts(first)] == ["spec.json"]
+
+
+def test_a_training_whose_maker_was_killed_is_told_all_by_the_next_call(settings: Settings) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "_inputs", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            opened(with_mlflow(settings))
+    for _ in range(2):
+        run = opened(settings)
+        with tracking(settings, "shop") as mlflow:
+            found = mlflow.client.get_run(run)
+            assert found.data.params == {"seed": "42"}
+            assert [one.dataset.digest for one in found.inputs.dataset_inputs] == ["version 3"]
+            assert [one.path for one in mlflow.client.list_artifacts(run)] == ["spec.json"]
+            assert len(mlflow.client.search_runs([mlflow.experiment])) == 1
 
 
 def test_a_candidate_is_stored_once_and_found_with_its_result(settings: Settings) -> None:

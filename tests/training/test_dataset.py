@@ -7,9 +7,7 @@ from ml.data.labels import LabelTable
 from ml.errors import ModelOwnerError, NoData
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state.records import Training
 from ml.training import dataset
-from ml.training.reference import reference_rows
 from tests.training.worlds import NOW, accept, declare, visits
 
 
@@ -64,6 +62,25 @@ def test_late_labels_count_as_of_the_moment_of_freezing(settings: Settings) -> N
     assert len(before.frame) == 140
 
 
+def test_labels_that_come_after_a_version_of_them_do_not_change_what_was_frozen_with_it(settings: Settings) -> None:
+    spec = declare(settings)
+    frame = visits(200)
+    late = pd.DataFrame({"id": frame["visit"].head(60), "label": frame["bought"].head(60)})
+    frame.loc[:59, "bought"] = None
+    version = accept(settings, spec, frame, batch="a" * 32)
+    labels = LabelTable.of(settings, "shop")
+    first = labels.append(late.head(20), delivery="c" * 32, arrived_at=NOW)
+    labels.append(late.tail(40), delivery="d" * 32, arrived_at=NOW)
+
+    def rows(labels_version: int | None) -> int:
+        dataset.forget()
+        return len(dataset.read(settings, spec, version=version, as_of=NOW, labels_version=labels_version).frame)
+
+    assert rows(first) == 160
+    assert rows(None) == 140  # there were none when it was frozen
+    assert len(read(settings, spec, version).frame) == 200
+
+
 def test_too_few_rows_are_refused_with_their_number(settings: Settings) -> None:
     spec = declare(settings)
     with pytest.raises(NoData, match="49 accepted rows have a value in 'bought'; a training needs 50"):
@@ -89,24 +106,3 @@ def test_three_classes_are_not_binary(settings: Settings) -> None:
     frame.loc[:9, "bought"] = "perhaps"
     with pytest.raises(ModelOwnerError, match="task: binary, but 'bought' has 3 values"):
         read(settings, spec, accept(settings, spec, frame, batch="a" * 32))
-
-
-def test_the_reference_is_what_the_model_was_fitted_on(settings: Settings) -> None:
-    spec = declare(settings)
-    version = accept(settings, spec, visits(200), batch="a" * 32)
-    found = read(settings, spec, version)
-    training = Training(
-        key="r",
-        model="shop",
-        spec_hash=spec.hash(),
-        dataset_version=version,
-        labels_version=None,
-        as_of=NOW,
-        reason="",
-        decision=None,
-        state="promoted",
-        started_at=NOW,
-    )
-    reference = reference_rows(settings, training, spec, ["age", "city"])
-    assert reference["_row"].tolist() == found.fitted["_row"].tolist()
-    assert {"age", "city", "bought", "_batch", "_row", "_arrived_at"} <= set(reference.columns)

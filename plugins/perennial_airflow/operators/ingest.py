@@ -19,10 +19,11 @@ class FindDeliveries(JobOperator):
 
     def job(self, settings: Settings, context: Context) -> list[str]:  # noqa: ARG002
         """One URL a delivery."""
+        from ml.data.deliveries import hidden
         from ml.jobs.ingest import find_deliveries
 
         found = find_deliveries(settings, self.model)
-        self.say(f"{len(found)} deliveries wait", {"first": found[:_SHOWN]})
+        self.say(f"{len(found)} deliveries wait", {"first": [hidden(url) for url in found[:_SHOWN]]})
         if len(found) > MOST_DELIVERIES:
             self.say(f"this run takes the oldest {MOST_DELIVERIES}; the other {len(found) - MOST_DELIVERIES} wait for the next one")
         return found[:MOST_DELIVERIES]
@@ -41,7 +42,8 @@ class IngestDelivery(JobOperator):
         """What became of the delivery."""
         from ml.jobs.ingest import ingest_delivery
 
-        result = ingest_delivery(settings, self.model, self.url)
+        # Another try after a kill must tell what the first one did: `announce` speaks of what was accepted in this run.
+        result = ingest_delivery(settings, self.model, self.url, since=context["dag_run"].run_after)
         failing = f", {result.failing_rows} of {result.rows} rows fail" if result.failing_rows else ""
         name = result.source.rsplit("/", 1)[-1]
         context["delivery"] = f"{result.status}: {name}{failing}"  # type: ignore[typeddict-unknown-key]
@@ -55,10 +57,11 @@ class IngestDelivery(JobOperator):
             "Data Docs": self.link,
             "look": f"perennial quarantine show {self.model} {result.id[:12]}" if quarantined else None,
         }
+        warnings = {f"warning {number}": warning for number, warning in enumerate(result.warnings[:_SHOWN], 1)}
         reasons = {f"reason {number}": reason for number, reason in enumerate(result.reasons[:_SHOWN], 1)}
         more = {"more reasons": len(result.reasons) - _SHOWN} if len(result.reasons) > _SHOWN else {}
-        self.say(f"{result.status.upper()} {result.source}", {**facts, **reasons, **more})
-        return {**result.model_dump(mode="json"), "reasons": result.reasons[:_SHOWN]}
+        self.say(f"{result.status.upper()} {result.source}", {**facts, **reasons, **more, **warnings})
+        return {**result.model_dump(mode="json"), "reasons": result.reasons[:_SHOWN], "warnings": result.warnings[:_SHOWN]}
 
 
 class AnnounceData(JobOperator):

@@ -36,7 +36,10 @@ class WindowOperator(JobOperator):
 
 
 class MeasureWindow(WindowOperator):
-    """Measures drift and quality in the window and writes its Evidently report."""
+    """Measures drift and quality in the window and writes its Evidently report.
+
+    A window that cannot be measured fails the task and is given up: the next run takes a new one.
+    """
 
     operator_extra_links = (ResultLink("Report"),)
 
@@ -57,6 +60,7 @@ class MeasureWindow(WindowOperator):
             "labelled rows": measured.window.labelled_rows,
             "champion": f"version {measured.window.champion}",
             "quality": measured.quality,
+            "rows of the quality": measured.quality_rows,
         }
         self.say(f"{len(drifted)} of {len(columns)} feature columns drifted in {self.window}", {**facts, **shown})
         return measured.model_dump(mode="json", exclude={"drift": {"columns"}})

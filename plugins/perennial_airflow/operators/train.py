@@ -8,6 +8,13 @@ from ml.settings import Settings
 from perennial_airflow.links import ResultLink
 from perennial_airflow.operators.job import JobOperator, training_run
 
+_ENDINGS = {
+    "finished": "the training has finished",
+    "promoted": "the training was killed after its version became champion: it is closed as promoted now",
+    "failed": "the training did not finish: it is marked as failed, and no decision is held by it any more",
+    "none": "no training was begun",
+}
+
 
 class FreezeInputs(JobOperator):
     """Claims the open decisions, freezes declaration and dataset version, and returns the candidates' names.
@@ -137,16 +144,9 @@ class GiveBackDecisions(JobOperator):
     def job(self, settings: Settings, context: Context) -> None:
         """Nothing is returned."""
         from ml.jobs.train import abandon
-        from ml.state import State, trainings
 
-        run = training_run(context)
-        training = trainings.find(State.open(settings), run)
-        if training is not None and training.state != "running":
-            self.say(f"the training has finished: {training.state}")
-            return
-        # Without a row there may still be a claim: the first task may have been killed between the two.
-        abandon(settings, run=run, error=f"a task of the DAG run {context['dag_run'].run_id} failed; its log says why")
-        self.say("the training did not finish: its decisions are open again" if training else "no training was begun")
+        error = f"a task of the DAG run {context['dag_run'].run_id} failed; its log says why"
+        self.say(_ENDINGS[abandon(settings, run=training_run(context), error=error)])
 
 
 def _trigger(context: Context) -> Literal["asset", "schedule", "manual"]:

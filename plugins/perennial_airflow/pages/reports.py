@@ -49,12 +49,15 @@ _HEAD = (("Model", ""), ("Last window", ""), ("Rows", ' class="number"'), ("Deci
 
 
 def _row(state: State, model: str) -> str:
-    window = _latest(state, model)
+    window, newest = _latest(state, model), ledger.last_window(state, model)
+    # A window that was given up has no report, and must not go unseen behind an older one that has.
+    lost = ledger.decision_for(state, newest.id) if newest is not None and newest.measured_at is None else None
+    given_up = f"Window {newest.number}: {escape('; '.join(lost.reasons))}" if newest is not None and lost is not None else ""
     if window is None or window.measured_at is None:
-        return f'<tr><td>{escape(model)}</td><td colspan="4" class="muted">no report yet</td></tr>'
+        return f'<tr><td>{escape(model)}</td><td colspan="4" class="muted">{given_up or "no report yet"}</td></tr>'
     decision = ledger.decision_for(state, window.id)
     verdict = "–" if decision is None else ("retrain" if decision.retrain else "no")
-    reasons = "<br>".join(escape(reason) for reason in (decision.reasons if decision else ()))
+    reasons = "<br>".join([*([given_up] if given_up else []), *(escape(reason) for reason in (decision.reasons if decision else ()))])
     # Absolute: as `reports` has no slash at its end, a relative address would begin one level higher.
     address = f"/perennial/reports/{escape(model)}/{escape(window.id)}"
     return (
@@ -70,5 +73,5 @@ def _latest(state: State, model: str) -> Window | None:
 
 
 def _by_id(state: State, model: str, window: str) -> Window | None:
-    windows = ledger.recent_windows(state, model, limit=_LOOKED_BACK)
-    return next((one for one in windows if one.id == window), None)
+    found = ledger.find_window(state, window)
+    return found if found is not None and found.model == model else None

@@ -1,0 +1,93 @@
+"""Opening a window, and giving up one that cannot be measured."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ml.errors import PerennialError
+from ml.settings import Settings
+from ml.spec import ModelSpec
+from ml.state import State, ledger, specs
+from ml.state.records import Decision, Window
+
+if TYPE_CHECKING:
+    from ml.data.table import AcceptedTable
+
+log = logging.getLogger(__name__)
+
+
+def opened(
+    settings: Settings,
+    state: State,
+    spec: ModelSpec,
+    table: "AcceptedTable",
+    *,
+    start: int,
+    end: int,
+    rows: int,
+    champion: int,
+    at: datetime,
+) -> Window:
+    """Opens the window of the rows accepted in (`start`, `end`], with the labels that are known now."""
+    from ml.jobs import labels_seen
+
+    first, newest = _period(table, spec, start=start, end=end)
+    window = Window(
+        id="",
+        model=spec.model,
+        number=0,
+        start_version=start,
+        end_version=end,
+        as_of=at,
+        rows=rows,
+        labelled_rows=None,
+        start_time=first,
+        end_time=newest,
+        champion=champion,
+        spec_hash=specs.remember(state, spec, at=at),
+        report_url=None,
+        mlflow_run=None,
+        measured_at=None,
+        labels_version=labels_seen.present_labels(settings, spec.model),
+    )
+    return ledger.open_window(state, window)
+
+
+def _period(table: "AcceptedTable", spec: ModelSpec, *, start: int, end: int) -> tuple[datetime | None, datetime | None]:
+    """The first and the last `time` of the window's rows; None where there is none."""
+    if spec.time is None:
+        return None, None
+    times = table.read(version=end, after_version=start, columns=[spec.time])[spec.time].dropna()
+    return (None, None) if times.empty else (times.min().to_pydatetime(), times.max().to_pydatetime())
+
+
+@contextmanager
+def giving_up(state: State, window: Window, what: str) -> Iterator[None]:
+    """An error that stays however often one tries gives the window up; the error goes on either way."""
+    try:
+        yield
+    except PerennialError as error:
+        if not error.retryable:
+            give_up(state, window, f"{what}: {error}")
+        raise
+
+
+def give_up(state: State, window: Window, reason: str) -> None:
+    """Closes a window that has no decision with a "no" and the reason: the next look takes a new one."""
+    ledger.decide(
+        state,
+        Decision(
+            id=f"decision-{window.id}",
+            model=window.model,
+            window=window.id,
+            retrain=False,
+            reasons=[reason],
+            evidence={"given_up": reason},
+            report_url=window.report_url,
+            state="no",
+            decided_at=datetime.now(UTC),
+        ),
+    )
+    log.warning("window given up window=%s champion=%d reason=%r", window.id, window.champion, reason)

@@ -1,0 +1,88 @@
+"""The pages of reports: what they find, and what they say of a window that has none."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ml.settings import Settings
+from ml.spec import ModelSpec
+from ml.state import State, ledger, specs
+from ml.state.records import Decision, Window
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+SPEC = ModelSpec.model_validate(
+    {
+        "model": "loans",
+        "task": "regression",
+        "target": "y",
+        "features": {"numeric": ["x"]},
+        "data": {"source": {"kind": "files", "urls": ["x"]}},
+        "training": {"candidates": [{"name": "a", "class": "a.B"}]},
+    }
+)
+CODE = """
+import json, sys, warnings
+warnings.simplefilter("ignore")  # Airflow's own
+from perennial_airflow.pages import reports
+from ml.settings import Settings
+from ml.state import State
+state = State.open(Settings.from_env())
+pages = [reports.report(*one) for one in json.loads(sys.argv[1])]
+rows = [reports._row(state, model) for model in json.loads(sys.argv[2])]
+print(json.dumps([[(page.status_code, page.body.decode()) for page in pages], rows]))
+"""
+
+
+def look(pages: list[tuple[str, str]], rows: list[str]) -> tuple[list[tuple[int, str]], list[str]]:
+    """Status and text of pages, and lines of the list; in a process of its own, because Airflow's API server changes what it loads."""
+    command = [sys.executable, "-c", CODE, json.dumps(pages), json.dumps(rows)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2] / "plugins", timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found, lines = json.loads(done.stdout.splitlines()[-1])
+    return [(one[0], one[1]) for one in found], lines
+
+
+def opened(state: State, *, start: int, model: str = "loans") -> Window:
+    window = Window(
+        id="", model=model, number=0, start_version=start, end_version=start + 1, as_of=NOW, rows=1, labelled_rows=None, start_time=None,
+        end_time=None, champion=1, spec_hash=specs.remember(state, SPEC, at=NOW), report_url=None, mlflow_run=None, measured_at=None,
+    )  # fmt: skip
+    return ledger.open_window(state, window)
+
+
+def measured(settings: Settings, state: State, window: Window) -> None:
+    path = settings.home / f"{window.id}.html"
+    path.write_text(f"page of {window.id}")
+    ledger.save_measurement(state, window.id, drifts=[], qualities=[], labelled_rows=0, report_url=str(path), mlflow_run=None, at=NOW)
+
+
+def test_a_window_is_found_however_many_came_after_it(settings: Settings) -> None:
+    state = State.open(settings)
+    measured(settings, state, opened(state, start=1))
+    for start in range(2, 204):
+        opened(state, start=start)
+    asked = [("loans", "loans-000001"), ("other", "loans-000001"), ("loans", "loans-000999")]
+    old, foreign, unknown = look(asked, [])[0]
+    assert old == (200, "page of loans-000001")
+    assert foreign[0] == 404, "the right to see is that of its own model"
+    assert unknown[0] == 404
+
+
+def test_a_window_that_was_given_up_is_named_beside_the_last_report(settings: Settings) -> None:
+    state = State.open(settings)
+    measured(settings, state, opened(state, start=1))
+    lost = opened(state, start=2)
+    no = Decision(
+        id="decision-2", model="loans", window=lost.id, retrain=False, reasons=["could not be measured: <b>"], evidence={}, report_url=None,
+        state="no", decided_at=NOW,
+    )  # fmt: skip
+    ledger.decide(state, no)
+    alone = opened(state, start=1, model="other")
+    ledger.decide(state, replace(no, id="decision-3", model="other", window=alone.id))
+    row, only = look([], ["loans", "other"])[1]
+    assert "Window 2: could not be measured: &lt;b&gt;" in row
+    assert "/perennial/reports/loans/loans-000001" in row
+    assert "Window 1: could not be measured" in only
