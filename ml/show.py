@@ -171,7 +171,7 @@ def monitor(value: "MonitorResult") -> None:
         table.add_row(Text(name), one.method, _number(one.value), _number(one.threshold), "drifted" if one.drifted else "")
     console.print(table)
     for name, number in value.quality.items():
-        console.print(f"{name} {_number(number)}")
+        console.print(f"{name} {_number(number)} on {value.quality_rows} labelled rows")
     if value.decision is not None:
         console.print("decision: " + ("retrain" if value.decision.retrain else "do not retrain"))
         for reason in value.decision.reasons:

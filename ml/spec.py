@@ -217,7 +217,10 @@ class Monitoring(_Declared):
     minimum_rows: Annotated[int, Field(ge=1)] = 200
     """With fewer new rows the window stays open and waits for more."""
     sample_rows: Annotated[int, Field(ge=1000)] = 100_000
-    """A report's plots are drawn from at most so many rows of each side; what is measured is measured on all rows."""
+    """A report's plots are drawn from at most so many rows of each side.
+
+    Drift and quality are measured on all rows (text columns: on at most 20,000 a side).
+    """
 
 
 class Retraining(_Declared):
@@ -228,7 +231,10 @@ class Retraining(_Declared):
     drift_share: Annotated[float, Field(gt=0, le=1)] | None = 0.3
     """Retrain when at least this share of the feature columns has drifted; null: drift alone never does."""
     quality_drop: Annotated[float, Field(gt=0)] | None = 0.05
-    """Retrain when the metric is worse than at promotion by more than this, in the metric's unit; null: never."""
+    """Retrain when the metric is worse than at promotion by more than this, in the metric's unit; null: never.
+
+    For roc_auc and accuracy of binary models the drop must also exceed two standard errors of the difference.
+    """
     minimum_rows: Annotated[int, Field(ge=1)] = 500
     """Fewer labelled rows since the champion's training: wait."""
     cooldown: Duration = timedelta(days=1)

@@ -14,12 +14,12 @@ from ml.jobs import labels_seen
 from ml.monitoring import NOT_FEATURES, report
 from ml.monitoring import drift as drifting
 from ml.monitoring.drift import MISSING_SHARE
-from ml.registry import models, runs
+from ml.registry import runs
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger
 from ml.state.records import Drift, Quality, Training, Window
-from ml.training import dataset
+from ml.training import champions, dataset
 from ml.training.evaluation import Predicted, predict
 from ml.training.evaluation import measure as measure_quality
 
@@ -44,7 +44,7 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         columns=[*spec.features.used, spec.target],
         **labels_seen.labels_of(window),
     )
-    champion = models.load_champion(settings, window.model, window.champion)
+    champion = champions.load(settings, champions.Champion(window.champion, trained, learnt))
     said = predict(champion, rows, task=spec.task)
     seen = labels_seen.seen(table, state, window, spec=spec, trained=trained)
     labels, said_of_them = [rows[spec.target]], [said]

@@ -11,7 +11,8 @@ _TASKS = {
     "`gate` lets the best meet the champion on the same recent rows; `register` and `promote` follow; `give_back` opens the decisions "
     "again if the training failed.",
     "monitor": "`take_window` takes the rows since the last look; `measure` writes the Evidently report; `decide` writes the decision into "
-    "the ledger; `announce` wakes the training while any decision is open.",
+    "the ledger; `announce` wakes the training while any decision is open, also when measuring failed; `finish` makes the run fail then. "
+    "A window that cannot be measured is given up with a decision that says why.",
     "score": "`score` adds the champion's predictions for accepted rows that it has not scored.",
 }
 
