@@ -373,7 +373,7 @@ def test_a_statistic_that_is_no_number_does_not_end_monitoring(trained: Settings
 def test_a_store_that_does_not_answer_leaves_the_window_to_the_next_run(trained: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     accept(trained, rows(200, seed=2, first=800), "b2")
 
-    def away(*args: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise StoreUnavailable("MLflow does not answer")
 
     with monkeypatch.context() as patch:
