@@ -18,7 +18,9 @@ import yaml
 from demo.installation import Installation, throw_away
 from demo.rest import Airflow, Run
 from demo.stream import Stream, batches
-from ml.state import ledger, trainings
+from ml.settings import Settings
+from ml.state import State, ledger, trainings
+from ml.state import batches as batches_of_state
 
 MODEL = "credit_risk"
 RATIO_BAR, WAKE_BAR_S, INGEST_BAR_S = 1.5, 45.0, 30.0
@@ -40,7 +42,7 @@ print(time.perf_counter() - start)
 def main() -> None:
     with throw_away() as installation, installation.airflow() as airflow:
         _until(lambda: airflow.knows(f"{MODEL}.train") or None)
-        suite = json.loads((installation.settings.expectations / f"{MODEL}.json").read_text(encoding="utf-8"))
+        expectations = _allow_large_deliveries(installation)
         _declare(installation, history_rows=WAKE_ROWS)
         _deliver(installation, range(1), rows=1_000)
         _ran(airflow, "ingest", "warm-up")  # the first task of a fresh scheduler waits for its imports
@@ -59,7 +61,7 @@ def main() -> None:
         for turn in range(2):
             alone.append(_in_one_process(installation))
             under.append(_run_s(airflow, _ran(airflow, "train", f"turn-{turn}")))
-    _report(alone, under, wake_s, ingest_s, len(suite["expectations"]))
+    _report(alone, under, wake_s, ingest_s, expectations)
 
 
 def _report(alone: list[float], under: list[float], wake_s: float, ingest_s: float, expectations: int) -> None:
@@ -89,6 +91,17 @@ def _report(alone: list[float], under: list[float], wake_s: float, ingest_s: flo
     print(json.dumps(result))
 
 
+def _allow_large_deliveries(installation: Installation) -> int:
+    """Lifts the suite's bound on the number of rows; returns how many expectations there are."""
+    path = installation.settings.expectations / f"{MODEL}.json"
+    suite = json.loads(path.read_text(encoding="utf-8"))
+    for expectation in suite["expectations"]:
+        if expectation["type"] == "expect_table_row_count_to_be_between":
+            expectation["kwargs"]["max_value"] = 10 * TRAIN_ROWS
+    path.write_text(json.dumps(suite), encoding="utf-8")
+    return len(suite["expectations"])
+
+
 def _declare(installation: Installation, *, history_rows: int) -> None:
     path = installation.settings.dags / MODEL / "model.yaml"
     text = path.read_text(encoding="utf-8")
@@ -103,6 +116,8 @@ def _deliver(installation: Installation, weeks: range, *, rows: int) -> list[Pat
 def _ran(airflow: Airflow, dag: str, name: str) -> Run:
     run = airflow.trigger(f"{MODEL}.{dag}", run=f"benchmark-{dag}-{name}", note=name)
     done = _until(lambda: now if (now := airflow.run(run.dag, run.id)).finished else None)
+    if dag == "ingest" and (refused := batches_of_state.listed(State.open(Settings.from_env()), MODEL, status="quarantined")):
+        sys.exit(f"a delivery was quarantined: {refused[0].reasons}")
     if done.state != "success":
         sys.exit(f"{run.dag} {run.id} is {done.state}: {[(task.name, task.state) for task in airflow.tasks(run)]}")
     return done
