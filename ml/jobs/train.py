@@ -80,8 +80,10 @@ def freeze(settings: Settings, model: str, *, run: str, trigger: "Trigger", reas
     )
 
 
-def tune(settings: Settings, *, run: str, candidate: str) -> CandidateResult:
+def tune(settings: Settings, *, run: str, candidate: str, on_progress: Callable[[str], None] = lambda _: None) -> CandidateResult:
     """Finds the parameters of one candidate and stores the result in MLflow; a finished candidate is not tuned again.
+
+    `on_progress` is told of each finished trial.
 
     Raises:
         CandidateError: The candidate cannot be used, or failed.
@@ -94,7 +96,7 @@ def tune(settings: Settings, *, run: str, candidate: str) -> CandidateResult:
     if (found := _tuned(settings, training, candidate)) is not None:
         return found
     rows = dataset.of_training(settings, spec, training)
-    tuned = tuning.tune(spec, spec.candidate(candidate), rows)
+    tuned = tuning.tune(spec, spec.candidate(candidate), rows, on_progress=on_progress)
     result = CandidateResult(
         candidate=candidate,
         mlflow_run="",
@@ -257,7 +259,7 @@ def _tune_all(settings: Settings, frozen: FrozenRun, say: Callable[[str], None])
     failures: list[CandidateError] = []
     for name in frozen.candidates:
         try:
-            tuned = tune(settings, run=frozen.run, candidate=name)
+            tuned = tune(settings, run=frozen.run, candidate=name, on_progress=say)
         except CandidateError as error:
             failures.append(error)
             log.warning("candidate failed model=%s run=%s candidate=%s", frozen.model, frozen.run, name)

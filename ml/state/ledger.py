@@ -38,12 +38,6 @@ def last_window(state: State, model: str) -> Window | None:
     return record(Window, row) if row else None
 
 
-def window(state: State, window_id: str) -> Window:
-    """The window with this id; `NoResultFound` if there is none."""
-    with state.begin() as connection:
-        return record(Window, connection.execute(select(windows).where(windows.c.id == window_id)).one())
-
-
 def find_window(state: State, window_id: str) -> Window | None:
     """The window with this id, or None."""
     with state.begin() as connection:

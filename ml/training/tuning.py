@@ -36,10 +36,11 @@ class Tuned:
     trials: tuple[Trial, ...]
 
 
-def tune(spec: ModelSpec, candidate: Candidate, dataset: Dataset) -> Tuned:
+def tune(spec: ModelSpec, candidate: Candidate, dataset: Dataset, *, on_progress: Callable[[str], None] = lambda _: None) -> Tuned:
     """Tries the candidate's parameters, with the declared seed: one fit without a `search`, else `trials` by Optuna's TPE.
 
-    The columns' step is fitted once for all trials. The same rows, declaration and seed give the same result.
+    The columns' step is fitted once for all trials. The same rows, declaration and seed give the same result. `on_progress` is told of each
+    finished trial.
 
     Raises:
         CandidateError: The class does not fit the declaration, failed to fit these rows, or cannot be measured.
@@ -48,7 +49,7 @@ def tune(spec: ModelSpec, candidate: Candidate, dataset: Dataset) -> Tuned:
     if not candidate.search:
         trial = attempt(dict(candidate.params))
         return Tuned(trial, (trial,))
-    trials = _searched(spec, candidate, attempt)
+    trials = _searched(spec, candidate, attempt, on_progress)
     sign = -1 if spec.metric in LOWER_IS_BETTER else 1
     return Tuned(max(trials, key=lambda one: sign * one.value), tuple(trials))
 
@@ -60,7 +61,9 @@ def fit(spec: ModelSpec, candidate: Candidate, params: Mapping[str, Any], rows: 
     return _guarded(candidate, params, lambda: pipeline.fit(rows[list(spec.features.used)], rows[spec.target]))
 
 
-def _searched(spec: ModelSpec, candidate: Candidate, attempt: Callable[[dict[str, Any]], Trial]) -> list[Trial]:
+def _searched(
+    spec: ModelSpec, candidate: Candidate, attempt: Callable[[dict[str, Any]], Trial], on_progress: Callable[[str], None]
+) -> list[Trial]:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -70,6 +73,9 @@ def _searched(spec: ModelSpec, candidate: Candidate, attempt: Callable[[dict[str
         found = attempt({**candidate.params, **{name: _suggest(trial, name, space) for name, space in candidate.search.items()}})
         trials.append(found)
         log.info("trial done model=%s candidate=%s trial=%d %s=%.5f", spec.model, candidate.name, len(trials), spec.metric, found.value)
+        on_progress(
+            f"{candidate.name}: trial {len(trials)} of {spec.training.trials}, {spec.metric} {found.value:.4f}, {found.seconds:.1f} s"
+        )
         return found.value
 
     direction = "minimize" if spec.metric in LOWER_IS_BETTER else "maximize"

@@ -102,7 +102,8 @@ def test_a_window_waits_until_it_has_enough_rows_and_leaves_out_what_the_champio
     assert "99 new rows of 100" in str(monitor.monitor(trained, "loans").reason)
     accept(trained, rows(1, seed=3, first=899), "b3")
     taken = monitor.take_window(trained, "loans")
-    window = ledger.window(State.open(trained), str(taken.window))
+    window = ledger.find_window(State.open(trained), str(taken.window))
+    assert window is not None
     assert (window.rows, window.number, window.champion) == (100, 1, 1)
     assert (window.start_time, window.end_time) == (START + timedelta(minutes=800), START + timedelta(minutes=899))
 
@@ -393,7 +394,9 @@ def test_a_window_that_was_not_measured_before_its_champion_was_replaced_is_give
     taken = monitor.take_window(trained, "loans")
     state = State.open(trained)
     assert taken.window == "loans-000002"
-    assert ledger.window(state, "loans-000002").champion == 2
+    second = ledger.find_window(state, "loans-000002")
+    assert second is not None
+    assert second.champion == 2
     made = ledger.decision_for(state, window)
     assert made is not None
     assert made.reasons == ["could not be measured in time: version 2 has become champion"]

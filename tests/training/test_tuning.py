@@ -55,3 +55,12 @@ def test_a_candidate_that_cannot_be_fitted_or_measured_says_why(settings: Settin
     with pytest.raises(CandidateError, match=f"candidate '{candidate['name']}'") as caught:
         tuned(settings, candidate)
     assert said in str(caught.value)
+
+
+def test_each_finished_trial_is_told(settings: Settings) -> None:
+    space = {"C": {"kind": "float", "low": 0.01, "high": 10.0, "log": True}}
+    spec = declare(settings, training={"candidates": [{**LOGISTIC, "search": space}], "trials": 3})
+    version = accept(settings, spec, visits(300), batch="a" * 32)
+    said: list[str] = []
+    tune(spec, spec.training.candidates[0], dataset.read(settings, spec, version=version, as_of=NOW), on_progress=said.append)
+    assert [line.split(",")[0] for line in said] == [f"logistic: trial {number} of 3" for number in (1, 2, 3)]
