@@ -1,0 +1,35 @@
+"""The declaration of a model: what `dags/<model>/model.yaml` may say."""
+
+from ml.spec.data import RESERVED_COLUMNS, Csv, Data, Features, Files, Sql
+from ml.spec.model import ModelSpec, json_schema
+from ml.spec.rules import LOWER_IS_BETTER, METRICS, DriftMethods, Metric, Monitoring, Promotion, Retraining
+from ml.spec.training import Candidate, Choice, Costs, Ensemble, Evaluation, FloatRange, IntRange, Training
+from ml.spec.types import Duration, Name
+
+__all__ = [
+    "LOWER_IS_BETTER",
+    "METRICS",
+    "RESERVED_COLUMNS",
+    "Candidate",
+    "Choice",
+    "Costs",
+    "Csv",
+    "Data",
+    "DriftMethods",
+    "Duration",
+    "Ensemble",
+    "Evaluation",
+    "Features",
+    "Files",
+    "FloatRange",
+    "IntRange",
+    "Metric",
+    "ModelSpec",
+    "Monitoring",
+    "Name",
+    "Promotion",
+    "Retraining",
+    "Sql",
+    "Training",
+    "json_schema",
+]

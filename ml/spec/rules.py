@@ -1,0 +1,90 @@
+"""What a challenger must show, how the champion is watched, and when a new training is asked for."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ml.spec.types import Declared, Duration, Schedule, Share
+
+Metric = Literal["roc_auc", "accuracy", "balanced_accuracy", "f1", "log_loss", "brier", "mae", "rmse", "r2"]
+METRICS: dict[str, tuple[str, ...]] = {
+    "binary": ("roc_auc", "accuracy", "balanced_accuracy", "f1", "log_loss", "brier"),
+    "multiclass": ("accuracy", "balanced_accuracy", "f1", "log_loss"),
+    "regression": ("mae", "rmse", "r2"),
+}
+LOWER_IS_BETTER = frozenset({"log_loss", "brier", "mae", "rmse"})
+
+
+class Promotion(Declared):
+    """What a challenger must show to become champion."""
+
+    metric: Metric | None = None
+    """Default: roc_auc (binary), balanced_accuracy (multiclass), mae (regression)."""
+    minimum_gain: Annotated[float, Field(ge=0)] = 0.0
+    """A changed recipe must be better than the champion's by more than this, in the metric's unit."""
+    tolerated_loss: Annotated[float, Field(ge=0)] = 0.0
+    """A routine retraining may not be worse than the champion by significantly more than this, in the metric's unit."""
+    tolerated_slice_loss: Annotated[float, Field(ge=0)] = 0.0
+    """The same in each slice of `evaluation.slices`."""
+    level: Annotated[float, Field(gt=0, le=0.2)] = 0.05
+    """The tests' level: how often chance alone may decide wrongly."""
+    minimum_rows: Annotated[int, Field(ge=10)] = 30
+    """With fewer rows that the champion has not seen nothing is compared."""
+    floors: dict[Metric, float] = Field(default_factory=dict)
+    """The worst value of a metric that a champion may have, on the test rows."""
+    latency_ms: Annotated[float, Field(gt=0)] | None = None
+    """The longest that one row may take when it is predicted alone."""
+    size_mb: Annotated[float, Field(gt=0)] | None = None
+    """The largest that the saved model may be."""
+    minimum_agreement: Share = 0.8
+    """The winner is fitted again on all rows; that model must agree with the tested one at least so much (1 = always)."""
+    approval: Literal["auto", "manual"] = "auto"
+    """manual: a challenger that has won waits for a person in the Airflow UI, or for `perennial promote`."""
+    approval_timeout: Duration = timedelta(days=2)
+    """Nobody has answered by then: the challenger is not promoted."""
+    watch: Duration | None = timedelta(days=30)
+    """For so long the former champion is scored beside the new one; if the new one is worse, it is rolled back. null: never."""
+    rollback_level: Annotated[float, Field(gt=0, le=0.2)] = 0.05
+    """How often, over the whole watch, a champion that is not worse may be rolled back by chance."""
+
+
+class DriftMethods(Declared):
+    """The pinned drift statistic of each kind of column and the value from which on it counts as drifted."""
+
+    numeric: Literal["wasserstein", "psi", "jensenshannon"] = "wasserstein"
+    numeric_threshold: Annotated[float, Field(gt=0)] = 0.1
+    categorical: Literal["jensenshannon", "psi", "TVD"] = "jensenshannon"
+    categorical_threshold: Annotated[float, Field(gt=0)] = 0.1
+
+
+class Monitoring(Declared):
+    """How the champion is watched."""
+
+    schedule: Schedule | None = "@daily"
+    drift: DriftMethods = DriftMethods()
+    minimum_rows: Annotated[int, Field(ge=1)] = 200
+    """With fewer new rows the window stays open and waits for more."""
+    sample_rows: Annotated[int, Field(ge=1000)] = 100_000
+    """A report's plots are drawn from at most so many rows of each side.
+
+    Drift and quality are measured on all rows (text columns: on at most 20,000 a side).
+    """
+
+
+class Retraining(Declared):
+    """When a new training is asked for."""
+
+    mode: Literal["auto", "off"] = "auto"
+    """off: decisions are recorded, none starts a training."""
+    drift_share: Annotated[float, Field(gt=0, le=1)] | None = 0.3
+    """Retrain when at least this share of the feature columns has drifted; null: drift alone never does."""
+    quality_drop: Annotated[float, Field(gt=0)] | None = 0.05
+    """Retrain when the metric is worse than at promotion by more than this, in the metric's unit; null: never.
+
+    For roc_auc and accuracy of binary models the drop must also exceed two standard errors of the difference.
+    """
+    minimum_rows: Annotated[int, Field(ge=1)] = 500
+    """Fewer labelled rows since the champion's training: wait."""
+    cooldown: Duration = timedelta(days=1)
+    """The least time between two trainings that decisions ask for."""
