@@ -131,6 +131,16 @@ class ModelSpec(Declared):
         """Sixteen hex digits of the SHA-256 of `to_text()`: names this exact declaration."""
         return hashlib.sha256(self.to_text().encode()).hexdigest()[:16]
 
+    def recipe(self) -> str:
+        """Sixteen hex digits that name what is fitted: two declarations with the same recipe differ in rules, effort or words only."""
+        effort = {"schedule", "sampler", "trials", "time_limit", "pruning", "folds", "seed", "validation_share", "test_share", "timeout"}
+        content = self.model_dump(
+            mode="json", by_alias=True, include={"task", "target", "positive", "time", "group", "label_delay", "features", "training"}
+        )
+        content["features"].pop("ignore")
+        content["training"] = {key: value for key, value in content["training"].items() if key not in effort}
+        return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+
     @classmethod
     def from_text(cls, text: str) -> Self:
         """The declaration that `to_text` wrote."""
