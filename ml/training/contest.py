@@ -11,7 +11,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State
 from ml.state.records import Training
-from ml.training import champions, dataset, tuning
+from ml.training import candidates, champions, dataset, fitting
 from ml.training.champions import Champion
 from ml.training.dataset import Dataset, labelled, row_keys
 from ml.training.evaluation import measure, predict
@@ -27,12 +27,11 @@ def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, 
     champion = champions.of_now(state, spec.model)
     also = sorted({*champion.spec.features.used} - {*spec.features.used, spec.target}) if champion is not None else []
     rows = dataset.of_training(settings, spec, training, also=also)
-    candidate = spec.candidate(chosen.candidate)
-    pipeline = tuning.fit(spec, candidate, chosen.params, rows.fitted)
+    pipeline = fitting.fit(spec, chosen.candidate, chosen.params, rows.development)
     evidence = compare(settings, spec, rows=rows, pipeline=pipeline, champion=champion)
     outcome = judge(evidence)
     mlflow_run = str(training.mlflow_run)
-    example = rows.fitted[list(spec.features.used)].head(_EXAMPLE_ROWS)
+    example = rows.development[list(spec.features.used)].head(_EXAMPLE_ROWS)
     saved = models.save(
         settings,
         spec.model,
@@ -40,7 +39,7 @@ def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, 
         mlflow_run=mlflow_run,
         example=example,
         prediction=predict(pipeline, example, task=spec.task).values,
-        class_path=candidate.class_,
+        class_paths=candidates.class_paths(spec, chosen.candidate),
     )
     return GateVerdict(
         run=training.key,
@@ -82,7 +81,7 @@ def compare(settings: Settings, spec: ModelSpec, *, rows: Dataset, pipeline: Any
         rows=len(test),
         minimum_gain=spec.promotion.minimum_gain,
         challenger=measured(spec, pipeline, test),
-        baseline=measured(spec, _baseline(spec, rows.fitted), test),
+        baseline=measured(spec, _baseline(spec, rows.development), test),
         champion=theirs,
         champion_version=champion.version if champion is not None else None,
         obstacle=obstacle,
@@ -116,7 +115,7 @@ def _seen_by(settings: Settings, champion: Champion) -> pd.MultiIndex:
     training = champion.training
     frozen = {"version": training.dataset_version, "labels_version": training.labels_version}
     frame = labelled(settings, champion.spec, **frozen, as_of=training.as_of, columns=())  # type: ignore[arg-type]
-    return row_keys(frame.iloc[split(frame, champion.spec).fitted])
+    return row_keys(frame.iloc[split(frame, champion.spec).development])
 
 
 def _baseline(spec: ModelSpec, rows: pd.DataFrame) -> Any:
