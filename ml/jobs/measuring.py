@@ -55,7 +55,7 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
     known = dataset.of_training(settings, learnt, trained)
     dataset.forget()
     said_before = predict(champion, known.test, task=spec.task)
-    compared, drifts = _compare(spec, known.fitted, rows, said_before=said_before, said=said)
+    compared, drifts = _compare(spec, known.frame, rows, said_before=said_before, said=said)
     measurement = report.Measurement(
         drifts=drifts,
         qualities=qualities,

@@ -1,4 +1,4 @@
-"""One training: freeze the inputs, tune each candidate, gate, register, promote. Each step may be killed and run again.
+"""One training: freeze the inputs, tune each candidate, combine, gate, register, promote. Each step may be killed and run again.
 
 What a step leaves for the next one is in the state database (the row of the training) and in MLflow. The declaration is read from its
 file once, by `freeze`; later steps take it by its hash.
@@ -7,10 +7,13 @@ file once, by `freeze`; later steps take it by its hash.
 import logging
 import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from ml.errors import CandidateError, ModelOwnerError, StoreUnavailable
+from ml.jobs.deadline import deadline
+from ml.jobs.steps import stored, taken_up
+from ml.jobs.tune import combine, tune
 from ml.settings import Settings
 from ml.spec import LOWER_IS_BETTER, ModelSpec
 from ml.state import State, ledger, specs, trainings
@@ -27,6 +30,7 @@ __all__ = [
     "GateVerdict",
     "TrainResult",
     "abandon",
+    "combine",
     "freeze",
     "gate",
     "promote",
@@ -39,8 +43,6 @@ log = logging.getLogger(__name__)
 
 Ending = Literal["finished", "promoted", "failed", "none"]
 _LONGEST_ERROR = 2000
-_MARGIN = timedelta(hours=2)
-"""A claim holds longer than a step may take, so that it still holds when the next step waits for a free worker."""
 
 
 def freeze(settings: Settings, model: str, *, run: str, trigger: "Trigger", reason: str | None = None) -> FrozenRun | None:
@@ -77,46 +79,8 @@ def freeze(settings: Settings, model: str, *, run: str, trigger: "Trigger", reas
         reason=training.reason,
         decision=training.decision,
         candidates=[candidate.name for candidate in spec.training.candidates],
+        ensembles=[ensemble.name for ensemble in spec.training.ensembles],
     )
-
-
-def tune(settings: Settings, *, run: str, candidate: str, on_progress: Callable[[str], None] = lambda _: None) -> CandidateResult:
-    """Finds the parameters of one candidate and stores the result in MLflow; a finished candidate is not tuned again.
-
-    `on_progress` is told of each finished trial.
-
-    Raises:
-        CandidateError: The candidate cannot be used, or failed.
-        NoData, ModelOwnerError: The rows do not fit the declaration.
-    """
-    from ml.registry import runs
-    from ml.training import dataset, lineage, tuning
-
-    training, spec = _taken_up(State.open(settings), run)
-    if (found := _tuned(settings, training, candidate)) is not None:
-        return found
-    rows = dataset.of_training(settings, spec, training)
-    tuned = tuning.tune(spec, spec.candidate(candidate), rows, on_progress=on_progress)
-    result = CandidateResult(
-        candidate=candidate,
-        mlflow_run="",
-        metric=spec.metric,
-        value=tuned.best.value,
-        params=tuned.best.params,
-        trials=len(tuned.trials),
-        seconds=round(sum(trial.seconds for trial in tuned.trials), 3),
-    )
-    mlflow_run = runs.save_candidate(
-        settings,
-        training.model,
-        run=run,
-        parent=str(training.mlflow_run),
-        candidate=candidate,
-        log=lineage.candidate_log(training, spec.candidate(candidate), tuned),
-        result=result.model_dump_json(),
-    )
-    log.info("candidate tuned model=%s run=%s candidate=%s %s=%.5f", training.model, run, candidate, spec.metric, result.value)
-    return result.model_copy(update={"mlflow_run": mlflow_run})
 
 
 def gate(settings: Settings, *, run: str) -> GateVerdict:
@@ -129,7 +93,7 @@ def gate(settings: Settings, *, run: str) -> GateVerdict:
     from ml.training import contest, lineage
 
     state = State.open(settings)
-    training, spec = _taken_up(state, run)
+    training, spec = taken_up(state, run)
     if verdict_of(training) is None:
         mine = contest.hold(settings, state, spec, training, _chosen(settings, spec, training))
         # Another attempt may have been faster: one that was given up as lost, but lives.
@@ -149,7 +113,7 @@ def register(settings: Settings, *, run: str) -> int:
     from ml.training import lineage
 
     state = State.open(settings)
-    training, spec = _taken_up(state, run)
+    training, spec = taken_up(state, run)
     if training.version is not None:
         return training.version
     verdict = needed_verdict(training)
@@ -184,7 +148,7 @@ def promote(settings: Settings, *, run: str, approved_by: str | None = None) -> 
     from ml.training import closing, lineage
 
     state = State.open(settings)
-    training, spec = _taken_up(state, run)
+    training, spec = taken_up(state, run)
     verdict = needed_verdict(training)
     if training.version is None:
         raise ModelOwnerError(f"training run {run!r} has registered no version yet; run its task `register` first")
@@ -256,45 +220,35 @@ def train(
 
 
 def _tune_all(settings: Settings, frozen: FrozenRun, say: Callable[[str], None]) -> None:
-    failures: list[CandidateError] = []
-    for name in frozen.candidates:
-        try:
-            tuned = tune(settings, run=frozen.run, candidate=name, on_progress=say)
-        except CandidateError as error:
-            failures.append(error)
-            log.warning("candidate failed model=%s run=%s candidate=%s", frozen.model, frozen.run, name)
-            say(f"left out: {error}")
-        else:
-            say(f"{name}: {tuned.metric} {tuned.value:.4f} on validation rows ({tuned.trials} trials, {tuned.seconds:.1f} s)")
+    failures = [error for name in frozen.candidates if (error := _tried(settings, frozen, name, say)) is not None]
     if len(failures) == len(frozen.candidates):
         raise CandidateError("\n".join(str(error) for error in failures)) from failures[0]
+    for name in frozen.ensembles:
+        _tried(settings, frozen, name, say)
 
 
-def _taken_up(state: State, run: str) -> tuple[Training, ModelSpec]:
-    """The training and its declaration, for the step that begins: what it has claimed stays its own for as long as the step may take.
-
-    One that had failed is running again: somebody starts it from this step.
-    """
-    from ml.training import freezing
-
-    training = trainings.get(state, run)
-    if training.state == "failed":
-        training = freezing.resume(state, training, "manual") or training
-    spec = specs.recall(state, training.spec_hash)
-    ledger.renew(state, run=run, at=datetime.now(UTC), lease=spec.training.timeout + _MARGIN)
-    return training, spec
-
-
-def _tuned(settings: Settings, training: Training, candidate: str) -> CandidateResult | None:
-    from ml.registry import runs
-
-    found = runs.candidate_result(settings, training.model, run=training.key, candidate=candidate)
-    return None if found is None else CandidateResult.model_validate_json(found[1]).model_copy(update={"mlflow_run": found[0]})
+def _tried(settings: Settings, frozen: FrozenRun, name: str, say: Callable[[str], None]) -> CandidateError | None:
+    """Tunes a candidate or combines an ensemble for at most `training.timeout`; why it is left out, or None."""
+    limit = specs.recall(State.open(settings), frozen.spec_hash).training.timeout
+    try:
+        with deadline(limit, f"{name!r} was ended: it took longer than training.timeout ({limit}). Give it less to do, or more time."):
+            if name in frozen.ensembles:
+                found = combine(settings, run=frozen.run, ensemble=name, on_progress=say)
+            else:
+                found = tune(settings, run=frozen.run, candidate=name, on_progress=say)
+    except CandidateError as error:
+        log.warning("candidate failed model=%s run=%s candidate=%s", frozen.model, frozen.run, name)
+        say(f"left out: {error}")
+        return error
+    trials = "1 trial" if found.trials == 1 else f"{found.trials} trials"
+    say(f"{name}: {found.metric} {found.value:.4f} on validation rows ({trials}, {found.seconds:.1f} s)")
+    return None
 
 
 def _chosen(settings: Settings, spec: ModelSpec, training: Training) -> CandidateResult:
-    names = [candidate.name for candidate in spec.training.candidates]
-    found = [one for name in names if (one := _tuned(settings, training, name)) is not None]
+    """The best candidate or ensemble, all compared in the same folds; of equal ones the first, candidates before ensembles."""
+    names = [*(candidate.name for candidate in spec.training.candidates), *(ensemble.name for ensemble in spec.training.ensembles)]
+    found = [one for name in names if (one := stored(settings, training, name)) is not None]
     if not found:
         raise CandidateError(f"{training.model}: no candidate of run {training.key!r} was tuned; its `tune` tasks tell why")
     sign = -1 if spec.metric in LOWER_IS_BETTER else 1

@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path, PurePosixPath
@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from ml.errors import CandidateError, OperatorError, UnknownVersion
+from ml.errors import OperatorError, UnknownVersion
+from ml.registry import trust
 from ml.registry.client import error_code, reaching, tracking
 from ml.settings import Settings
 
@@ -26,14 +27,6 @@ _PACKAGES = {
     "xgboost": ("xgboost", "xgboost-cpu"),
 }
 """Module → the packages that may have brought it; of the others, the installation is asked, which takes longer."""
-_TRUSTED_PACKAGES = ("numpy.", "scipy.", "sklearn.", "xgboost.", "ml.training.columns.", "ml.training.pipeline.")
-_TRUSTED_NAMES = frozenset(
-    {
-        *(f"builtins.{name}" for name in ("bytearray", "bytes", "complex", "frozenset", "object", "range", "set", "slice")),
-        *(f"collections.{name}" for name in ("Counter", "OrderedDict", "defaultdict", "deque")),
-        *(f"datetime.{name}" for name in ("date", "datetime", "timedelta", "timezone")),
-    }
-)
 
 
 class BrokenVersion(OperatorError):
@@ -49,7 +42,7 @@ class Saved:
 
 
 def save(
-    settings: Settings, model: str, pipeline: Any, *, mlflow_run: str, example: pd.DataFrame, prediction: Any, class_path: str
+    settings: Settings, model: str, pipeline: Any, *, mlflow_run: str, example: pd.DataFrame, prediction: Any, class_paths: Sequence[str]
 ) -> Saved:
     """Logs the fitted pipeline below its training's run, with signature and input example.
 
@@ -62,12 +55,12 @@ def save(
         mlflow_run: The training's run.
         example: A few rows as the pipeline takes them.
         prediction: What it says of them.
-        class_path: The candidate's dotted path: its package is trusted beside scikit-learn, XGBoost, NumPy and SciPy.
+        class_paths: The dotted paths of what it is made of: their packages are trusted beside scikit-learn, XGBoost, NumPy and SciPy.
 
     Raises:
-        CandidateError: The pipeline cannot be saved without pickle.
+        CandidateError: The pipeline cannot be saved without pickle, or holds types that are not trusted.
     """
-    trusted = _trusted_types(pipeline, class_path)
+    trusted = trust.types_of(pipeline, class_paths)
     with tracking(settings, model) as opened, tempfile.TemporaryDirectory() as folder:
         from mlflow.entities import LoggedModelOutput
         from mlflow.models import Model
@@ -76,7 +69,7 @@ def save(
         logged = client.create_logged_model(opened.experiment, name=model, source_run_id=mlflow_run)
         path = Path(folder) / "model"
         described = Model(artifact_path=logged.artifact_location, run_id=mlflow_run, model_id=logged.model_id, model_uuid=logged.model_id)
-        _write(pipeline, path, described, example=example, prediction=prediction, trusted=trusted, class_path=class_path)
+        _write(pipeline, path, described, example=example, prediction=prediction, trusted=trusted, class_paths=class_paths)
         digest = hashlib.sha256((path / FILE).read_bytes()).hexdigest()
         client.log_model_artifacts(logged.model_id, str(path))
         client.set_logged_model_tags(logged.model_id, {DIGEST_TAG: digest})
@@ -132,18 +125,20 @@ def register(settings: Settings, model: str, *, key: str, saved: Saved, mlflow_r
         return first
 
 
-def load_champion(settings: Settings, model: str, version: int, *, sha256: str | None = None, class_path: str | None = None) -> Any:
+def load_champion(
+    settings: Settings, model: str, version: int, *, sha256: str | None = None, class_paths: Sequence[str] | None = None
+) -> Any:
     """The fitted pipeline of a version.
 
-    Its file is only read if it is the one that was registered: a file that somebody changed could run code.
+    Its file is only looked into if it is the one that was registered, so that nothing of a file that somebody changed is run. Then only
+    classes are made that saving would have let through.
 
     Args:
         settings: Where MLflow is.
         model: The model's name.
         version: Which one.
         sha256: What the state database says about its file. Without it the registry's own word is taken.
-        class_path: The candidate's dotted path: as at saving, only its package is trusted beside those that are always. Without it
-            the digest alone decides.
+        class_paths: As at saving: only their packages are trusted beside those that are always. Without them the digest alone decides.
 
     Raises:
         UnknownVersion: The registry has no such version.
@@ -158,7 +153,7 @@ def load_champion(settings: Settings, model: str, version: int, *, sha256: str |
     if digest != found.tags.get(DIGEST_TAG) or (sha256 is not None and digest != sha256):
         raise BrokenVersion(f"{model} version {version}: its file is not the one that was registered, so it is not loaded. Train again.")
     types: list[str] = skops.io.get_untrusted_types(data=content)
-    if class_path is not None and (strange := _strange(types, class_path)):
+    if class_paths is not None and (strange := trust.strange(types, class_paths)):
         raise BrokenVersion(f"{model} version {version} holds types that are not trusted: {', '.join(strange[:5])}. Train again.")
     return skops.io.loads(content, trusted=types)
 
@@ -240,28 +235,8 @@ def _version(settings: Settings, model: str, version: int) -> Any:
     raise UnknownVersion(f"{model} has no version {version}. {there}.")
 
 
-def _trusted_types(pipeline: Any, class_path: str) -> list[str]:
-    import skops.io
-
-    try:
-        types: list[str] = skops.io.get_untrusted_types(data=skops.io.dumps(pipeline))
-    except Exception as error:  # skops raises what the foreign class raises
-        raise CandidateError(
-            f"{class_path} cannot be saved without pickle: {type(error).__name__}: {str(error)[:300]}. Choose another class."
-        ) from error
-    if strange := _strange(types, class_path):
-        raise CandidateError(f"{class_path} holds types that are not trusted: {', '.join(strange[:5])}. Choose another class.")
-    return types
-
-
-def _strange(types: list[str], class_path: str) -> list[str]:
-    """Those that neither stand in the lists above nor belong to the candidate's own package."""
-    packages = (*_TRUSTED_PACKAGES, f"{class_path.split('.', 1)[0]}.")
-    return [name for name in types if name not in _TRUSTED_NAMES and not name.startswith(packages)]
-
-
 def _write(
-    pipeline: Any, path: Path, described: Any, *, example: pd.DataFrame, prediction: Any, trusted: list[str], class_path: str
+    pipeline: Any, path: Path, described: Any, *, example: pd.DataFrame, prediction: Any, trusted: list[str], class_paths: Sequence[str]
 ) -> None:
     import mlflow.sklearn
     from mlflow.models import infer_signature
@@ -274,12 +249,12 @@ def _write(
         skops_trusted_types=trusted,
         signature=infer_signature(example, prediction),
         input_example=example,
-        pip_requirements=_requirements(class_path),  # given, because MLflow spends about 7 s finding them out
+        pip_requirements=_requirements(class_paths),  # given, because MLflow spends about 7 s finding them out
     )
 
 
-def _requirements(class_path: str) -> list[str]:
-    roots = {*_PACKAGES, class_path.split(".", 1)[0]} - ({"xgboost"} if not class_path.startswith("xgboost.") else set())
+def _requirements(class_paths: Sequence[str]) -> list[str]:
+    roots = {*_PACKAGES} - {"xgboost"} | {trust.root(path) for path in class_paths}
     return sorted(found for root in roots if (found := _pinned(root)) is not None)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from ml.scaffold import training
 from ml.scaffold.kinds import Profile
 from ml.scaffold.sample import Sample
 from ml.scaffold.target import Task
@@ -20,14 +21,6 @@ _HEADS = {
     "datetime": "taken apart into year, month, weekday, hour",
     "ignore": "delivered and kept, never shown to the model",
 }
-_CLASSES = {
-    "regression": ("ridge", "sklearn.linear_model.Ridge", "sklearn.ensemble.RandomForestRegressor", "xgboost.XGBRegressor"),
-    "binary": ("logistic", "sklearn.linear_model.LogisticRegression", "sklearn.ensemble.RandomForestClassifier", "xgboost.XGBClassifier"),
-}
-
-
-_TREE_ROWS = 20_000
-_TRIALS, _MANY_ROWS = 8, 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +72,8 @@ def _head(draft: Draft) -> Iterator[str]:
         yield f"id: {scalar(draft.id)} # joins late labels to predictions"
     else:
         yield "# id: COLUMN # what identifies a row: needed for late labels"
+    yield "# group: COLUMN # whom a row is about (customer, machine): never on both sides of a split; then no feature"
+    yield "# label_delay: 30d # how old a row must be before its label is final"
 
 
 def _features(draft: Draft) -> Iterator[str]:
@@ -133,42 +128,14 @@ def _csv(draft: Draft) -> Iterator[str]:
 
 
 def _training(draft: Draft) -> Iterator[str]:
-    linear, linear_class, forest_class, boosted_class = _CLASSES["regression" if draft.task.name == "regression" else "binary"]
+    target = next(column for column in draft.columns if column.name == draft.target)
+    used = {column.kind for column in draft.columns if column.name not in {draft.target, draft.time, draft.id}} - {"ignore"}
     yield ""
-    yield "training:"
-    yield '  schedule: "@weekly" # also retrains without being asked, if there are new rows; null: only when a decision asks'
-    trials = _TRIALS if draft.sample.table.num_rows <= _MANY_ROWS else _TRIALS // 2
-    yield f"  trials: {trials} # for each candidate that has a search"
-    yield "  seed: 42"
-    yield "  candidates: # any class with scikit-learn's fit and predict"
-    yield f"    - name: {linear}"
-    yield f"      class: {linear_class}"
-    if linear == "logistic":
-        yield "      params: { max_iter: 1000 }"
-        yield "      search: { C: { kind: float, low: 0.01, high: 10.0, log: true } }"
-    else:
-        yield "      search: { alpha: { kind: float, low: 0.01, high: 100.0, log: true } }"
-    yield "    - name: random_forest"
-    yield f"      class: {forest_class}"
-    yield from _forest(draft)
-    yield "      search: { min_samples_leaf: { kind: int, low: 2, high: 50, log: true } }"
-    yield "    - name: xgboost"
-    yield f"      class: {boosted_class}"
-    yield "      params: { n_estimators: 200, n_jobs: 1 }"
-    yield "      search:"
-    yield "        max_depth: { kind: int, low: 2, high: 7 }"
-    yield "        learning_rate: { kind: float, low: 0.02, high: 0.3, log: true }"
-
-
-def _forest(draft: Draft) -> Iterator[str]:
-    """Trees of a regression look at a third of the columns (Breiman 2001), and with many rows each is grown on a share of them."""
-    params = ["n_estimators: 150", "n_jobs: 1"]
-    if draft.task.name == "regression":
-        params.append("max_features: 0.33")
-    if (rows := draft.sample.table.num_rows) > _TREE_ROWS:
-        params.append(f"max_samples: {max(_TREE_ROWS / rows, 0.01):.2f}")
-        yield f"      # max_samples: each tree is grown on about {_TREE_ROWS:,} rows"
-    yield f"      params: {{ {', '.join(params)} }}"
+    yield from training.lines(training.Size(draft.task.name, draft.sample.table.num_rows, target.distinct, is_text=used == {"text"}))
+    yield ""
+    yield "evaluation:"
+    yield "  slices: [] # columns whose groups of rows are measured each by itself, and may not get worse"
+    yield "  sensitive: [] # columns for the fairness table"
 
 
 def _rules(draft: Draft) -> Iterator[str]:
@@ -176,8 +143,10 @@ def _rules(draft: Draft) -> Iterator[str]:
     yield ""
     yield "promotion:"
     yield f"  metric: {metric}"
-    yield "  minimum_gain: 0.0 # how much better than the champion, in the metric's unit"
-    yield "  approval: auto # manual: a winner waits for `perennial promote`"
+    yield "  minimum_gain: 0.0 # a changed recipe must be better than the champion by more, in the metric's unit"
+    yield "  tolerated_loss: 0.0 # the same recipe on newer rows may not be worse by significantly more"
+    yield "  approval: auto # manual: a winner waits for a person in Airflow, or for `perennial promote`"
+    yield "  watch: 30d # for so long the former champion is scored beside it, and comes back if it was better; null: never"
     yield ""
     yield "monitoring:"
     yield '  schedule: "@daily"'

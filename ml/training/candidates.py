@@ -8,8 +8,9 @@ from typing import Any
 from ml.errors import CandidateError
 from ml.spec import Candidate, ModelSpec
 
-THREADS = min(2, os.cpu_count() or 1)
-"""For estimators that can use several: candidates are trained beside each other, so each takes few."""
+THREADS = max(1, min(2, (os.cpu_count() or 1) // 2))
+"""For estimators that can use several: candidates are trained beside each other, and threads that wait for a core make XGBoost many times
+slower than one thread alone."""
 
 
 def build(spec: ModelSpec, candidate: Candidate, params: Mapping[str, Any]) -> Any:
@@ -30,6 +31,13 @@ def build(spec: ModelSpec, candidate: Candidate, params: Mapping[str, Any]) -> A
         estimator.set_params(**extra)
     _check_task(spec, candidate, estimator)
     return estimator
+
+
+def class_paths(spec: ModelSpec, name: str) -> tuple[str, ...]:
+    """The dotted paths of what the candidate or ensemble `name` is made of; KeyError if there is neither."""
+    ensemble = spec.ensemble(name)
+    members = (name,) if ensemble is None else ensemble.members
+    return tuple(dict.fromkeys(spec.candidate(member).class_ for member in members))
 
 
 def _made(candidate: Candidate, params: Mapping[str, Any]) -> Any:

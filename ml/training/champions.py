@@ -8,6 +8,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, specs, trainings
 from ml.state.records import Training
+from ml.training import candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,11 @@ def of_now(state: State, model: str) -> Champion | None:
 def load(settings: Settings, champion: Champion) -> Any:
     """The fitted pipeline, if its file is the one that the state database knows; errors as `models.load_champion`."""
     verdict = champion.training.verdict or {}
-    classes = {one.name: one.class_ for one in champion.spec.training.candidates}
+    chosen = verdict.get("candidate")
     return models.load_champion(
         settings,
         champion.spec.model,
         champion.version,
         sha256=verdict.get("model_sha256"),
-        class_path=classes.get(str(verdict.get("candidate"))),
+        class_paths=candidates.class_paths(champion.spec, chosen) if chosen is not None else None,
     )

@@ -9,8 +9,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils.validation import check_is_fitted
 
@@ -37,6 +38,41 @@ class Numbers(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
         return numbers
 
 
+class Tails(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Numbers whose far-out values are drawn in: linear up to ten spreads beyond the quartiles, logarithmic from there.
+
+    Without it a few wild values (a debt ratio of 300,000) make the standard deviation so large that a linear model or a network sees all
+    other rows as equal. The order stays, so that trees are indifferent; columns without such values stay as they are.
+
+    A column's spread is the distance of its quartiles; where that is 0, of its 5 % and 95 % quantiles, then of its least and greatest.
+    """
+
+    REACH = 10.0
+    _RANGES = ((0.25, 0.75), (0.05, 0.95), (0.0, 1.0))
+
+    def fit(self, numbers: npt.NDArray[np.float64], target: object = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
+        self.n_features_in_ = numbers.shape[1]
+        places = [self._place(column[np.isfinite(column)]) for column in numbers.T]
+        self.low_, self.high_, self.spread_ = np.array(places, dtype=float).reshape(-1, 3).T
+        return self
+
+    def transform(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        check_is_fitted(self)
+        within = np.clip(numbers, self.low_, self.high_)
+        beyond = numbers - within
+        found: npt.NDArray[np.float64] = within + np.sign(beyond) * self.spread_ * np.log1p(np.abs(beyond) / self.spread_)
+        return found
+
+    def _place(self, known: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+        """From where on values are far out, below and above, and the spread."""
+        for low, high in self._RANGES if len(known) else ():
+            least, greatest = np.quantile(known, [low, high])
+            if greatest > least:
+                spread = float(greatest - least)
+                return float(least) - self.REACH * spread, float(greatest) + self.REACH * spread, spread
+        return -np.inf, np.inf, 1.0
+
+
 class Labels(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Categories as text (rows x columns), a missing value as a category of its own."""
 
@@ -51,27 +87,70 @@ class Labels(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ig
 
 
 class Words(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """TF-IDF of the words of one text column (rows x words, sparse); a column without any word gives no columns."""
+    """TF-IDF of one text column: of words and pairs of words, and of runs of 3 to 5 characters within words, side by side.
 
-    def __init__(self, max_features: int = 20_000) -> None:
-        self.max_features = max_features
+    Words say what a text is about; runs of characters see through endings, compounds and misspellings. A column without any word gives no
+    columns.
 
-    def fit(self, column: pd.Series, target: object = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
-        texts = _texts(column, missing="")
-        vectorizer = TfidfVectorizer(max_features=self.max_features, sublinear_tf=True, strip_accents="unicode")
-        analyze = vectorizer.build_analyzer()
-        self.vectorizer_ = vectorizer.fit(texts) if any(analyze(text) for text in texts) else None
+    Args:
+        max_words: So many words and pairs at most, the most frequent ones.
+        max_runs: So many runs of characters at most.
+        dense_columns: None: all columns (rows x words and runs, sparse). A number: the words only, and of them so many columns at most
+            (dense), by truncated singular values (Deerwester et al., "Indexing by latent semantic analysis", 1990).
+        seed: Of the randomised singular values.
+    """
+
+    def __init__(self, max_words: int = 20_000, max_runs: int = 10_000, dense_columns: int | None = None, seed: int = 0) -> None:
+        self.max_words = max_words
+        self.max_runs = max_runs
+        self.dense_columns = dense_columns
+        self.seed = seed
+
+    def fit(self, column: pd.Series, target: object = None) -> Self:
+        self.fit_transform(column, target)
         return self
 
-    def transform(self, column: pd.Series) -> csr_matrix:
+    def fit_transform(self, column: pd.Series, target: object = None) -> Any:  # noqa: ARG002 - scikit-learn's signature
+        texts = _texts(column, missing="")
+        self.vectorizers_ = [TfidfVectorizer(ngram_range=(1, 2), max_features=self.max_words, sublinear_tf=True, strip_accents="unicode")]
+        if self.dense_columns is None:
+            runs = {"analyzer": "char_wb", "ngram_range": (3, 5), "max_features": self.max_runs}
+            self.vectorizers_.append(TfidfVectorizer(**runs, sublinear_tf=True, strip_accents="unicode"))
+        self.narrowed_ = None
+        analyze = self.vectorizers_[0].build_analyzer()
+        if not any(analyze(text) for text in texts):
+            self.vectorizers_ = []
+            return self._nothing(len(texts))
+        found = hstack([one.fit_transform(texts) for one in self.vectorizers_], format="csr")
+        if self.dense_columns is None:
+            return found
+        if found.shape[1] <= self.dense_columns:
+            return found.toarray()
+        self.narrowed_ = TruncatedSVD(self.dense_columns, random_state=self.seed)
+        return self.narrowed_.fit_transform(found)
+
+    def transform(self, column: pd.Series) -> Any:
         check_is_fitted(self)
-        if self.vectorizer_ is None:
-            return csr_matrix((len(column), 0), dtype=float)
-        return self.vectorizer_.transform(_texts(column, missing=""))
+        if not self.vectorizers_:
+            return self._nothing(len(column))
+        texts = _texts(column, missing="")
+        found = hstack([one.transform(texts) for one in self.vectorizers_], format="csr")
+        if self.dense_columns is None:
+            return found
+        return found.toarray() if self.narrowed_ is None else self.narrowed_.transform(found)
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[Any]:  # noqa: ARG002 - scikit-learn's signature
-        """The words."""
-        return np.array([], dtype=object) if self.vectorizer_ is None else self.vectorizer_.get_feature_names_out()
+        """The words and pairs, then the runs as `run:<characters>`; `part <number>` where they were narrowed."""
+        if self.vectorizers_ and self.narrowed_ is not None:
+            return np.array([f"part {number}" for number in range(self.dense_columns or 0)], dtype=object)
+        names = [
+            [f"{prefix}{name}" for name in one.get_feature_names_out()]
+            for prefix, one in zip(("", "run:"), self.vectorizers_, strict=False)
+        ]
+        return np.array([name for part in names for name in part], dtype=object)
+
+    def _nothing(self, rows: int) -> Any:
+        return csr_matrix((rows, 0), dtype=float) if self.dense_columns is None else np.empty((rows, 0))
 
 
 class Dates(TransformerMixin, BaseEstimator):  # type: ignore[misc]

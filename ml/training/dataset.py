@@ -1,4 +1,4 @@
-"""The rows of a training: read as of its frozen dataset version, labelled, and split."""
+"""The rows of a training: read as of its frozen dataset version, labelled for good, and split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,41 +12,38 @@ import pandas as pd
 
 from ml.data.casting import label_text
 from ml.data.labels import NO_LABELS
-from ml.data.table import BATCH, ROW, AcceptedTable
+from ml.data.table import ARRIVED, BATCH, ROW, AcceptedTable
 from ml.errors import ModelOwnerError, NoData
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state.records import Training
-from ml.training.split import Split, split
+from ml.training.split import Split, by_time, split
 
 MINIMUM_ROWS = 50
 """With fewer labelled rows there is no training: each part would be a handful."""
+_LEAST_DEVELOPMENT = 20
 _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Labelled rows and their parts. The target is text for classes, float64 for a regression, never missing."""
+    """Labelled rows whose labels are final, and their parts. The target is text for classes, float64 for a regression, never missing.
+
+    `frame` has all of them: what is promoted was fitted on these once more, after its recipe was judged on `test`.
+    """
 
     frame: pd.DataFrame
     parts: Split
 
     @property
-    def train(self) -> pd.DataFrame:
-        return self.frame.iloc[self.parts.train]
-
-    @property
-    def validation(self) -> pd.DataFrame:
-        return self.frame.iloc[self.parts.validation]
+    def development(self) -> pd.DataFrame:
+        """What candidates are tuned, compared and fitted on."""
+        return self.frame.iloc[self.parts.development]
 
     @property
     def test(self) -> pd.DataFrame:
+        """What no tuning saw."""
         return self.frame.iloc[self.parts.test]
-
-    @property
-    def fitted(self) -> pd.DataFrame:
-        """Train and validation part: what the finished model is fitted on."""
-        return self.frame.iloc[self.parts.fitted]
 
 
 def of_training(settings: Settings, spec: ModelSpec, training: Training, *, also: Sequence[str] = ()) -> Dataset:
@@ -70,12 +67,12 @@ def read(
         settings: Where the table is.
         spec: The declaration that the run was frozen with.
         version: The dataset version.
-        as_of: Late labels that had arrived by then count.
+        as_of: Late labels that had arrived by then count; what is younger than `label_delay` then does not.
         labels_version: Late labels of this version of their table count; None: there were none. Default: all until `as_of`.
         also: Columns to read beside those that the declaration uses.
 
     Raises:
-        NoData: Fewer than `MINIMUM_ROWS` rows have a label.
+        NoData: Fewer than `MINIMUM_ROWS` rows have a final label, or those to learn from are too few or of one class.
         ModelOwnerError: The labels do not fit the declared task.
     """
     return _read(settings, spec.to_text(), version, as_of, labels_version, tuple(sorted(also)))
@@ -93,8 +90,10 @@ def _read(
     spec = ModelSpec.from_text(text)
     columns = (*spec.features.used, *also)
     frame = labelled(settings, spec, version=version, as_of=as_of, labels_version=labels_version, columns=columns)
-    _check(frame, spec)
-    return Dataset(frame, split(frame, spec))
+    _check(frame, spec, as_of)
+    parts = split(frame, spec)
+    _check_parts(frame, spec, parts)
+    return Dataset(frame, parts)
 
 
 def labelled(
@@ -106,20 +105,20 @@ def labelled(
     labels_version: int | EllipsisType | None = ...,
     columns: Sequence[str],
 ) -> pd.DataFrame:
-    """The labelled rows that a training of this version uses, in table order: the newest `history_rows`, or all.
+    """The rows with a final label that a training of this version uses, in table order: the newest `history_rows`, or all.
 
-    Columns: `columns`, target, time and id where declared, and the table's keys. The other arguments are those of `read`.
+    Columns: `columns`, target, time, group and id where declared, and the table's keys. The other arguments are those of `read`.
     """
     known = None if labels_version is ... else NO_LABELS if labels_version is None else labels_version
     table = AcceptedTable.of(settings, spec.model, spec)
-    named = (spec.id, spec.time, spec.target, *columns)
+    named = (spec.id, spec.time, spec.group, spec.target, *columns)
     wanted = list(dict.fromkeys(name for name in named if name is not None))
     limit = spec.training.history_rows
     newest = limit
     while True:
         frame = table.read(version=version, columns=wanted, newest_rows=newest, labels_as_of=as_of, labels_version=known)
         read = len(frame)
-        frame = frame[_has_label(frame[spec.target], spec)]
+        frame = frame[_has_label(frame[spec.target], spec) & _is_final(frame, spec, as_of)]
         # Labels may come late: the newest rows have none yet, so one looks further back until there are enough.
         if limit is None or newest is None or len(frame) >= limit or read < newest:
             break
@@ -140,30 +139,63 @@ def row_keys(frame: pd.DataFrame) -> pd.MultiIndex:
 def _has_label(target: pd.Series, spec: ModelSpec) -> pd.Series:
     if spec.task == "regression":
         return pd.Series(np.isfinite(target.to_numpy(dtype=float, na_value=np.nan)), index=target.index)
-    return target.notna()
+    return target.notna() & (target.astype("string").str.strip() != "").fillna(value=False).astype(bool)
+
+
+def _is_final(frame: pd.DataFrame, spec: ModelSpec, as_of: datetime) -> pd.Series:
+    """Whether a row is old enough for its label to stay: by its time, or by its arrival where it has none."""
+    if spec.label_delay is None:
+        return pd.Series(data=True, index=frame.index)
+    since = frame[ARRIVED] if spec.time is None else frame[spec.time].fillna(frame[ARRIVED])
+    found: pd.Series = since <= pd.Timestamp(as_of) - spec.label_delay
+    return found
 
 
 def _newest(frame: pd.DataFrame, spec: ModelSpec, limit: int) -> npt.NDArray[np.int64]:
     if spec.time is None:
         return np.arange(len(frame) - limit, len(frame))
-    order = frame[spec.time].reset_index(drop=True).sort_values(kind="stable", na_position="first").index.to_numpy()
-    return np.sort(order[-limit:])
+    return np.sort(by_time(frame[spec.time])[0][-limit:])
 
 
-def _check(frame: pd.DataFrame, spec: ModelSpec) -> None:
+def _check(frame: pd.DataFrame, spec: ModelSpec, as_of: datetime) -> None:
     if len(frame) < MINIMUM_ROWS:
+        delay = spec.model_dump(mode="json")["label_delay"]  # as the declaration writes it
+        old = "" if delay is None else f" and were {delay} (label_delay) old at {as_of:%Y-%m-%d %H:%M}"
         raise NoData(
-            f"{spec.model}: {len(frame)} accepted rows have a value in {spec.target!r}; a training needs {MINIMUM_ROWS}. "
+            f"{spec.model}: {len(frame)} accepted rows have a value in {spec.target!r}{old}; a training needs {MINIMUM_ROWS}. "
             f"Ingest more data, or deliver labels with `perennial label {spec.model} FILE`."
         )
     if spec.task == "regression":
         return
     counts = frame[spec.target].value_counts()
-    shown = ", ".join(repr(str(value)) for value in counts.index[:_SHOWN]) + (" …" if len(counts) > _SHOWN else "")
+    shown = _first(counts)
     if len(counts) < 2:
         raise NoData(f"{spec.model}: all {len(frame)} labelled rows have the same {spec.target!r}, {shown}; a training needs at least two.")
     if spec.task == "binary":
         _check_positive(spec, [str(value) for value in counts.index], shown)
+
+
+def _check_parts(frame: pd.DataFrame, spec: ModelSpec, parts: Split) -> None:
+    rows, total = len(parts.development), len(frame)
+    how = f"by {spec.time!r} and {spec.group!r}" if spec.time and spec.group else f"by {spec.time or spec.group!r}"
+    if rows < _LEAST_DEVELOPMENT or len(parts.test) == 0:
+        groups = "" if spec.group is None else f"the {total} rows are of {frame[spec.group].nunique()} groups of {spec.group!r}; "
+        cure = "Take in more data" + ("" if spec.group is None else ", or take group out")
+        raise NoData(
+            f"{spec.model}: of {total} labelled rows, split {how}, {rows} are left to learn from and {len(parts.test)} to judge with; "
+            f"{groups}a training needs {_LEAST_DEVELOPMENT} to learn from. {cure}."
+        )
+    counts = frame[spec.target].iloc[parts.development].value_counts()
+    if spec.task != "regression" and len(counts) < 2:
+        raise NoData(
+            f"{spec.model}: all {rows} rows to learn from (the other {total - rows} of {total} are kept to judge with; split {how}) have "
+            f"the same {spec.target!r}, {_first(counts)}; a training needs two. Take in more data, or lower training.test_share "
+            f"({spec.training.test_share:g})."
+        )
+
+
+def _first(counts: pd.Series) -> str:
+    return ", ".join(repr(str(value)) for value in counts.index[:_SHOWN]) + (" …" if len(counts) > _SHOWN else "")
 
 
 def _check_positive(spec: ModelSpec, values: list[str], shown: str) -> None:

@@ -23,18 +23,25 @@ class Predicted:
     probabilities: pd.DataFrame | None
 
 
-def predict(pipeline: Any, frame: pd.DataFrame, *, task: Task) -> Predicted:
-    """What the pipeline says of each row, in order. Unseen categories and missing values are not worth a warning."""
+def predict(model: Any, rows: Any, *, task: Task) -> Predicted:
+    """What the model says of each row, in order: its own `predict`, so that a threshold counts, beside its probabilities.
+
+    Args:
+        model: A fitted pipeline (or only its last step), finished or not. One that can `decide` from probabilities is asked for them once.
+        rows: A raw frame, or the matrix that the step takes.
+        task: The task.
+    """
     with warnings.catch_warnings():
+        # Unseen categories and missing values are not worth a warning.
         warnings.simplefilter("ignore")
         if task == "regression":
-            return Predicted(np.asarray(pipeline.predict(frame), dtype=float).ravel(), None)
-        classes = [str(name) for name in pipeline.classes_]
-        if not hasattr(pipeline, "predict_proba"):
-            return Predicted(np.asarray(pipeline.predict(frame), dtype=object), None)
-        probabilities = pd.DataFrame(pipeline.predict_proba(frame), columns=classes, index=frame.index)
-        chosen = np.array(classes, dtype=object)[probabilities.to_numpy().argmax(axis=1)]
-        return Predicted(chosen, probabilities)
+            return Predicted(np.asarray(model.predict(rows), dtype=float).ravel(), None)
+        if not hasattr(model, "predict_proba"):
+            return Predicted(np.asarray(model.predict(rows), dtype=object), None)
+        found = np.asarray(model.predict_proba(rows), dtype=float)
+        chosen = model.decide(found) if hasattr(model, "decide") else model.predict(rows)
+        probabilities = pd.DataFrame(found, columns=[str(name) for name in model.classes_], index=getattr(rows, "index", None))
+        return Predicted(np.asarray(chosen, dtype=object), probabilities)
 
 
 def measure(

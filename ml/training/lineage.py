@@ -9,10 +9,12 @@ import ml
 from ml.data.table import AcceptedTable
 from ml.registry import gitcommit, lockfile, runs
 from ml.settings import Settings
-from ml.spec import Candidate, ModelSpec
+from ml.spec import ModelSpec
 from ml.state.records import Training
-from ml.training.results import GateVerdict
+from ml.training.results import GateVerdict, Trial
 from ml.training.tuning import Tuned
+
+_LONGEST_REASON = 1000
 
 
 def open_run(settings: Settings, spec: ModelSpec, training: Training) -> str:
@@ -61,20 +63,49 @@ def gate_log(verdict: GateVerdict, class_path: str) -> runs.Log:
     )
 
 
-def candidate_log(training: Training, candidate: Candidate, tuned: Tuned) -> runs.Log:
-    """What was tried for a candidate, for its own run."""
-    trials = [{"params": one.params, "value": one.value, "seconds": round(one.seconds, 3)} for one in tuned.trials]
+def candidate_log(training: Training, spec: ModelSpec, name: str, tuned: Tuned) -> runs.Log:
+    """What became of a candidate or ensemble, for its own run; each trial of a candidate has a run below it."""
+    trials = [{"params": one.params, "value": one.value, "state": one.state, "seconds": round(one.seconds, 3)} for one in tuned.trials]
+    ensemble = spec.ensemble(name)
+    made_of = spec.candidate(name).class_ if ensemble is None else f"{ensemble.combine} of {', '.join(tuned.best.params['members'])}"
     return runs.Log(
-        metrics={f"validation_{name}": value for name, value in tuned.best.metrics.items()},
-        params={"class": candidate.class_, **_named(tuned.best.params)},
+        metrics=_validation(tuned.best),
+        params={"class": made_of, **_named(tuned.best.params)},
         tags={"perennial.run": training.key},
         texts={"trials.json": json.dumps(trials, indent=2)},
+        steps=_folds(spec, tuned.best),
     )
 
 
+def trial_log(spec: ModelSpec, trial: Trial) -> runs.TrialLog:
+    """What a trial tried and reached, for its own run."""
+    said = {"mlflow.note.content": trial.reason} if trial.reason else {}
+    text = trial.model_copy(update={"reason": trial.reason and trial.reason[:_LONGEST_REASON]}).model_dump_json()
+    entry = runs.Log(
+        metrics={**_validation(trial), "seconds": trial.seconds},
+        params=_named(trial.params),
+        tags={"perennial.state": trial.state, **said},
+        texts={},
+        steps=_folds(spec, trial),
+    )
+    return runs.TrialLog(number=trial.number, state=trial.state, seconds=trial.seconds, log=entry, text=text)
+
+
+def _validation(trial: Trial) -> dict[str, float]:
+    return {f"validation_{name}": value for name, value in trial.metrics.items()}
+
+
+def _folds(spec: ModelSpec, trial: Trial) -> dict[str, dict[int, float]]:
+    """The metric in each fold, as steps."""
+    return {f"fold_{spec.metric}": {step: value for step, value in enumerate(trial.fold_values) if value is not None}}
+
+
 def _named(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The model's parameters, under names that none of ours has."""
-    return {f"model.{name}": value for name, value in params.items()}
+    """The model's parameters, under names that none of ours has; an ensemble's under its members' names as well."""
+    members = params.get("members")
+    if not isinstance(members, Mapping):
+        return {f"model.{name}": value for name, value in params.items()}
+    return {f"model.{member}.{name}": value for member, theirs in members.items() for name, value in theirs.items()}
 
 
 def closing_log(training: Training, sentence: str) -> runs.Log:

@@ -1,6 +1,6 @@
 """What the steps of a training hand on: JSON-able values, the same however often a step is run."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,10 +22,37 @@ class FrozenRun(_Result):
     reason: str
     decision: str | None
     candidates: list[str]
+    ensembles: list[str]
+
+
+class Trial(_Result):
+    """One set of parameters and what it reached, in the metric's unit. Read back from JSON it is the same to the last bit.
+
+    Args:
+        number: From 0, in the order of trying.
+        params: All that the estimator was made with, declared and searched.
+        value: The mean of `fold_values`; None if it failed, or before one was defined.
+        fold_values: The metric in each fold that was fitted; None where that fold's rows do not define it.
+        metrics: The mean over those folds of each metric, of the folds that define it.
+        seconds: Fitting and measuring.
+        state: `pruned`: given up before its last fold; `failed`: `reason` says why.
+    """
+
+    number: int
+    params: dict[str, Any]
+    value: float | None
+    fold_values: tuple[float | None, ...]
+    metrics: dict[str, float]
+    seconds: float
+    state: Literal["complete", "pruned", "failed"]
+    reason: str | None = None
 
 
 class CandidateResult(_Result):
-    """A tuned candidate. `value` is its metric on the validation rows, in the metric's unit; `params` are the best ones."""
+    """A tuned candidate or ensemble. `value` is its metric, in the metric's unit: the mean over the folds' validation rows.
+
+    `params` are the best ones; an ensemble's are `{"members": {candidate: its params}}`.
+    """
 
     candidate: str
     mlflow_run: str

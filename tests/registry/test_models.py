@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from ml.errors import CandidateError, StoreUnavailable, UnknownVersion
-from ml.registry import links, models, runs
+from ml.registry import links, models, runs, trust
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.training.evaluation import predict
-from ml.training.tuning import fit
+from ml.training.fitting import fit
 from tests.training.worlds import LOGISTIC, TREE, XGBOOST, spec_of, visits, with_mlflow
 
 CANDIDATES = [
@@ -36,7 +36,7 @@ EMPTY = runs.Log(metrics={}, params={}, tags={}, texts={})
 
 
 def trained(spec: ModelSpec) -> object:
-    return fit(spec, spec.training.candidates[0], spec.training.candidates[0].params, visits(200))
+    return fit(spec, spec.training.candidates[0].name, spec.training.candidates[0].params, visits(200))
 
 
 def saved(settings: Settings, spec: ModelSpec, *, run: str = "r") -> tuple[str, models.Saved]:
@@ -45,9 +45,9 @@ def saved(settings: Settings, spec: ModelSpec, *, run: str = "r") -> tuple[str, 
     pipeline, example = trained(spec), visits(200)[features].head(5)
     mlflow_run = runs.open_training(settings, "shop", run=run, dataset=runs.DatasetName("/rows", 1), log=EMPTY)
     prediction = predict(pipeline, example, task=spec.task).values
-    path = spec.training.candidates[0].class_
+    paths = (spec.training.candidates[0].class_,)
     return mlflow_run, models.save(
-        settings, "shop", pipeline, mlflow_run=mlflow_run, example=example, prediction=prediction, class_path=path
+        settings, "shop", pipeline, mlflow_run=mlflow_run, example=example, prediction=prediction, class_paths=paths
     )
 
 
@@ -117,19 +117,21 @@ def test_the_digest_of_the_state_database_outweighs_the_one_beside_the_file(sett
 
 def test_what_was_registered_with_another_class_is_not_loaded_for_this_one(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(models, "_strange", lambda *_: [])
+        patch.setattr(trust, "strange", lambda *_: [])
         spec = spec_of()
         pipeline = trained(spec)
         pipeline.named_steps["model"].opener_ = datetime.tzinfo  # type: ignore[attr-defined]
         patch.setattr(f"{__name__}.trained", lambda _: pipeline)
         version = registered(with_mlflow(settings), spec)
     with pytest.raises(models.BrokenVersion, match=r"types that are not trusted: datetime\.tzinfo"):
-        models.load_champion(settings, "shop", version, class_path="sklearn.linear_model.LogisticRegression")
+        models.load_champion(settings, "shop", version, class_paths=["sklearn.linear_model.LogisticRegression"])
 
 
-@pytest.mark.parametrize("name", ["builtins.eval", "builtins.getattr", "ml.jobs.train.abandon", "os.system", "sklearnish.Thing"])
+@pytest.mark.parametrize(
+    "name", ["builtins.eval", "builtins.getattr", "ml.jobs.train.abandon", "os.system", "sklearnish.Thing", "numpy.load", "sklearn.gone.Thing"]
+)
 def test_functions_that_could_do_harm_are_not_trusted(name: str) -> None:
-    assert models._strange([name, "sklearn.tree._tree.Tree", "builtins.set"], "sklearn.tree.DecisionTreeClassifier") == [name]
+    assert trust.strange([name, "sklearn.tree._tree.Tree", "builtins.set"], ["sklearn.tree.DecisionTreeClassifier"]) == [name]
 
 
 def test_a_run_has_one_version_however_often_it_is_registered(settings: Settings) -> None:
@@ -205,7 +207,7 @@ def test_a_pipeline_of_types_that_nobody_trusts_is_not_saved(settings: Settings)
     pipeline = trained(spec)
     pipeline.named_steps["model"].secret_ = Strange()  # type: ignore[attr-defined]
     with pytest.raises(CandidateError, match=r"not trusted: tests\.registry\.test_models\.Strange|cannot be saved"):
-        models.save(settings, "shop", pipeline, mlflow_run="", example=visits(5), prediction=[], class_path="sklearn.x.Y")
+        models.save(settings, "shop", pipeline, mlflow_run="", example=visits(5), prediction=[], class_paths=["sklearn.x.Y"])
 
 
 def test_a_server_that_does_not_answer_is_an_error_that_may_pass(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

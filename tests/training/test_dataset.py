@@ -1,4 +1,6 @@
-"""The rows of a training are frozen, labelled, and enough, or the reason is said."""
+"""The rows of a training are frozen, labelled for good, and enough, or the reason is said."""
+
+from datetime import timedelta
 
 import pandas as pd
 import pytest
@@ -106,3 +108,74 @@ def test_three_classes_are_not_binary(settings: Settings) -> None:
     frame.loc[:9, "bought"] = "perhaps"
     with pytest.raises(ModelOwnerError, match="task: binary, but 'bought' has 3 values"):
         read(settings, spec, accept(settings, spec, frame, batch="a" * 32))
+
+
+def test_blank_labels_are_none(settings: Settings) -> None:
+    spec = declare(settings)
+    frame = visits(200)
+    frame.loc[:19, "bought"] = ""
+    frame.loc[20:29, "bought"] = "  "
+    found = read(settings, spec, accept(settings, spec, frame, batch="a" * 32)).frame
+    assert len(found) == 170
+    assert set(found["bought"]) == {"yes", "no"}
+
+
+def test_rows_whose_labels_are_not_final_at_the_moment_of_freezing_are_left_out(settings: Settings) -> None:
+    """The delay ends with the moment itself; a row without a time is as old as its arrival."""
+    frame = visits(200)
+    frame["at"] = pd.Timestamp(NOW) - pd.to_timedelta(range(200), unit="h")
+    frame.loc[150, "at"] = pd.NaT
+    spec = declare(settings, time="at", label_delay="48h")
+    version = accept(settings, spec, frame, batch="a" * 32)
+    assert read(settings, spec, version).frame["visit"].tolist() == [name for name in frame["visit"].iloc[48:] if name != "0-150"]
+    dataset.forget()
+    later = dataset.read(settings, spec, version=version, as_of=NOW + timedelta(hours=10))
+    assert len(later.frame) == 200 - 38 - 1
+
+
+def test_without_a_time_a_row_is_as_old_as_its_arrival(settings: Settings) -> None:
+    spec = declare(settings, label_delay="2d")
+    version = accept(settings, spec, visits(200), batch="a" * 32)
+    for days, rows in ((1.99, 0), (2, 200)):
+        dataset.forget()
+        as_of = NOW + timedelta(days=days)
+        found = dataset.labelled(settings, spec, version=version, as_of=as_of, columns=())
+        assert len(found) == rows
+    with pytest.raises(NoData, match=r"0 accepted rows have a value in 'bought' and were 2d \(label_delay\) old at 2026-01-01 00:00"):
+        read(settings, spec, version)
+
+
+def test_the_newest_final_rows_are_found_behind_those_that_are_not(settings: Settings) -> None:
+    spec = declare(settings, time="at", label_delay="30d", training={"history_rows": 100})
+    frame = visits(1000)
+    frame["at"] = pd.Timestamp(NOW) - pd.to_timedelta(range(1000, 0, -1), unit="h")
+    found = read(settings, spec, accept(settings, spec, frame, batch="a" * 32)).frame
+    assert found["visit"].tolist() == frame["visit"].iloc[181:281].tolist()
+
+
+def test_the_group_is_read_where_it_is_declared(settings: Settings) -> None:
+    spec = declare(settings, group="mood")
+    found = read(settings, spec, accept(settings, spec, visits(300), batch="a" * 32))
+    assert not {*found.development["mood"]} & {*found.test["mood"]}
+
+
+def test_one_class_in_the_rows_to_learn_from_is_refused_with_the_cure(settings: Settings) -> None:
+    spec = declare(settings, time="at")
+    frame = visits(300).assign(bought="no")
+    frame.loc[270:, "bought"] = "yes"
+    said = r"all 240 rows to learn from \(the other 60 of 300 .* split by 'at'\) .* same 'bought', 'no'.*lower training.test_share"
+    with pytest.raises(NoData, match=said):
+        read(settings, spec, accept(settings, spec, frame, batch="a" * 32))
+
+
+def test_groups_that_leave_nothing_to_learn_from_are_refused_with_numbers_and_cure(settings: Settings) -> None:
+    spec = declare(settings, time="at", group="mood")
+    said = "of 300 labelled rows, split by 'at' and 'mood', 0 are left to learn from and 60 to judge with; .*3 groups.*take group out"
+    with pytest.raises(NoData, match=said):
+        read(settings, spec, accept(settings, spec, visits(300), batch="a" * 32))
+
+
+def test_one_group_cannot_be_split(settings: Settings) -> None:
+    spec = declare(settings, group="mood")
+    with pytest.raises(NoData, match="100 are left to learn from and 0 to judge with; the 100 rows are of 1 groups"):
+        read(settings, spec, accept(settings, spec, visits(100).assign(mood="fair"), batch="a" * 32))

@@ -6,8 +6,8 @@ import pytest
 
 from ml.training.columns import MISSING, Dates, Labels, Numbers, Words
 from ml.training.evaluation import predict
+from ml.training.fitting import fit
 from ml.training.pipeline import MAX_CATEGORIES, columns_step
-from ml.training.tuning import fit
 from tests.training.worlds import spec_of
 
 FEATURES = {"numeric": ["n"], "categorical": ["c"], "text": ["t"], "datetime": ["d"]}
@@ -38,7 +38,7 @@ def frame(rows: int = 120) -> pd.DataFrame:
 def test_missing_values_unseen_categories_and_empty_columns_are_no_obstacle(path: str) -> None:
     spec = spec_of(features=FEATURES, training={"candidates": [{"name": "one", "class": path}]})
     rows = frame()
-    pipeline = fit(spec, spec.candidate("one"), {}, rows)
+    pipeline = fit(spec, "one", {}, rows)
     unseen = pd.DataFrame({"n": [np.nan, 1e9], "c": ["never seen", None], "t": [None, "unknown words"], "d": [pd.NaT, pd.NaT]})
     found = predict(pipeline, unseen, task="binary")
     assert set(found.values) <= {"yes", "no"}
@@ -50,12 +50,12 @@ def test_missing_values_unseen_categories_and_empty_columns_are_no_obstacle(path
 def test_columns_that_are_wholly_empty_can_be_fitted(path: str) -> None:
     spec = spec_of(features=FEATURES, training={"candidates": [{"name": "one", "class": path}]})
     rows = frame().assign(n=np.nan, c=None, t=None)
-    predict(fit(spec, spec.candidate("one"), {}, rows), frame(), task="binary")
+    predict(fit(spec, "one", {}, rows), frame(), task="binary")
 
 
 def test_columns_that_the_model_does_not_know_are_passed_over_and_their_order_does_not_matter() -> None:
     spec = spec_of(features={"numeric": ["n"], "categorical": ["c"]})
-    pipeline = fit(spec, spec.candidate("logistic"), {}, frame())
+    pipeline = fit(spec, "logistic", {}, frame())
     expected = predict(pipeline, frame(), task="binary").probabilities
     moved = frame()[["d", "c", "bought", "n"]].assign(extra=1)
     pd.testing.assert_frame_equal(predict(pipeline, moved, task="binary").probabilities, expected)

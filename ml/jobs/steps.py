@@ -1,0 +1,35 @@
+"""What every step of a training begins with."""
+
+from datetime import UTC, datetime, timedelta
+
+from ml.settings import Settings
+from ml.spec import ModelSpec
+from ml.state import State, ledger, specs, trainings
+from ml.state.records import Training
+from ml.training.results import CandidateResult
+
+_MARGIN = timedelta(hours=2)
+"""A claim holds longer than a step may take, so that it still holds when the next step waits for a free worker."""
+
+
+def taken_up(state: State, run: str) -> tuple[Training, ModelSpec]:
+    """The training and its declaration, for the step that begins: what it has claimed stays its own for as long as the step may take.
+
+    One that had failed is running again: somebody starts it from this step.
+    """
+    from ml.training import freezing
+
+    training = trainings.get(state, run)
+    if training.state == "failed":
+        training = freezing.resume(state, training, "manual") or training
+    spec = specs.recall(state, training.spec_hash)
+    ledger.renew(state, run=run, at=datetime.now(UTC), lease=spec.training.timeout + _MARGIN)
+    return training, spec
+
+
+def stored(settings: Settings, training: Training, name: str) -> CandidateResult | None:
+    """What a finished candidate or ensemble of the run reached; None if it has not finished."""
+    from ml.registry import runs
+
+    found = runs.candidate_result(settings, training.model, run=training.key, candidate=name)
+    return None if found is None else CandidateResult.model_validate_json(found[1]).model_copy(update={"mlflow_run": found[0]})
