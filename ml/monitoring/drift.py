@@ -1,4 +1,4 @@
-"""How far each column of a window lies from the reference: Evidently's own statistics, pinned by the declaration.
+"""How far each column of a window lies from the reference: the statistics that the declaration pins, with Evidently's values.
 
 Three things are decided here, because Evidently leaves them open:
 
@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 
 from ml.errors import ModelOwnerError, NoData
-from ml.monitoring import load_evidently
+from ml.monitoring import distances, load_evidently, profiles
+from ml.monitoring.profiles import LabelProfile, NumericProfile
 from ml.spec import ModelSpec
 from ml.state.records import Drift
 
@@ -90,13 +91,42 @@ def measure_columns(*, reference: pd.DataFrame, window: pd.DataFrame, pins: Sequ
 
 def measure_column(pin: Pin, *, reference: pd.Series, window: pd.Series) -> Drift:
     """The drift of one column, by its distance or by its share of missing values; `drifted` means `value >= threshold`."""
-    lacking_before, lacking_now = is_missing(reference), is_missing(window)
-    change = round(abs(float(lacking_before.mean()) - float(lacking_now.mean())), 12)  # 0.2 - 0.1 is 0.1, whatever floats say
+    if pin.measured_as == "numeric":
+        return compare_numbers(pin, reference=profiles.numeric(reference), window=profiles.numeric(window))
+    before, now = profiles.labels(reference), profiles.labels(window)
+    if pin.measured_as == "categorical":
+        return compare_labels(pin, reference=before, window=now)
+    return _reported(pin, before, now, lambda: _text(pin, reference.dropna(), window.dropna()))
+
+
+def compare_numbers(pin: Pin, *, reference: NumericProfile, window: NumericProfile) -> Drift:
+    """The drift of a numeric column from its profiles."""
+
+    def distance() -> Drift:
+        largest = max(reference.largest, window.largest)
+        sides = (reference, window) if largest < _LARGE else (reference.divided(largest), window.divided(largest))
+        return _drift(pin, pin.method, distances.NUMERIC[pin.method](*sides), pin.threshold)
+
+    return _reported(pin, reference, window, distance)
+
+
+def compare_labels(pin: Pin, *, reference: LabelProfile, window: LabelProfile) -> Drift:
+    """The drift of a column of labels from its profiles."""
+    return _reported(
+        pin, reference, window, lambda: _drift(pin, pin.method, distances.LABELS[pin.method](reference, window), pin.threshold)
+    )
+
+
+def _reported(
+    pin: Pin, reference: NumericProfile | LabelProfile, window: NumericProfile | LabelProfile, distance: Callable[[], Drift]
+) -> Drift:
+    """The distance, or the change of the missing share where that is what has drifted."""
+    change = round(abs(reference.missing_share - window.missing_share), 12)  # 0.2 - 0.1 is 0.1, whatever floats say
     lost = _drift(pin, MISSING_SHARE, change, MISSING_SHARE_THRESHOLD)
-    if lacking_before.all() or lacking_now.all():
+    if not reference.present or not window.present:
         return lost
-    distance = _distance(pin, reference[~lacking_before], window[~lacking_now])
-    return lost if lost.drifted and not distance.drifted and pin.kind != "target" else distance
+    found = distance()
+    return lost if lost.drifted and not found.drifted and pin.kind != "target" else found
 
 
 def is_missing(column: pd.Series) -> pd.Series:
@@ -104,14 +134,6 @@ def is_missing(column: pd.Series) -> pd.Series:
     if pd.api.types.is_float_dtype(column.dtype):
         return pd.Series(~np.isfinite(column.to_numpy(dtype=float, na_value=np.nan)), index=column.index)
     return column.isna()
-
-
-def _distance(pin: Pin, reference: pd.Series, window: pd.Series) -> Drift:
-    if pin.measured_as == "text":
-        return _text(pin, reference, window)
-    if pin.measured_as == "numeric":
-        reference, window = _scaled(reference, window)
-    return _drift(pin, pin.method, _statistic(pin.method, pin.measured_as)(reference, window), pin.threshold)
 
 
 def _drift(pin: Pin, method: str, value: float, threshold: float) -> Drift:
@@ -122,22 +144,14 @@ def _drift(pin: Pin, method: str, value: float, threshold: float) -> Drift:
     return Drift(column=pin.column, kind=pin.kind, method=method, value=value, threshold=threshold, drifted=value >= threshold)
 
 
-def _scaled(reference: pd.Series, window: pd.Series) -> tuple[pd.Series, pd.Series]:
-    largest = max(float(reference.abs().max()), float(window.abs().max()))
-    return (reference, window) if largest < _LARGE else (reference / largest, window / largest)
-
-
-def _statistic(method: str, measured_as: str) -> Callable[[pd.Series, pd.Series], float]:
+def _told_apart(reference: pd.Series, window: pd.Series) -> float:
+    """Evidently's own statistic for texts."""
     load_evidently()
     from evidently.legacy.calculations.stattests.registry import get_registered_stattest
-    from evidently.legacy.calculations.stattests.tvd_stattest import _total_variation_distance
     from evidently.legacy.core import ColumnType
 
-    if method == "TVD":
-        return lambda reference, window: float(_total_variation_distance(reference, window))
-    kind = {"numeric": ColumnType.Numerical, "categorical": ColumnType.Categorical, "text": ColumnType.Text}[measured_as]
-    test = get_registered_stattest(method, kind)
-    return lambda reference, window: float(test(reference, window, kind, None).drift_score)
+    test = get_registered_stattest(TEXT_METHOD, ColumnType.Text)
+    return float(test(reference, window, ColumnType.Text, None).drift_score)
 
 
 def _text(pin: Pin, reference: pd.Series, window: pd.Series) -> Drift:
@@ -146,10 +160,10 @@ def _text(pin: Pin, reference: pd.Series, window: pd.Series) -> Drift:
     with warnings.catch_warnings():
         warnings.simplefilter("error", category=UserWarning)  # scikit-learn's way to say that the ROC AUC is undefined
         try:
-            value = _statistic(TEXT_METHOD, "text")(sampled[0], sampled[1])
+            value = _told_apart(sampled[0], sampled[1])
         except (ValueError, UserWarning):
             value = math.nan
     if math.isnan(value):
-        value = _statistic("jensenshannon", "categorical")(sampled[0], sampled[1])
+        value = distances.jensenshannon(profiles.labels(sampled[0]), profiles.labels(sampled[1]))
         return _drift(pin, "jensenshannon", value, 0.1)
     return _drift(pin, TEXT_METHOD, value, TEXT_THRESHOLD)

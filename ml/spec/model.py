@@ -123,6 +123,12 @@ class ModelSpec(Declared):
         """The ensemble of this name, or None."""
         return {ensemble.name: ensemble for ensemble in self.training.ensembles}.get(name)
 
+    def class_paths(self, name: str) -> tuple[str, ...]:
+        """The dotted paths that a candidate or ensemble is made of."""
+        ensemble = self.ensemble(name)
+        members = (name,) if ensemble is None else ensemble.members
+        return tuple(dict.fromkeys(self.candidate(member).class_ for member in members))
+
     def to_text(self) -> str:
         """The resolved declaration as canonical JSON: the same declaration gives the same text."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, ensure_ascii=False)
@@ -130,6 +136,16 @@ class ModelSpec(Declared):
     def hash(self) -> str:
         """Sixteen hex digits of the SHA-256 of `to_text()`: names this exact declaration."""
         return hashlib.sha256(self.to_text().encode()).hexdigest()[:16]
+
+    def recipe(self) -> str:
+        """Sixteen hex digits that name what is fitted: two declarations with the same recipe differ in rules, effort or words only."""
+        effort = {"schedule", "sampler", "trials", "time_limit", "pruning", "folds", "seed", "validation_share", "test_share", "timeout"}
+        content = self.model_dump(
+            mode="json", by_alias=True, include={"task", "target", "positive", "time", "group", "label_delay", "features", "training"}
+        )
+        content["features"].pop("ignore")
+        content["training"] = {key: value for key, value in content["training"].items() if key not in effort}
+        return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
     @classmethod
     def from_text(cls, text: str) -> Self:

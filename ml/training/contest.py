@@ -1,127 +1,194 @@
-"""Champion, challenger and baseline on the same rows: the evidence that the gate judges."""
+"""The gate's evidence: challenger, champion and baselines on the same rows, which neither was made with."""
 
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ml.data.casting import label_text
-from ml.errors import UnknownVersion
 from ml.registry import models
+from ml.registry.models import Saved
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State
+from ml.state import State, trainings
 from ml.state.records import Training
-from ml.training import champions, dataset, tuning
-from ml.training.champions import Champion
-from ml.training.dataset import Dataset, labelled, row_keys
-from ml.training.evaluation import measure, predict
-from ml.training.gate import Evidence, judge
-from ml.training.results import CandidateResult, GateVerdict
-from ml.training.split import split
+from ml.training import baselines, champions, dataset, making, paired, reference, rivals
+from ml.training.assessing.assessment import Assessed, assess, needed_columns
+from ml.training.assessing.slices import slice_masks
+from ml.training.dataset import Dataset
+from ml.training.evaluation import Predicted, measure, predict
+from ml.training.gate import Evidence, Slice, judge
+from ml.training.making import Made
+from ml.training.results import CandidateResult, GateVerdict, verdict_of
+from ml.training.rivals import Rival
 
 _EXAMPLE_ROWS = 5
+_MEGABYTE = 1_000_000
 
 
-def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, chosen: CandidateResult) -> GateVerdict:
-    """Fits the chosen candidate, judges it against the champion of now, and saves it to MLflow."""
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The verdict, and what was measured beside it."""
+
+    verdict: GateVerdict
+    assessed: Assessed
+
+
+def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, chosen: CandidateResult) -> Contest:
+    """Fits the chosen recipe, measures and judges it, and saves to MLflow its twin that is fitted on all rows."""
     champion = champions.of_now(state, spec.model)
-    also = sorted({*champion.spec.features.used} - {*spec.features.used, spec.target}) if champion is not None else []
-    rows = dataset.of_training(settings, spec, training, also=also)
-    candidate = spec.candidate(chosen.candidate)
-    pipeline = tuning.fit(spec, candidate, chosen.params, rows.fitted)
-    evidence = compare(settings, spec, rows=rows, pipeline=pipeline, champion=champion)
-    outcome = judge(evidence)
-    mlflow_run = str(training.mlflow_run)
-    example = rows.fitted[list(spec.features.used)].head(_EXAMPLE_ROWS)
-    saved = models.save(
+    rows = _rows(settings, spec, training, also=rivals.needed_columns(champion) if champion is not None else ())
+    made = making.tested(spec, chosen.candidate, chosen.params, rows.development)
+    said = predict(made.model, rows.test, task=spec.task)
+    plain = baselines.predictions(spec, rows.development, rows.test)
+    assessed = assess(
+        spec,
+        made.model,
+        development=rows.development,
+        test=rows.test,
+        predicted=said,
+        baseline=_measured(spec, rows.test, next(iter(plain.values()))),
+    )
+    twin = making.refitted(spec, chosen.candidate, chosen.params, rows.frame, made.finish)
+    saved = _save(settings, spec, training, chosen, twin, rows.frame)
+    reference.save(settings, spec.model, rows=rows.test, predicted=said, mlflow_run=str(training.mlflow_run))
+    rival = rivals.meet(settings, spec, champion, rows) if champion is not None else None
+    evidence = _evidence(
+        spec,
+        rows,
+        said,
+        rival=rival,
+        plain=plain,
+        attempt=_attempt(state, spec, training, champion.version if champion is not None else None),
+        latency_ms=assessed.assessment.latency.single_ms if assessed.assessment.latency is not None else None,
+        size_mb=saved.size / _MEGABYTE,
+        agreement=making.agreement(said, predict(twin, rows.test, task=spec.task), task=spec.task),
+    )
+    return Contest(_verdict(training, chosen, made, evidence, saved, assessed), assessed)
+
+
+def rebuild(settings: Settings, spec: ModelSpec, training: Training, verdict: GateVerdict) -> dict[str, float]:
+    """The metrics of a training's challenger on its test rows, fitted again from what was frozen and chosen. Stores nothing."""
+    rows = _rows(settings, spec, training)
+    made = making.tested(spec, verdict.candidate, verdict.params, rows.development)
+    return _measured(spec, rows.test, predict(made.model, rows.test, task=spec.task))
+
+
+def _rows(settings: Settings, spec: ModelSpec, training: Training, *, also: Any = ()) -> Dataset:
+    named = {*also, *needed_columns(spec)} - {*spec.features.used, spec.target}
+    return dataset.of_training(settings, spec, training, also=sorted(named))
+
+
+def _evidence(
+    spec: ModelSpec,
+    rows: Dataset,
+    said: Predicted,
+    *,
+    rival: Rival | None,
+    plain: dict[str, Predicted],
+    attempt: int,
+    latency_ms: float | None,
+    size_mb: float,
+    agreement: float,
+) -> Evidence:
+    chosen = rival.rows if rival is not None else np.ones(len(rows.test), dtype=bool)
+    test, mine = rows.test[chosen], _of(said, chosen)
+    units = paired.units(test, spec)
+    labels = test[spec.target].to_numpy()
+    theirs = rival.predicted if rival is not None else None
+    based = {name: _of(one, chosen) for name, one in plain.items()}
+    return Evidence(
+        metric=spec.metric,
+        rules=spec.promotion,
+        recipe_changed=rival is not None and rival.recipe_changed(spec),
+        refitted=rival is not None and rival.refitted,
+        rows=len(test),
+        challenger=_measured(spec, test, mine),
+        baselines={name: _measured(spec, test, one) for name, one in based.items()},
+        against_baselines={name: paired.compare(spec, labels, mine, one, units) for name, one in based.items()},
+        champion=None if theirs is None else _measured(spec, test, theirs),
+        champion_version=rival.champion.version if rival is not None else None,
+        against_champion=None if theirs is None else paired.compare(spec, labels, mine, theirs, units),
+        obstacle=rival.obstacle if rival is not None else None,
+        attempt=attempt,
+        slices=() if theirs is None else _slices(spec, rows, chosen, mine, theirs),
+        latency_ms=latency_ms,
+        size_mb=size_mb,
+        agreement=agreement,
+    )
+
+
+def _slices(spec: ModelSpec, rows: Dataset, chosen: Any, mine: Predicted, theirs: Predicted) -> tuple[Slice, ...]:
+    test = rows.test[chosen]
+    units, found = paired.units(test, spec), []
+    for name, mask in slice_masks(spec, rows.development, test).items():
+        count = int(mask.sum())
+        test_of = None
+        if count >= spec.evaluation.minimum_slice_rows:
+            labels = test[spec.target].to_numpy()[mask]
+            test_of = paired.compare(spec, labels, _of(mine, mask), _of(theirs, mask), units.take(mask))
+        found.append(Slice(name, count, test_of))
+    return tuple(found)
+
+
+def _attempt(state: State, spec: ModelSpec, training: Training, champion: int | None) -> int:
+    """Which try this is to beat this champion with a changed recipe: earlier ones have looked at rows of the same kind."""
+    before = [
+        verdict for one in trainings.recent(state, spec.model, limit=1000) if one.key != training.key and (verdict := verdict_of(one))
+    ]
+    return 1 + sum(one.question == "changed recipe" and one.champion_version == champion for one in before)
+
+
+def _save(settings: Settings, spec: ModelSpec, training: Training, chosen: CandidateResult, model: Any, rows: pd.DataFrame) -> Saved:
+    example = rows[list(spec.features.used)].head(_EXAMPLE_ROWS)
+    return models.save(
         settings,
         spec.model,
-        pipeline,
-        mlflow_run=mlflow_run,
+        model,
+        mlflow_run=str(training.mlflow_run),
         example=example,
-        prediction=predict(pipeline, example, task=spec.task).values,
-        class_path=candidate.class_,
+        prediction=predict(model, example, task=spec.task).values,
+        class_paths=spec.class_paths(chosen.candidate),
     )
+
+
+def _verdict(training: Training, chosen: CandidateResult, made: Made, evidence: Evidence, saved: Saved, assessed: Assessed) -> GateVerdict:
+    outcome = judge(evidence)
     return GateVerdict(
         run=training.key,
         candidate=chosen.candidate,
         params=chosen.params,
+        finishing=made.finish.model_dump(mode="json"),
         wins=outcome.wins,
+        question=outcome.question,
         sentence=outcome.sentence,
+        reasons=[check.model_dump(mode="json") for check in outcome.reasons],
+        comparison=None if outcome.comparison is None else outcome.comparison.model_dump(mode="json"),
         metric=evidence.metric,
         rows=evidence.rows,
         gain=outcome.gain,
-        minimum_gain=evidence.minimum_gain,
-        challenger=evidence.challenger,
-        champion=evidence.champion,
+        challenger=dict(evidence.challenger),
+        champion=None if evidence.champion is None else dict(evidence.champion),
         champion_version=evidence.champion_version,
-        baseline=evidence.baseline,
-        mlflow_run=mlflow_run,
+        baseline=dict(next(iter(evidence.baselines.values()))),
+        metrics={name: one.value for name, one in assessed.assessment.measured.metrics.items()},
+        warnings=[one.sentence for one in assessed.assessment.suspicions],
+        agreement=evidence.agreement,
+        latency_ms=evidence.latency_ms,
+        size_mb=evidence.size_mb,
+        mlflow_run=str(training.mlflow_run),
         logged_model=saved.logged_model,
         model_sha256=saved.sha256,
     )
 
 
-def compare(settings: Settings, spec: ModelSpec, *, rows: Dataset, pipeline: Any, champion: Champion | None) -> Evidence:
-    """Measures all three on the test rows, without those that the champion was fitted on.
-
-    A champion that is gone or broken, answers another question, or fails on these rows is an `obstacle`, not an error.
-    """
-    test = rows.test
-    loaded, theirs, obstacle = None, None, None
-    if champion is not None:
-        loaded, obstacle = _loaded(settings, spec, champion)
-    if champion is not None and loaded is not None:
-        test = test[~row_keys(test).isin(_seen_by(settings, champion))]
-        try:
-            theirs = measured(spec, loaded, test)
-        except Exception as error:  # a foreign class may raise anything on rows that it does not know
-            obstacle = f"it fails on these rows: {type(error).__name__}: {str(error)[:200]}"
-    return Evidence(
-        metric=spec.metric,
-        rows=len(test),
-        minimum_gain=spec.promotion.minimum_gain,
-        challenger=measured(spec, pipeline, test),
-        baseline=measured(spec, _baseline(spec, rows.fitted), test),
-        champion=theirs,
-        champion_version=champion.version if champion is not None else None,
-        obstacle=obstacle,
-    )
-
-
-def measured(spec: ModelSpec, pipeline: Any, rows: pd.DataFrame) -> dict[str, float]:
-    """The task's metrics of a pipeline on labelled rows."""
-    if rows.empty:
-        return {}
-    found = predict(pipeline, rows, task=spec.task)
+def _measured(spec: ModelSpec, rows: pd.DataFrame, said: Predicted) -> dict[str, float]:
+    """The task's metrics of predictions for labelled rows."""
     positive = None if spec.positive is None else label_text(spec.positive)
-    return measure(spec.task, labels=rows[spec.target], predictions=found.values, probabilities=found.probabilities, positive=positive)
+    return measure(spec.task, labels=rows[spec.target], predictions=said.values, probabilities=said.probabilities, positive=positive)
 
 
-def _loaded(settings: Settings, spec: ModelSpec, champion: Champion) -> tuple[Any, str | None]:
-    question = (spec.task, spec.target, None if spec.positive is None else label_text(spec.positive))
-    other = champion.spec
-    asked = (other.task, other.target, None if other.positive is None else label_text(other.positive))
-    if question != asked:
-        return None, f"it predicts {other.target!r} ({other.task}), not {spec.target!r} ({spec.task})"
-    try:
-        return champions.load(settings, champion), None
-    except UnknownVersion:
-        return None, "it is no longer in the registry"
-    except models.BrokenVersion:
-        return None, "its file is missing or not the one that was registered"
-
-
-def _seen_by(settings: Settings, champion: Champion) -> pd.MultiIndex:
-    training = champion.training
-    frozen = {"version": training.dataset_version, "labels_version": training.labels_version}
-    frame = labelled(settings, champion.spec, **frozen, as_of=training.as_of, columns=())  # type: ignore[arg-type]
-    return row_keys(frame.iloc[split(frame, champion.spec).fitted])
-
-
-def _baseline(spec: ModelSpec, rows: pd.DataFrame) -> Any:
-    from sklearn.dummy import DummyClassifier, DummyRegressor
-
-    if spec.task == "regression":
-        return DummyRegressor(strategy="median" if spec.metric == "mae" else "mean").fit(rows[[]], rows[spec.target])
-    return DummyClassifier(strategy="prior").fit(rows[[]], rows[spec.target])
+def _of(said: Predicted, chosen: Any) -> Predicted:
+    """The predictions of some of the rows."""
+    return Predicted(said.values[chosen], None if said.probabilities is None else said.probabilities[chosen])

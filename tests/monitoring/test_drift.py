@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from ml.errors import ModelOwnerError, NoData
+from ml.monitoring import distances, load_evidently
 from ml.monitoring import drift as drifting
-from ml.monitoring import load_evidently
 from ml.monitoring.drift import Pin, feature_pins, measure_column, measure_columns
 from ml.spec import ModelSpec
 
@@ -190,7 +190,7 @@ def test_numbers_near_the_end_of_floats_are_measured_too(method: str) -> None:
 
 
 def test_a_statistic_that_is_no_number_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drifting, "_statistic", lambda method, kind: lambda reference, window: float("nan"))
+    monkeypatch.setitem(distances.NUMERIC, "wasserstein", lambda reference, window: float("nan"))
     with pytest.raises(ModelOwnerError, match="the wasserstein of column 'c' is nan"):
         measure_column(pin(), reference=pd.Series([1.0]), window=pd.Series([2.0]))
 
