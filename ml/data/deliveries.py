@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 import fsspec
 
 from ml.data.faults import shown
 from ml.data.reading import format_of, kind_of
+from ml.data.stores import store_of
 from ml.errors import ConcurrentChange, DataOwnerError, ModelOwnerError, StoreUnavailable
 from ml.settings import Settings
 from ml.spec import Files, ModelSpec, Sql
@@ -89,9 +91,10 @@ def find(settings: Settings, spec: ModelSpec, *, seen: Mapping[str, str]) -> lis
 def _matches(settings: Settings, pattern: str) -> Iterator[tuple[str, dict[str, Any]]]:
     full = pattern if "://" in pattern or pattern.startswith("/") else str(settings.incoming / pattern)
     try:
-        fs, path = fsspec.core.url_to_fs(full)
+        fs, path = store_of(full)
+        fs.invalidate_cache()  # some remember what they listed as long as the process lives
         entries = fs.glob(path, detail=True) if any(sign in path for sign in "*?[") else _single(fs, path)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError) as error:
         raise StoreUnavailable(f"{hidden(full)} cannot be listed: {_said(error)}. Check data.source.urls and the access to it") from None
     for name, entry in entries.items():
         if entry.get("type") == "directory":
@@ -121,7 +124,8 @@ def _growing(found: Mapping[str, tuple[float, str, str]], spec: ModelSpec) -> se
 
 def fingerprint_of(url: str) -> str | None:
     """What tells one state of a file from another: its size and time of change; None if it is gone."""
-    fs, path = fsspec.core.url_to_fs(url)
+    fs, path = store_of(url)
+    fs.invalidate_cache()
     try:
         return _fingerprint(fs.info(path))
     except FileNotFoundError:
@@ -158,7 +162,7 @@ def fetched(settings: Settings, spec: ModelSpec, url: str) -> Iterator[Fetched]:
         if isinstance(source, Sql) and url == f"sql:{spec.model}":
             from ml.data.query import fetch_rows
 
-            path, digest = fetch_rows(_filled(source.url), source.query, folder / "query.jsonl")
+            path, digest = fetch_rows(_database(source.url), source.query, folder / "query.jsonl")
             yield Fetched(path, "query.jsonl", url, digest[:32], None, "jsonl")
         else:
             yield _copy(_refilled(url, spec), url, folder / "delivery", spec)
@@ -200,7 +204,7 @@ def _copy(url: str, written: str, target: Path, spec: ModelSpec) -> Fetched:
         after = fingerprint_of(url)
     except IsADirectoryError:
         raise DataOwnerError(f"{source} is a folder; name the files in it") from None
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError) as error:
         raise StoreUnavailable(f"{source} cannot be read: {_said(error, url=url, written=written)}") from None
     if after != before:
         raise ConcurrentChange(f"{source} was changed while it was read; it is taken at the next look")
@@ -224,6 +228,17 @@ def _filled(text: str) -> str:
         return os.environ[match[1]]
 
     return _VARIABLE.sub(value, text)
+
+
+def _database(url: str) -> str:
+    """A database's URL with its variables filled in. A user or password is quoted where it has signs that part a URL."""
+    head, login, rest = re.fullmatch(r"(?s)(\w[\w+.\-]*://)?([^/?#]*@)?(.*)", url).groups(default="")  # type: ignore[union-attr]
+
+    def value(match: re.Match[str]) -> str:
+        filled = _filled(match[0])
+        return quote(filled, safe="") if re.search(r"[/@:?#\[\]]", filled) else filled
+
+    return _filled(head) + _VARIABLE.sub(value, login) + _filled(rest)
 
 
 def _unfilled(url: str, pattern: str) -> str:

@@ -22,10 +22,10 @@ def fetch_rows(url: str, query: str, target: Path) -> tuple[Path, str]:
 
     try:
         engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError):
         raise ModelOwnerError(
             "data.source.url is not a database URL that can be used here; check it and that its driver is installed"
-        ) from error
+        ) from None  # its message may hold a part of the password
     digest = hashlib.sha256()
     try:
         with engine.connect() as connection, target.open("wb") as stream:

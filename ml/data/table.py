@@ -139,8 +139,7 @@ class AcceptedTable:
         spec = self.spec or specfile.load(self.settings, self.model)
         commits = self.log.commits(version=self._checked(version), after_version=after_version)
         wanted = list(dict.fromkeys((*KEYS, *(spec.columns if columns is None else columns))))
-        are_labels = self.labels.version() is not None if labels_version is None else labels_version != NO_LABELS
-        needs_labels = spec.target in wanted and spec.id is not None and are_labels
+        needs_labels = spec.target in wanted and spec.id is not None and self._are_labels(labels_version)
         reading = list(dict.fromkeys((*wanted, spec.id))) if needs_labels and spec.id is not None else wanted
         parts = self._parts(commits, reading, self._newest(commits, spec, newest_rows))
         frame = _pandas(parts, reading, {**column_kinds(spec)})
@@ -148,7 +147,12 @@ class AcceptedTable:
             frame[spec.target] = self.labels.filled(frame[spec.id], frame[spec.target], as_of=labels_as_of, labels_version=labels_version)
         return frame[wanted]
 
+    def _are_labels(self, version: int | None) -> bool:
+        return self.labels.version() is not None if version is None else version != NO_LABELS
+
     def _checked(self, version: int) -> int:
+        if self.log.has_met(version):
+            return version
         newest = self.version()
         if newest is None or version > newest:
             has = "no rows yet" if newest is None else f"versions up to {newest}"
@@ -207,7 +211,9 @@ def _arrow(frame: pd.DataFrame, spec: ModelSpec, arrived_at: datetime) -> pa.Tab
 def _pandas(parts: list[pa.Table], columns: list[str], kinds: dict[str, str]) -> pd.DataFrame:
     types = {name: KINDS[kind] for name, kind in kinds.items()} | {BATCH: pa.string(), ROW: pa.int64(), ARRIVED: _TIME}
     schema = pa.schema([pa.field(name, types.get(name, pa.string())) for name in columns])
-    table = pa.concat_tables([part.cast(schema) for part in parts]) if parts else schema.empty_table()
+    table = (
+        pa.concat_tables([part if part.schema.equals(schema) else part.cast(schema) for part in parts]) if parts else schema.empty_table()
+    )
     parts.clear()
     frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
     return frame

@@ -2,8 +2,9 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,7 +27,7 @@ Status = Literal["accepted", "refused", "duplicate"]
 
 
 class LabelResult(BaseModel):
-    """What became of a delivery of labels. `refused`: nothing was stored, `reasons` say why."""
+    """What became of a delivery of labels. `refused`: nothing was stored, `reasons` say why; `warnings` do not keep them out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,6 +38,7 @@ class LabelResult(BaseModel):
     rows: int
     reasons: list[str]
     labels_version: int | None = None
+    warnings: list[str] = []
 
 
 def label(settings: Settings, model: str, file: str) -> LabelResult:
@@ -57,10 +59,16 @@ def label(settings: Settings, model: str, file: str) -> LabelResult:
     url = file if "://" in file else os.path.abspath(file)  # noqa: PTH100
     with deliveries.fetched(settings, spec, url) as fetched:
 
-        def found(status: Status, rows: int, reasons: list[str], version: int | None) -> LabelResult:
-            source = fetched.source
+        def found(status: Status, rows: int, reasons: list[str], version: int | None, warnings: Sequence[str] = ()) -> LabelResult:
             return LabelResult(
-                model=model, delivery=fetched.batch, source=source, status=status, rows=rows, reasons=reasons, labels_version=version
+                model=model,
+                delivery=fetched.batch,
+                source=fetched.source,
+                status=status,
+                rows=rows,
+                reasons=reasons,
+                labels_version=version,
+                warnings=list(warnings),
             )
 
         table = LabelTable.of(settings, model)
@@ -70,13 +78,15 @@ def label(settings: Settings, model: str, file: str) -> LabelResult:
                 settings, model, fetched, rows=known.rows, at=datetime.fromisoformat(known.facts["arrived_at"]), version=known.version
             )
             return found("duplicate", known.rows, ["the same content was stored before"], known.version)
-        frame, reasons = _labels(spec, fetched)
+        frame, reasons, warnings = _labels(spec, fetched)
         if reasons:
-            return found("refused", len(frame), reasons, None)
+            return found("refused", len(frame), reasons, None, warnings)
         version = table.append(frame, delivery=fetched.batch, arrived_at=at)
         _remember(settings, model, fetched, rows=len(frame), at=at, version=version)
-    log.info("labels accepted model=%s delivery=%s rows=%s labels_version=%s", model, fetched.batch, len(frame), version)
-    return found("accepted", len(frame), [], version)
+    log.info(
+        "labels accepted model=%s delivery=%s rows=%s labels_version=%s warnings=%s", model, fetched.batch, len(frame), version, warnings
+    )
+    return found("accepted", len(frame), [], version, warnings)
 
 
 def _remember(settings: Settings, model: str, fetched: "Fetched", *, rows: int, at: datetime, version: int) -> None:
@@ -84,8 +94,8 @@ def _remember(settings: Settings, model: str, fetched: "Fetched", *, rows: int, 
     batches.save_labels(state, model, delivery=fetched.batch, source=fetched.source, rows=rows, arrived_at=at, labels_version=version)
 
 
-def _labels(spec: ModelSpec, fetched: "Fetched") -> "tuple[pd.DataFrame, list[str]]":
-    """Columns `id` and `label`, and every reason why they cannot be stored."""
+def _labels(spec: ModelSpec, fetched: "Fetched") -> "tuple[pd.DataFrame, list[str], list[str]]":
+    """Columns `id` and `label`, every reason why they cannot be stored, and what may be wrong without being told for sure."""
     import pandas as pd
 
     from ml.data.casting import cast, column_kinds
@@ -100,14 +110,28 @@ def _labels(spec: ModelSpec, fetched: "Fetched") -> "tuple[pd.DataFrame, list[st
         with translated(fetched.batch):
             delivered = read(fetched.path, name=fetched.name, csv=csv, kind=fetched.kind)
             if missing := [name for name in names if name not in delivered.table.column_names]:
-                return empty, [f"missing columns: {first_few(missing)}"]
+                return empty, [f"missing columns: {first_few(missing)}"], []
             converted = cast(delivered.table.select(list(names)), kinds=kinds, rows=delivered.rows, decimal=csv.decimal)
     except Unreadable as error:
-        return empty, [str(error)]
+        return empty, [str(error)], []
     frame = converted.frame.rename(columns={spec.id: "id", spec.target: "label"})
     reasons = [*delivered.reasons, *converted.reasons]
     for column, name in zip(("id", "label"), names, strict=True):
         empty_rows = delivered.rows[frame[column].isna().to_numpy()]
         if len(empty_rows) and not converted.reasons:
             reasons.append(f"column {name!r}: {len(empty_rows)} values are missing (first in row {empty_rows[0]})")
-    return frame, reasons
+    if delivered.warnings and not delivered.reasons and (cut := _cut_label(frame["label"])):
+        reasons.append(f"{delivered.warnings[0]}: {cut}")
+    return frame, reasons, delivered.warnings
+
+
+def _cut_label(labels: "pd.Series[Any]") -> str | None:
+    """Why the last label of a file without a newline at its end is not whole: it starts another one and stands nowhere else.
+
+    Of numbers nobody can tell (12 or 120): those are warned about only, and a whole file that comes later corrects them.
+    """
+    last, others = labels.iloc[-1], set(labels.iloc[:-1].dropna())
+    if not isinstance(last, str) or last in others:
+        return None
+    whole = sorted(other for other in others if other.startswith(last) and not other.isdigit())
+    return f"its label {last!r} looks like the start of {whole[0]!r}. Deliver the whole file, or end it with a newline" if whole else None

@@ -99,9 +99,13 @@ def _paths(settings: Settings, name: str) -> tuple[Path, Path, Path]:
 
 
 def _profiles(sample: "Sample", *, target: str, time: str | None, id_: str | None) -> "list[Profile]":
-    from ml.scaffold.kinds import data_like, profile
+    from ml.scaffold.kinds import data_like, is_number, profile
 
     names = list(sample.table.column_names)
+    if data_like(names) and any(not name.isdigit() for name in names if is_number(name)):
+        raise CallError(
+            f"the first line of {sample.url} is a row of numbers ({', '.join(names[:3])}, …), not the names of columns; add a header"
+        )
     for option, column in (("target", target), ("time", time), ("id", id_)):
         if column is None or column in names:
             continue
@@ -114,7 +118,8 @@ def _profiles(sample: "Sample", *, target: str, time: str | None, id_: str | Non
         raise CallError("target, time and id must be different columns")
     columns = [profile(column, sample.table.column(column), decimal=sample.csv.decimal) for column in names]
     if not any(column.kind != "ignore" and column.name not in chosen for column in columns):
-        raise CallError(f"{sample.url} has no column that could be a feature of {target!r}")
+        beside = f" beside the time {time!r}: derive some from it, such as the hour, where the file is made" if time is not None else ""
+        raise CallError(f"{sample.url} has no column that could be a feature of {target!r}{beside}")
     return columns
 
 

@@ -131,4 +131,9 @@ def _is_count(known: pa.Array, rows: int) -> bool:
 def data_like(names: Iterable[str]) -> bool:
     """Whether a header looks like a row of data."""
     listed = list(names)
-    return sum(bool(_NUMBER.fullmatch(name)) for name in listed) > len(listed) / 2
+    return sum(is_number(name) for name in listed) > len(listed) / 2
+
+
+def is_number(text: str) -> bool:
+    """Whether the text is one plain number."""
+    return _NUMBER.fullmatch(text) is not None

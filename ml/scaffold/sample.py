@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from ml.data.faults import Unreadable
 from ml.data.reading import format_of, read
+from ml.data.stores import store_of
 from ml.errors import CallError
 from ml.spec import Csv
 
@@ -50,7 +51,7 @@ def take(source: str) -> Sample:
         try:
             with fsspec.open(first, "rb") as stream, copy.open("wb") as target:
                 shutil.copyfileobj(stream, target, _HEAD_BYTES)
-        except (OSError, ValueError, ImportError) as error:
+        except (OSError, ValueError) as error:
             raise CallError(f"{source} cannot be read: {error}") from error
         name = first.rsplit("/", 1)[-1]
         head, packed = _head(copy, source)
@@ -66,12 +67,12 @@ def take(source: str) -> Sample:
 
 
 def _first(url: str) -> tuple[str, list[str]]:
-    fs, path = fsspec.core.url_to_fs(url)
     try:
+        fs, path = store_of(url)
         if fs.isfile(path):
             return url, []
         found = sorted(str(name) for name in fs.glob(path)) if any(sign in path for sign in "*?[") else []
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError) as error:
         raise CallError(f"{url} cannot be looked at: {error}") from error
     if not found:
         raise CallError(f"{url} does not exist" + ("; name one file in it" if fs.isdir(path) else ""))

@@ -169,6 +169,7 @@ def _range(known: "pd.Series[Any]", column: str) -> Iterator[Content]:
     is_whole = bool((known == known.round()).all())
     never_negative = low >= 0 and (is_whole or distinct >= _FEW_VALUES)
     seen = f"{_short(low)} to {_short(high)} were seen"
+    moves = _moves(known)
     if distinct < _FEW_VALUES and not is_whole:
         bound = 10 * max(abs(low), abs(high), 1e-9)
         below, above, margin = -bound, bound, f"only {distinct} different ones, so the margin is ten times the largest"
@@ -178,9 +179,11 @@ def _range(known: "pd.Series[Any]", column: str) -> Iterator[Content]:
         above = high + reach
         how = "as much again" if distinct >= _FEW_VALUES else "wide, as there are few different ones"
         margin = f"{how}{' above, and never negative' if never_negative else ' on both sides'}"
+    rule = "Only a warning: it moved on from quarter to quarter of the rows, so the next delivery will lie further on."
     yield _one(
         "expect_column_values_to_be_between",
-        f"{seen}; the margin is {margin}. 1 % may lie outside: single extremes are usual, a wrong unit is not.",
+        f"{seen}; the margin is {margin}. {rule if moves else '1 % may lie outside: single extremes are usual, a wrong unit is not.'}",
+        severity="warning" if moves else "critical",
         column=column,
         min_value=_rounded(below),
         max_value=_rounded(above),
@@ -188,9 +191,19 @@ def _range(known: "pd.Series[Any]", column: str) -> Iterator[Content]:
     )
 
 
+def _moves(known: "pd.Series[Any]") -> bool:
+    """Whether it goes up or down with the rows, as a date written as a number or a meter does: the quarters hardly overlap."""
+    blocks = _blocks(known)
+    if len(known) < 10 * _BLOCKS or known.nunique() < _BLOCKS:
+        return False
+    edges = [(float(block.quantile(0.1)), float(block.quantile(0.9))) for block in blocks]
+    rising = all(before[1] <= after[0] for before, after in itertools.pairwise(edges))
+    return (rising or all(before[0] >= after[1] for before, after in itertools.pairwise(edges))) and edges[0] != edges[-1]
+
+
 def _typical(known: "pd.Series[Any]", column: str) -> Iterator[Content]:
     """A wrong unit moves the bulk, also where the tail is so long that no range would notice."""
-    if known.nunique() < 10:
+    if known.nunique() < 10 or _moves(known):
         return
     medians = [float(block.median()) for block in _blocks(known)]
     low, high = float(known.quantile(0.02)), float(known.quantile(0.98))

@@ -11,6 +11,7 @@ from typing import Any
 import fsspec
 import pandas as pd
 
+from ml.data.stores import own_store_of
 from ml.errors import DataOwnerError
 from ml.settings import Settings
 
@@ -68,7 +69,7 @@ def keep(
         arrived_at=arrived_at.isoformat(),
         **facts,
     )
-    fs, _ = fsspec.core.url_to_fs(url)
+    fs, _ = own_store_of(url, variable="PERENNIAL_QUARANTINE_URL")
     fs.makedirs(f"{url}/original", exist_ok=True)
     with original.open("rb") as source, fsspec.open(kept.original, "wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)

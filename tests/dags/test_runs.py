@@ -71,6 +71,14 @@ def test_the_loop_runs_and_a_second_round_finds_nothing_to_do(settings: Settings
     assert again["tasks"] == {"score": "skipped"}
 
 
+def test_rows_that_nobody_told_of_are_announced_by_the_next_look(settings: Settings, loans: str, deliver: Callable[..., Path]) -> None:
+    deliver("a.csv", 60, seed=2)
+    ingest(settings, loans)  # as a task does that is ended before it could say so
+    healed, calm, again = _play("loans.ingest", "loans.ingest", "loans.ingest")
+    assert healed["tasks"] == {"find": "success", "ingest": "skipped", "announce": "success", "finish": "success"}
+    assert calm["tasks"]["announce"] == again["tasks"]["announce"] == "skipped"
+
+
 def test_a_training_that_fails_fails_its_run_and_is_closed(settings: Settings, loans: str, deliver: Callable[..., Path]) -> None:
     deliver("a.csv", 400, seed=2)
     path = settings.dags / "loans" / "model.yaml"

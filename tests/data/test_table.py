@@ -238,13 +238,13 @@ def test_the_log_is_read_only_for_a_key_that_is_there(settings: Settings, monkey
     for number in range(4):
         table.append(frame(start=3 * number), spec=SPEC, batch=f"b{number}", arrived_at=AT)
     read: list[int] = []
-    honest = AppendLog._commit
+    honest = delta_module._commit
 
-    def counted(self: AppendLog, version: int) -> delta_module.Commit | None:
+    def counted(version: int, text: bytes) -> delta_module.Commit | None:
         read.append(version)
-        return honest(self, version)
+        return honest(version, text)
 
-    monkeypatch.setattr(AppendLog, "_commit", counted)
+    monkeypatch.setattr(delta_module, "_commit", counted)
     monkeypatch.setattr(delta_module, "_COMMITS", {})  # as in a new process
     assert table.find("other") is None
     assert read == []
@@ -288,3 +288,32 @@ def test_unusual_column_names_come_back(settings: Settings) -> None:
     table = AcceptedTable.of(settings, "loans", spec)
     version = table.append(frame().assign(**dict.fromkeys(names, 1.5)), spec=spec, batch="b1", arrived_at=AT)
     assert (table.read(version=version)[names] == 1.5).all().all()
+
+
+def test_many_files_of_a_remote_store_are_read_at_once_in_their_order(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = table_of(settings)
+    for number in range(9):
+        table.append(frame(start=3 * number), spec=SPEC, batch=f"b{number}", arrived_at=AT)
+    alone = table.read(version=9)
+    monkeypatch.setattr(delta_module, "_COMMITS", {})
+    monkeypatch.setattr(delta_module, "_AT_ONCE_ROWS", 7)
+    table.log._is_local = False  # as where each file is waited for
+    pd.testing.assert_frame_equal(table.read(version=9), alone)
+    assert alone["_batch"].tolist() == [f"b{number}" for number in range(9) for _ in range(3)]
+    assert [len(block) for block in delta_module._blocks([(one, file) for one in table.log.commits() for file in one.files])] == [
+        2,
+        2,
+        2,
+        2,
+        1,
+    ]
+
+
+def test_a_version_that_was_met_is_not_looked_up_again(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = table_of(settings)
+    for number in range(3):
+        table.append(frame(start=3 * number), spec=SPEC, batch=f"b{number}", arrived_at=AT)
+    table.log.commits()
+    monkeypatch.setattr(AppendLog, "_table", None)
+    for version in (1, 2, 3):
+        assert len(table.read(version=version, after_version=version - 1, columns=["income"])) == 3

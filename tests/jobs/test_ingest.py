@@ -18,6 +18,7 @@ from ml.data import deliveries
 from ml.data.table import AcceptedTable
 from ml.errors import ConcurrentChange, DataOwnerError, ModelOwnerError, StoreUnavailable
 from ml.jobs import ingest as job
+from ml.jobs.accepted import AcceptedRows, accepted_after
 from ml.jobs.ingest import find_deliveries, ingest, ingest_delivery
 from ml.settings import Settings
 from ml.state import State, batches
@@ -537,3 +538,19 @@ def test_bank_marketing_needs_its_separator_and_says_so(settings: Settings) -> N
 
     accepted = release(settings, "bank", refused.id)
     assert (accepted.status, accepted.rows) == ("accepted", len(frame))
+
+
+def test_what_was_accepted_and_not_told_of_is_known_from_the_state(loans: Settings) -> None:
+    assert accepted_after(loans, "loans", None) is None
+    for number in range(3):
+        put(loans, f"{number}.csv", csv_text(5 + number, start=10 * number))
+    put(loans, "bad.csv", csv_text(5).replace("1000.5", "much"))
+    ingest(loans, "loans")
+    assert accepted_after(loans, "loans", None) == AcceptedRows(dataset_version=3, batches=3, rows=18)
+    told = accepted_after(loans, "loans", 2)
+    assert told is not None
+    assert (told.dataset_version, told.batches) == (3, 1)
+    assert accepted_after(loans, "loans", 3) is None
+    anew = accepted_after(loans, "loans", 9)
+    assert anew is not None
+    assert anew.batches == 3

@@ -97,3 +97,21 @@ def test_labels_that_no_text_can_hold_are_refused(settings: Settings, tmp_path: 
     declare(settings)
     result = label(settings, "loans", file_of(tmp_path, '{"loan": "L\\ud800", "default": 1}\n', "labels.jsonl"))
     assert (result.status, len(result.reasons)) == ("refused", 1)
+
+
+def test_a_label_that_was_cut_off_is_refused_and_a_missing_last_newline_is_told(settings: Settings, tmp_path: Path) -> None:
+    declare(settings, positive="paid late")
+    cut = label(settings, "loans", file_of(tmp_path, "loan,default\nL1,paid late\nL2,paid\nL3,paid la"))
+    assert cut.status == "refused"
+    assert "its label 'paid la' looks like the start of 'paid late'" in cut.reasons[0]
+    whole = label(settings, "loans", file_of(tmp_path, "loan,default\nL1,paid late\nL2,paid\nL3,paid late"))
+    assert (whole.status, whole.rows) == ("accepted", 3)
+    assert whole.warnings == ["the file does not end with a newline: its last row may be cut off (row 3)"]
+    ended = label(settings, "loans", file_of(tmp_path, "loan,default\nL1,paid late\nL3,paid la\n"))
+    assert (ended.status, ended.warnings) == ("accepted", [])
+
+
+def test_numbers_at_the_end_of_a_labels_file_are_only_warned_about(settings: Settings, tmp_path: Path) -> None:
+    declare(settings)
+    result = label(settings, "loans", file_of(tmp_path, "loan,default\nL1,10\nL2,1"))
+    assert (result.status, len(result.warnings)) == ("accepted", 1)

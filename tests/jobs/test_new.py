@@ -277,3 +277,25 @@ def test_real_sets_are_understood(
     assert all(one["meta"]["notes"] for one in content["expectations"])
     if target == "Churn":
         assert "TotalCharges" in spec.features.numeric
+
+
+def test_a_file_without_a_header_is_a_wrong_call(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "bare.csv"
+    file.write_text("563.8,12.5,2\n550.7,10.8,1\n530.1,11.1,2\n")
+    with pytest.raises(CallError, match="is a row of numbers"):
+        new(settings, name="bare", source=str(file), target="2")
+    assert not (settings.dags / "bare").exists()
+
+
+def test_columns_that_are_numbered_are_a_header(settings: Settings, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    file = tmp_path / "numbered.csv"
+    pd.DataFrame({str(place): rng.normal(size=50) for place in range(4)}).to_csv(file, index=False)
+    assert new(settings, name="numbered", source=str(file), target="3").model == "numbered"
+
+
+def test_a_time_alone_is_no_feature(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "series.csv"
+    pd.DataFrame({"at": pd.date_range("2024-01-01", periods=50).astype(str), "value": np.arange(50) / 3}).to_csv(file, index=False)
+    with pytest.raises(CallError, match="beside the time 'at': derive some from it"):
+        new(settings, name="series", source=str(file), target="value", time="at")

@@ -227,3 +227,16 @@ def test_march_of_the_taxis_accepts_the_pandemic_and_no_wrong_unit(settings: Set
     for column in ("trip_distance", "fare_amount", "tip_amount"):
         verdict = judged(later.assign(**{column: later[column] * 100}), suite)
         assert any(f"'{column}'" in reason for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize("step", [0.5, -0.5])
+def test_a_column_that_moves_on_with_the_rows_is_only_warned_about(step: float) -> None:
+    spec = ModelSpec.model_validate(SPEC.model_dump(by_alias=True) | {"time": None, "features": {"numeric": ["meter", "age"]}})
+    rng = np.random.default_rng(3)
+    meter = 1e5 + step * np.arange(8000) + rng.normal(0, 20, 8000)
+    frame = pd.DataFrame({"key": [f"k{i}" for i in range(8000)], "meter": meter, "age": rng.normal(40, 9, 8000), "paid": ["0", "1"] * 4000})
+    suite = Suite("loans", infer_suite(frame.iloc[:2000], spec))
+    assert judged(frame.iloc[6000:].reset_index(drop=True), suite).passed
+    severities = {(one["kwargs"].get("column"), one["type"]): one["severity"] for one in suite.expectations}
+    assert severities["meter", "expect_column_values_to_be_between"] == "warning"
+    assert severities["age", "expect_column_values_to_be_between"] == "critical"

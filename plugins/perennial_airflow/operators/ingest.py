@@ -12,6 +12,7 @@ from perennial_airflow.operators.job import JobOperator
 MOST_DELIVERIES = 1000
 """At most so many in one run: Airflow maps a task over 1024 values. The others wait for the next run."""
 _SHOWN = 10
+_LOOKED_AT_EVENTS = 20
 
 
 class FindDeliveries(JobOperator):
@@ -65,26 +66,38 @@ class IngestDelivery(JobOperator):
 
 
 class AnnounceData(JobOperator):
-    """Sums the run up, and emits the asset `<model>.data` if rows were accepted."""
+    """Sums the run up, and emits the asset `<model>.data` if rows were accepted that no event has told of.
+
+    What was told is read from the asset's own events: so rows are announced also when they were accepted by a task that was ended
+    after it, by a run that was lost, or by hand.
+    """
 
     template_fields: Sequence[str] = ("results",)
 
     def __init__(self, *, results: Any, asset: Asset, **kwargs: Any) -> None:
-        super().__init__(outlets=[asset], **kwargs)
+        super().__init__(inlets=[asset], outlets=[asset], **kwargs)
         self.results = results
         self.asset = asset
 
-    def job(self, settings: Settings, context: Context) -> dict[str, int]:  # noqa: ARG002
-        """How many deliveries, by status, and how many accepted rows."""
+    def job(self, settings: Settings, context: Context) -> dict[str, int]:
+        """How many deliveries of this run, by status, and how many accepted rows."""
+        from ml.jobs.accepted import accepted_after
+
         # By index: running to the end of the sequence makes Airflow log an error for the one that is not there.
         found = [self.results[index] for index in range(len(self.results or ()))]
-        accepted = [one for one in found if one["status"] == "accepted"]
         count = {status: sum(one["status"] == status for one in found) for status in ("accepted", "quarantined", "duplicate")}
-        count["rows"] = sum(one["rows"] or 0 for one in accepted)
+        count["rows"] = sum(one["rows"] or 0 for one in found if one["status"] == "accepted")
         summary = f"{count['accepted']} accepted ({count['rows']} rows), {count['quarantined']} quarantined, {count['duplicate']} known"
-        if not accepted:
+        new = accepted_after(settings, self.model, self._told(context))
+        if new is None:
             raise self.skip(f"{summary}: nothing new for the other DAGs")
-        version = max(one["dataset_version"] for one in accepted)
-        self.say(summary, {"dataset version": version})
-        context["outlet_events"][self.asset].extra = {"dataset_version": version, "batches": len(accepted), "rows": count["rows"]}
+        earlier = new.batches - count["accepted"]
+        self.say(summary, {"dataset version": new.dataset_version, "accepted before and not announced": earlier if earlier > 0 else None})
+        context["outlet_events"][self.asset].extra = new.model_dump()
         return count
+
+    def _told(self, context: Context) -> int | None:
+        """The dataset version of the newest event; events that a person made by hand name none."""
+        events = context["inlet_events"][self.asset].ascending(False).limit(_LOOKED_AT_EVENTS)
+        versions = ((event.extra or {}).get("dataset_version") for event in events)
+        return next((version for version in versions if isinstance(version, int)), None)
