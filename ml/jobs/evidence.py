@@ -48,7 +48,7 @@ def _compared(
     now = {one.metric: one for one in qualities}.get(metric)
     if now is None:
         return None, f"{metric} is not defined on the {rows} labelled rows since it was last judged (all of one class?)"
-    before = (trained.verdict or {}).get("challenger", {}).get(metric)
+    before = (trained.verdict or {}).get("metrics", {}).get(metric)
     if before is None:
         return None, f"the {metric} of version {trained.version} at its promotion is not known"
     return QualityChange(metric=metric, now=now.value, at_promotion=float(before), rows=now.rows), ""

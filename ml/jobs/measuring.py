@@ -19,7 +19,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger
 from ml.state.records import Drift, Quality, Training, Window
-from ml.training import champions, dataset
+from ml.training import champions, dataset, reference
 from ml.training.evaluation import Predicted, predict
 from ml.training.evaluation import measure as measure_quality
 
@@ -54,7 +54,7 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
     judged, qualities = _judge(spec, pd.concat(labels), _joined(said_of_them))
     known = dataset.of_training(settings, learnt, trained)
     dataset.forget()
-    said_before = predict(champion, known.test, task=spec.task)
+    said_before = reference.load(settings, trained, known.test) or predict(champion, known.test, task=spec.task)
     compared, drifts = _compare(spec, known.frame, rows, said_before=said_before, said=said)
     measurement = report.Measurement(
         drifts=drifts,
@@ -84,7 +84,7 @@ def _compare(
 ) -> tuple[report.Compared, list[Drift]]:
     """The drift of features and target from the rows that the champion learnt from, and of its predictions.
 
-    `said_before` are its predictions for the test rows of its training: a model is surer of rows that it was fitted on.
+    `said_before` is what the tested model said of the test rows of its training: a model is surer of rows that it was fitted on.
     """
     reference = fitted[[*spec.features.used, spec.target]].reset_index(drop=True)
     column = prediction_column(spec)

@@ -84,7 +84,7 @@ def freeze(settings: Settings, model: str, *, run: str, trigger: "Trigger", reas
 
 
 def gate(settings: Settings, *, run: str) -> GateVerdict:
-    """Fits the best candidate on train and validation rows, saves it, and judges it on the test rows; the first verdict stays.
+    """Fits the best candidate or ensemble, judges it on the test rows, and saves it fitted on all; the first verdict stays.
 
     Raises:
         CandidateError: No candidate was tuned, or the chosen one cannot be fitted or saved.
@@ -101,7 +101,7 @@ def gate(settings: Settings, *, run: str) -> GateVerdict:
         log.info("gate model=%s run=%s candidate=%s wins=%s rows=%d", training.model, run, mine.candidate, mine.wins, mine.rows)
     verdict = needed_verdict(training)
     # MLflow is told what was settled, not what was tried: it does not let a parameter change.
-    entry = lineage.gate_log(verdict, spec.candidate(verdict.candidate).class_)
+    entry = lineage.gate_log(spec, verdict)
     runs.add_to_training(settings, training.model, mlflow_run=verdict.mlflow_run, log=entry)
     models.keep(settings, training.model, mlflow_run=verdict.mlflow_run, logged_model=verdict.logged_model)
     return verdict
@@ -110,7 +110,7 @@ def gate(settings: Settings, *, run: str) -> GateVerdict:
 def register(settings: Settings, *, run: str) -> int:
     """The version in the MLflow registry that this run made, with the alias `challenger`: one version a run."""
     from ml.registry import models, runs
-    from ml.training import lineage
+    from ml.training import cards, lineage
 
     state = State.open(settings)
     training, spec = taken_up(state, run)
@@ -122,12 +122,15 @@ def register(settings: Settings, *, run: str) -> int:
         settings,
         training.model,
         key=runs.key_of(run),
-        saved=models.Saved(verdict.logged_model, verdict.model_sha256),
+        logged_model=verdict.logged_model,
+        sha256=verdict.model_sha256,
         mlflow_run=verdict.mlflow_run,
         tags=facts,
         text=f"{training.reason}\n\n{verdict.sentence}",
     )
     models.set_alias(settings, training.model, "challenger", version)
+    tried = stored(settings, training, verdict.candidate)
+    cards.keep(settings, spec, training, verdict, version=version, trials=tried.trials if tried is not None else 0)
     trainings.change(state, run, version=version)
     log.info("version registered model=%s run=%s version=%d", training.model, run, version)
     return version
@@ -269,10 +272,11 @@ def _result(state: State, training: Training, verdict: GateVerdict) -> TrainResu
         version=training.version,
         promoted=training.state == "promoted",
         champion=now.version if now is not None else None,
-        metrics=verdict.challenger,
+        metrics=verdict.metrics,
         dataset_version=training.dataset_version,
         reason=training.reason,
         verdict=str((training.verdict or {}).get("outcome", verdict.sentence)),
+        warnings=verdict.warnings,
         run=training.key,
     )
 

@@ -35,10 +35,11 @@ class BrokenVersion(OperatorError):
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A saved model: MLflow's id, and the SHA-256 of its file."""
+    """A saved model: MLflow's id, and the SHA-256 and size in bytes of its file."""
 
     logged_model: str
     sha256: str
+    size: int
 
 
 def save(
@@ -70,12 +71,13 @@ def save(
         path = Path(folder) / "model"
         described = Model(artifact_path=logged.artifact_location, run_id=mlflow_run, model_id=logged.model_id, model_uuid=logged.model_id)
         _write(pipeline, path, described, example=example, prediction=prediction, trusted=trusted, class_paths=class_paths)
-        digest = hashlib.sha256((path / FILE).read_bytes()).hexdigest()
+        content = (path / FILE).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
         client.log_model_artifacts(logged.model_id, str(path))
         client.set_logged_model_tags(logged.model_id, {DIGEST_TAG: digest})
         client.finalize_logged_model(logged.model_id, "READY")
         client.log_outputs(mlflow_run, [LoggedModelOutput(logged.model_id, 0)])
-        return Saved(str(logged.model_id), digest)
+        return Saved(str(logged.model_id), digest, len(content))
 
 
 def keep(settings: Settings, model: str, *, mlflow_run: str, logged_model: str) -> None:
@@ -86,7 +88,9 @@ def keep(settings: Settings, model: str, *, mlflow_run: str, logged_model: str) 
                 _delete(opened.client.delete_logged_model, old.model_id)
 
 
-def register(settings: Settings, model: str, *, key: str, saved: Saved, mlflow_run: str, tags: Mapping[str, str], text: str) -> int:
+def register(
+    settings: Settings, model: str, *, key: str, logged_model: str, sha256: str, mlflow_run: str, tags: Mapping[str, str], text: str
+) -> int:
     """The registry's version of a saved model: made at the first call with this key, found at the next.
 
     Of two calls at the same time both may make one: the lower stays, the other is deleted.
@@ -95,7 +99,8 @@ def register(settings: Settings, model: str, *, key: str, saved: Saved, mlflow_r
         settings: Where MLflow is.
         model: The model's name in the registry.
         key: What the version is made by: `key_of(run)`.
-        saved: What `save` returned.
+        logged_model: What `save` returned.
+        sha256: Likewise.
         mlflow_run: The training's run.
         tags: Facts to show beside the version.
         text: The version's description.
@@ -113,11 +118,11 @@ def register(settings: Settings, model: str, *, key: str, saved: Saved, mlflow_r
         if not client.search_model_versions(query):
             client.create_model_version(
                 model,
-                source=f"models:/{saved.logged_model}",
+                source=f"models:/{logged_model}",
                 run_id=mlflow_run,
-                model_id=saved.logged_model,
+                model_id=logged_model,
                 description=text,
-                tags={**{name: value[:4000] for name, value in tags.items()}, RUN_TAG: key, DIGEST_TAG: saved.sha256},
+                tags={**{name: value[:4000] for name, value in tags.items()}, RUN_TAG: key, DIGEST_TAG: sha256},
             )
         first, *others = sorted(int(one.version) for one in client.search_model_versions(query))
         for other in others:

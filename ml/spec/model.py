@@ -123,12 +123,6 @@ class ModelSpec(Declared):
         """The ensemble of this name, or None."""
         return {ensemble.name: ensemble for ensemble in self.training.ensembles}.get(name)
 
-    def class_paths(self, name: str) -> tuple[str, ...]:
-        """The dotted paths that a candidate or ensemble is made of."""
-        ensemble = self.ensemble(name)
-        members = (name,) if ensemble is None else ensemble.members
-        return tuple(dict.fromkeys(self.candidate(member).class_ for member in members))
-
     def to_text(self) -> str:
         """The resolved declaration as canonical JSON: the same declaration gives the same text."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, ensure_ascii=False)

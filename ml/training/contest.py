@@ -1,19 +1,18 @@
 """The gate's evidence: challenger, champion and baselines on the same rows, which neither was made with."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ml.data.casting import label_text
-from ml.registry import models
+from ml.registry import files, models
 from ml.registry.models import Saved
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, trainings
 from ml.state.records import Training
-from ml.training import baselines, champions, dataset, making, paired, reference, rivals
+from ml.training import baselines, candidates, cards, champions, dataset, making, paired, reference, rivals
 from ml.training.assessing.assessment import Assessed, assess, needed_columns
 from ml.training.assessing.slices import slice_masks
 from ml.training.dataset import Dataset
@@ -27,15 +26,7 @@ _EXAMPLE_ROWS = 5
 _MEGABYTE = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Contest:
-    """The verdict, and what was measured beside it."""
-
-    verdict: GateVerdict
-    assessed: Assessed
-
-
-def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, chosen: CandidateResult) -> Contest:
+def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, chosen: CandidateResult) -> GateVerdict:
     """Fits the chosen recipe, measures and judges it, and saves to MLflow its twin that is fitted on all rows."""
     champion = champions.of_now(state, spec.model)
     rows = _rows(settings, spec, training, also=rivals.needed_columns(champion) if champion is not None else ())
@@ -52,7 +43,7 @@ def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, 
     )
     twin = making.refitted(spec, chosen.candidate, chosen.params, rows.frame, made.finish)
     saved = _save(settings, spec, training, chosen, twin, rows.frame)
-    reference.save(settings, spec.model, rows=rows.test, predicted=said, mlflow_run=str(training.mlflow_run))
+    _keep(settings, training, {reference.FILE: reference.content(rows.test, said)}, assessed)
     rival = rivals.meet(settings, spec, champion, rows) if champion is not None else None
     evidence = _evidence(
         spec,
@@ -65,7 +56,7 @@ def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, 
         size_mb=saved.size / _MEGABYTE,
         agreement=making.agreement(said, predict(twin, rows.test, task=spec.task), task=spec.task),
     )
-    return Contest(_verdict(training, chosen, made, evidence, saved, assessed), assessed)
+    return _verdict(training, chosen, made, evidence, saved, assessed)
 
 
 def rebuild(settings: Settings, spec: ModelSpec, training: Training, verdict: GateVerdict) -> dict[str, float]:
@@ -149,8 +140,15 @@ def _save(settings: Settings, spec: ModelSpec, training: Training, chosen: Candi
         mlflow_run=str(training.mlflow_run),
         example=example,
         prediction=predict(model, example, task=spec.task).values,
-        class_paths=spec.class_paths(chosen.candidate),
+        class_paths=candidates.class_paths(spec, chosen.candidate),
     )
+
+
+def _keep(settings: Settings, training: Training, kept: dict[str, bytes], assessed: Assessed) -> None:
+    """Beside the training's run: the predictions for the test rows, what was measured on them, and the plots."""
+    kept |= {cards.ASSESSMENT: assessed.assessment.model_dump_json(indent=2).encode()}
+    kept |= {f"{cards.PLOTS}/{name}.png": picture for name, picture in assessed.figures.items()}
+    files.save(settings, training.model, mlflow_run=str(training.mlflow_run), files=kept)
 
 
 def _verdict(training: Training, chosen: CandidateResult, made: Made, evidence: Evidence, saved: Saved, assessed: Assessed) -> GateVerdict:
@@ -163,8 +161,8 @@ def _verdict(training: Training, chosen: CandidateResult, made: Made, evidence: 
         wins=outcome.wins,
         question=outcome.question,
         sentence=outcome.sentence,
-        reasons=[check.model_dump(mode="json") for check in outcome.reasons],
-        comparison=None if outcome.comparison is None else outcome.comparison.model_dump(mode="json"),
+        reasons=list(outcome.reasons),
+        comparison=outcome.comparison,
         metric=evidence.metric,
         rows=evidence.rows,
         gain=outcome.gain,

@@ -53,6 +53,8 @@ class Evidence:
         obstacle: Why the champion could not predict these rows.
         attempt: From 1: which attempt this is of a changed recipe against this champion, among those whose test rows overlap.
         slices: The declared slices, each tested against the champion.
+        refitted: The champion was not asked as it serves: its recipe was fitted again on the challenger's own development rows.
+        agreement: How far the model that would be promoted, fitted on all rows, agrees with the tested one, 0-1; None: not measured.
         latency_ms: What one row takes when it is predicted alone, in milliseconds; None: not measured.
         size_mb: The saved model, in megabytes; None: not measured.
     """
@@ -70,6 +72,8 @@ class Evidence:
     obstacle: str | None = None
     attempt: int = 1
     slices: tuple[Slice, ...] = ()
+    refitted: bool = False
+    agreement: float | None = None
     latency_ms: float | None = None
     size_mb: float | None = None
 
@@ -96,7 +100,7 @@ def judge(evidence: Evidence) -> Outcome:
     if evidence.champion is None:
         question = "first model"
     answer = _too_few(evidence, question) or (_first(evidence) if question == "first model" else _against_champion(evidence, question))
-    others = (*_slices(evidence), *_floors(evidence), *_budgets(evidence))
+    others = (*_slices(evidence), *_floors(evidence), *_budgets(evidence), *_agreement(evidence))
     return Outcome(
         wins=answer.check.passed is True and all(check.passed is not False for check in others),
         question=question,
@@ -125,6 +129,8 @@ def _against_champion(evidence: Evidence, question: Question) -> _Answer:
     assert test is not None
     assert metrics is not None
     rival = f"champion (version {evidence.champion_version})"
+    if evidence.refitted:
+        rival = f"recipe of the {rival}, fitted again on the same rows,"
     if question == "routine":
         return _compared(evidence, question, test, metrics, rival=rival, margin=rules.tolerated_loss, level=rules.level)
     level = spent(rules.level, evidence.attempt)
@@ -249,6 +255,17 @@ def _budgets(evidence: Evidence) -> list[Check]:
             text = f"{name} {shown}, promotion.{name}_{unit.lower()} allows {most:g}"
             checks.append(Check(name=name, passed=value is not None and value <= most, text=text))
     return checks
+
+
+def _agreement(evidence: Evidence) -> list[Check]:
+    if evidence.agreement is None:
+        return []
+    least = evidence.rules.minimum_agreement
+    text = (
+        f"the model fitted again on all rows agrees with the tested one to {evidence.agreement:.3f}, promotion.minimum_agreement asks for "
+        f"{least:g}"
+    )
+    return [Check(name="agreement", passed=evidence.agreement >= least, text=text)]
 
 
 def _sentence(evidence: Evidence, question: Question, first: Check, others: tuple[Check, ...]) -> str:

@@ -11,6 +11,7 @@ from ml.registry import gitcommit, lockfile, runs
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state.records import Training
+from ml.training import candidates
 from ml.training.results import GateVerdict, Trial
 from ml.training.tuning import Tuned
 
@@ -50,14 +51,18 @@ def _commit(settings: Settings) -> dict[str, str]:
     return {"mlflow.source.git.commit": commit} if commit else {}
 
 
-def gate_log(verdict: GateVerdict, class_path: str) -> runs.Log:
+def gate_log(spec: ModelSpec, verdict: GateVerdict) -> runs.Log:
     """What the gate saw and said, for the training's run."""
-    metrics = {f"test_{name}": value for name, value in verdict.challenger.items()}
+    metrics = {f"test_{name}": value for name, value in verdict.metrics.items()}
+    metrics |= {f"compared_test_{name}": value for name, value in verdict.challenger.items()}
     metrics |= {f"champion_test_{name}": value for name, value in (verdict.champion or {}).items()}
     metrics |= {f"baseline_test_{name}": value for name, value in verdict.baseline.items()}
+    measured = {"gain": verdict.gain, "agreement": verdict.agreement, "latency_ms": verdict.latency_ms, "size_mb": verdict.size_mb}
+    metrics |= {name: value for name, value in measured.items() if value is not None}
+    made_of = ", ".join(candidates.class_paths(spec, verdict.candidate))
     return runs.Log(
         metrics=metrics,
-        params={"candidate": verdict.candidate, "class": class_path, **_named(verdict.params)},
+        params={"candidate": verdict.candidate, "class": made_of, **_named(verdict.params)},
         tags={"perennial.verdict": verdict.sentence, "mlflow.note.content": verdict.sentence},
         texts={"verdict.json": verdict.model_dump_json(indent=2)},
     )

@@ -4,8 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ml.training.paired import Dependence
-
+Dependence = Literal["rows", "blocks", "entities"]
 Question = Literal["routine", "changed recipe", "first model"]
 
 

@@ -8,7 +8,7 @@ groups differ in variance, Ibragimov & Müller 2010); all rows of an entity wher
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,8 @@ import pandas as pd
 from ml.spec import ModelSpec
 from ml.training.evaluation import Predicted, gain
 from ml.training.influence import OF_CLASSES, Linearised, Numbers, Undefined, class_codes, linearise
+from ml.training.outcome import Dependence
 
-Dependence = Literal["rows", "blocks", "entities"]
 Codes = npt.NDArray[np.intp]
 
 MOST_BLOCKS, FEWEST_BLOCKS, BLOCK_ROWS = 20, 4, 80

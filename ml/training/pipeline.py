@@ -83,7 +83,9 @@ def columns_step(spec: ModelSpec, estimator: Any) -> ColumnTransformer:
     features = spec.features
     steps: list[tuple[str, Any, Any]] = []
     if features.numeric:
-        steps.append(("numeric", Pipeline([("read", Numbers()), ("draw_in", Tails()), *_filled_and_scaled(indicate=True)]), list(features.numeric)))
+        steps.append(
+            ("numeric", Pipeline([("read", Numbers()), ("draw_in", Tails()), *_filled_and_scaled(indicate=True)]), list(features.numeric))
+        )
     if features.categorical:
         encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES, sparse_output=True, dtype=np.float64)
         steps.append(("categorical", Pipeline([("read", Labels()), ("encode", encoder)]), list(features.categorical)))

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ml.errors import ModelOwnerError
 from ml.state.records import Training
+from ml.training.outcome import Check, Comparison, Question
 
 
 class _Result(BaseModel):
@@ -64,31 +65,52 @@ class CandidateResult(_Result):
 
 
 class GateVerdict(_Result):
-    """What the gate said, with its evidence: metrics by name, all on the same `rows` test rows.
+    """What the gate said, with its evidence.
 
-    `logged_model` is MLflow's id of what was saved, `model_sha256` the digest of its file.
+    Args:
+        params: What the chosen candidate or ensemble was made with.
+        finishing: Calibration and threshold, as `ml.training.finishing.Finishing`.
+        question: `routine`, `changed recipe` or `first model`.
+        sentence: The verdict in one sentence.
+        reasons: Every check that was made (`ml.training.outcome.Check`), the comparison first.
+        comparison: The paired test that decided (`ml.training.outcome.Comparison`); None where nothing could be compared.
+        rows: The test rows that were compared, those that the champion was not made with; `challenger`, `champion` and `baseline` are
+            metrics on these.
+        metrics: The challenger's metrics on all test rows.
+        warnings: Signs of leakage, each a sentence with its cure.
+        agreement: How far the promoted model, fitted on all rows, agrees with the tested one, 0-1.
+        latency_ms: What one row takes when it is predicted alone.
+        logged_model: MLflow's id of what was saved; `model_sha256` is the digest of its file, `size_mb` its size.
     """
 
     run: str
     candidate: str
     params: dict[str, Any]
+    finishing: dict[str, Any]
     wins: bool
+    question: Question
     sentence: str
+    reasons: list[Check]
+    comparison: Comparison | None
     metric: str
     rows: int
     gain: float | None
-    minimum_gain: float
     challenger: dict[str, float]
     champion: dict[str, float] | None
     champion_version: int | None
     baseline: dict[str, float]
+    metrics: dict[str, float]
+    warnings: list[str]
+    agreement: float | None
+    latency_ms: float | None
+    size_mb: float | None
     mlflow_run: str
     logged_model: str
     model_sha256: str
 
 
 class TrainResult(_Result):
-    """What became of a training. `metrics` are the new version's on the test rows; `champion` is who serves now."""
+    """What became of a training. `metrics` are the new version's on all test rows; `champion` is who serves now."""
 
     model: str
     version: int | None
@@ -98,6 +120,7 @@ class TrainResult(_Result):
     dataset_version: int
     reason: str
     verdict: str
+    warnings: list[str]
     run: str
 
 

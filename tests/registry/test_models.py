@@ -128,7 +128,8 @@ def test_what_was_registered_with_another_class_is_not_loaded_for_this_one(setti
 
 
 @pytest.mark.parametrize(
-    "name", ["builtins.eval", "builtins.getattr", "ml.jobs.train.abandon", "os.system", "sklearnish.Thing", "numpy.load", "sklearn.gone.Thing"]
+    "name",
+    ["builtins.eval", "builtins.getattr", "ml.jobs.train.abandon", "os.system", "sklearnish.Thing", "numpy.load", "sklearn.gone.Thing"],
 )
 def test_functions_that_could_do_harm_are_not_trusted(name: str) -> None:
     assert trust.strange([name, "sklearn.tree._tree.Tree", "builtins.set"], ["sklearn.tree.DecisionTreeClassifier"]) == [name]

@@ -58,5 +58,5 @@ def copied_share(spec: ModelSpec, *, development: pd.DataFrame, test: pd.DataFra
 def _hashes(values: pd.Series, place: int) -> Hashes:
     """A number for each value, the same for the same value, as if by chance; missing values are alike. The sum over columns names a row."""
     codes, _ = pd.factorize(values, use_na_sentinel=True)
-    hashed: Hashes = pd.util.hash_array((codes + 1).astype(np.uint64) + np.uint64(place) * _MIX)
+    hashed: Hashes = pd.util.hash_array((codes + 1).astype(np.uint64) + np.uint64(place * int(_MIX) % 2**64))
     return hashed
