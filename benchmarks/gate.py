@@ -273,9 +273,7 @@ def elec2(weeks: int = 8, age: int = 4) -> dict[str, float] | None:
     print(f"variance of 24-row means {inflation:.1f} times that of independent rows")
     for length in (2, 8):
         by_blocks, by_rows = found[f"size_blocks_{length}_weeks"], found[f"size_rows_{length}_weeks"]
-        print(
-            f"  windows of {length} weeks called different from the whole, one side at {LEVEL:.0%}: blocks {by_blocks:.3f}, rows {by_rows:.3f}"
-        )
+        print(f"  windows of {length} weeks called different, one side at {LEVEL:.0%}: blocks {by_blocks:.3f}, rows {by_rows:.3f}")
     print()
     return found
 

@@ -130,7 +130,7 @@ def _of_means(values: Numbers, codes: Codes, weights: Numbers) -> Linearised:
     rows, counts = len(codes), np.bincount(codes, minlength=len(weights)).astype(float)
     means = np.bincount(codes, values, minlength=len(weights)) / np.maximum(counts, 1)
     scale = weights * rows / np.maximum(counts, 1) * np.sqrt(counts / np.maximum(counts - 1, 1)) * np.sqrt((rows - 1) / rows)
-    centre = means
+    centre = np.where(counts > 1, means, 0.0)
     return Linearised(float((weights * means).sum()), scale[codes] * (values - centre[codes]))
 
 

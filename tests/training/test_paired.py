@@ -264,6 +264,18 @@ def test_a_class_of_one_row_makes_nothing_certain() -> None:
     assert test.p_better() > 0.1
 
 
+def test_a_rare_class_limits_what_is_known() -> None:
+    """Welch's degrees of freedom: those of the two means within classes whose difference balanced accuracy is."""
+    random = np.random.default_rng(6)
+    labels = np.array(["yes"] * 6 + ["no"] * 294, dtype=object)
+    said = [Predicted(np.where(random.random(300) < 0.7, labels, "no").astype(object), None) for _ in range(2)]
+    test = compare(of_task("binary", "balanced_accuracy"), labels, said[0], said[1], Units(300))
+    gained = (said[0].values == labels).astype(float) - (said[1].values == labels)
+    parts = [np.var(gained[part], ddof=1) / np.sum(part) for part in (labels == "yes", labels == "no")]
+    assert test.standard_error == pytest.approx(np.sqrt(sum(parts)) / 2)
+    assert test.degrees_of_freedom == pytest.approx(sum(parts) ** 2 / (parts[0] ** 2 / 5 + parts[1] ** 2 / 293))
+
+
 def test_a_detectable_gain_is_found_in_four_of_five_trials() -> None:
     random = np.random.default_rng(3)
     first = of_differences(random.normal(size=400), Units(400))
