@@ -46,8 +46,8 @@ def look(
     found = of_columns(spec, development)
     named = {one.column for one in found}
     carrier = carries_the_skill(spec, importance, metrics or {}, baseline or {}) if importance is not None else None
-    copies = same_rows(spec, development=development, test=test)
-    return (*found, *([carrier] if carrier is not None and carrier.column not in named else []), *([copies] if copies is not None else []))
+    twice = same_rows(spec, development=development, test=test)
+    return (*found, *([carrier] if carrier is not None and carrier.column not in named else []), *([twice] if twice is not None else []))
 
 
 def of_columns(spec: ModelSpec, development: pd.DataFrame) -> tuple[Suspicion, ...]:
@@ -71,11 +71,13 @@ def carries_the_skill(
         return None
     lead = gain(spec.metric, challenger=metrics[spec.metric], champion=baseline[spec.metric])
     first, second = importance.columns[:2]
-    if lead <= 0 or first.mean < SKILL_SHARE * lead or first.mean < TIMES_THE_NEXT * max(second.mean, 0.0):
+    next_one = max(second.mean, 0.0)
+    # Rounded, so that 0.3 is three times 0.1 whatever floats say.
+    if lead <= 0 or round(first.mean - SKILL_SHARE * lead, 9) < 0 or round(first.mean - TIMES_THE_NEXT * next_one, 9) < 0:
         return None
     sentence = (
         f"Column {first.column!r} carries {_percent(first.mean / lead)} of the model's skill: shuffling it costs {first.mean:.3f} of "
-        f"{spec.metric}, the next column ({second.column!r}) {max(second.mean, 0.0):.3f}. {_CURE}"
+        f"{spec.metric}, the next column ({second.column!r}) {next_one:.3f}. {_CURE}"
     )
     return Suspicion(kind="carries_the_skill", column=first.column, value=first.mean / lead, sentence=sentence)
 

@@ -62,26 +62,33 @@ def groups(spec: ModelSpec, column: str, *, development: pd.Series, test: pd.Ser
     Numbers and dates are cut at the quartiles of the development rows; of anything else the `MOST_VALUES` most frequent values are a
     group each. A column that the declaration does not call numeric counts as numbers if all its values are and there are many of them.
     """
-    before, now = _numbers(spec, column, development), _numbers(spec, column, test)
-    if before is not None and now is not None:
-        return _by_quartile(before, now, dates=pd.api.types.is_datetime64_any_dtype(development.dtype))
+    if _is_cut(spec, column, development):
+        dates = pd.api.types.is_datetime64_any_dtype(development.dtype)
+        return _by_quartile(_numbers(development), _numbers(test), dates=dates)
     return _by_value(development, test)
 
 
-def _numbers(spec: ModelSpec, column: str, values: pd.Series) -> npt.NDArray[np.float64] | None:
-    """The column as numbers (dates: nanoseconds), NaN where missing; None where it is not to be cut into ranges."""
+def _is_cut(spec: ModelSpec, column: str, values: pd.Series) -> bool:
+    """Whether the column's values are cut into ranges, as the development rows have it."""
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return True
+    if pd.api.types.is_bool_dtype(values.dtype) or column in {*spec.features.categorical, *spec.features.text}:
+        return False
+    numbers = _numbers(values)
+    different = len(np.unique(numbers[np.isfinite(numbers)]))
+    if column in spec.features.numeric:
+        return different > _FEW_NUMBERS
+    return different > MOST_VALUES and bool((np.isfinite(numbers) | values.isna().to_numpy(dtype=bool)).all())
+
+
+def _numbers(values: pd.Series) -> npt.NDArray[np.float64]:
+    """The column as numbers (dates: nanoseconds), NaN where missing or no finite number."""
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         moments = pd.to_datetime(values, utc=True).astype("datetime64[ns, UTC]")
         counted = moments.astype("int64").to_numpy().astype(np.float64)
         return np.where(moments.isna().to_numpy(dtype=bool), np.nan, counted)
-    if pd.api.types.is_bool_dtype(values.dtype) or column in {*spec.features.categorical, *spec.features.text}:
-        return None
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    numbers = np.where(np.isfinite(numbers), numbers, np.nan)
-    if column in spec.features.numeric:
-        return numbers if len(np.unique(numbers[np.isfinite(numbers)])) > _FEW_NUMBERS else None
-    only_numbers = bool((np.isfinite(numbers) | values.isna().to_numpy(dtype=bool)).all())
-    return numbers if only_numbers and len(np.unique(numbers[np.isfinite(numbers)])) > MOST_VALUES else None
+    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def _by_quartile(before: npt.NDArray[np.float64], now: npt.NDArray[np.float64], *, dates: bool) -> dict[str, Mask]:
