@@ -34,7 +34,7 @@ def lines(size: Size) -> Iterator[str]:
         yield "  balance: false # true: rare classes weigh as much as frequent ones"
         yield "  calibration: auto # of probabilities: if that lowers the log loss of held-out rows"
     if size.task == "binary":
-        yield "  threshold: auto # from which probability on it says yes: the best by the costs, else by f1"
+        yield "  threshold: auto # from which probability on it says yes: chosen on held-out rows by costs, else by the metric or f1"
         yield "  # costs: { false_positive: 1, false_negative: 5 } # what errors cost, in any unit: chooses the threshold"
     yield "  candidates: # any class with scikit-learn's fit and predict"
     candidates = _of_text(size) if size.is_text else _of_table(size)
@@ -112,7 +112,7 @@ def _float(name: str, low: float, high: float) -> str:
 
 def _plain(number: float) -> str:
     """Without an exponent: YAML reads `1e-06` as text."""
-    return str(number) if number >= 0.001 else f"{number:f}"
+    return str(number) if number >= 0.0001 else f"{number:f}"
 
 
 def _int(name: str, low: int, high: int, *, log: bool = False) -> str:

@@ -19,11 +19,13 @@ from ml.data.casting import label_text
 
 MISSING = "(missing)"
 """The category of a missing value."""
+_LARGEST = 1e30
+"""XGBoost and scikit-learn's trees count in single precision, to 3.4e38."""
 DATE_PARTS = ("year", "month", "weekday", "hour")
 
 
 class Numbers(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Numbers as float64 (rows x columns); what is no finite number becomes NaN."""
+    """Numbers as float64 (rows x columns); what is no finite number becomes NaN, and none is larger than single precision holds."""
 
     def fit(self, frame: pd.DataFrame, target: object = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
         self.feature_names_in_ = np.asarray(frame.columns, dtype=object)
@@ -35,7 +37,7 @@ class Numbers(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
         parts = [pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan) for name in frame.columns]
         numbers = np.column_stack(parts)
         numbers[~np.isfinite(numbers)] = np.nan
-        return numbers
+        return np.clip(numbers, -_LARGEST, _LARGEST)
 
 
 class Tails(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]

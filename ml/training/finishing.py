@@ -113,8 +113,8 @@ def finish(spec: ModelSpec, labels: Any, oof: Predicted) -> Finishing:
 
 
 def finished(pipeline: Any, spec: ModelSpec, finishing: Finishing) -> Any:
-    """The fitted pipeline with its finishing on top; the pipeline itself where there is nothing to put on it."""
-    if finishing.calibration.method == "none" and finishing.threshold is None:
+    """The fitted pipeline with its finishing on top; without probabilities (a regression, a foreign class) the pipeline itself."""
+    if spec.task == "regression" or not hasattr(pipeline, "predict_proba"):
         return pipeline
     positive = None if spec.positive is None else label_text(spec.positive)
     return FinishedClassifier(pipeline, finishing.model_dump(mode="json", exclude={"sentence"}), positive)

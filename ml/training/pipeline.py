@@ -91,7 +91,7 @@ def columns_step(spec: ModelSpec, estimator: Any) -> ColumnTransformer:
         steps.append(("categorical", Pipeline([("read", Labels()), ("encode", encoder)]), list(features.categorical)))
     if features.datetime:
         steps.append(("datetime", Pipeline([("read", Dates()), *_filled_and_scaled(indicate=False)]), list(features.datetime)))
-    is_wide = takes_sparse and type(estimator).__module__.startswith(_WIDE)
+    is_wide = takes_sparse and f"{type(estimator).__module__}.".startswith(_WIDE)
     words = Words() if is_wide else Words(dense_columns=DENSE_TEXT_COLUMNS, seed=spec.training.seed)
     steps += [(f"text_{index}", clone(words), column) for index, column in enumerate(features.text)]
     return ColumnTransformer(steps, remainder="drop", sparse_threshold=0.3 if takes_sparse else 0.0, verbose_feature_names_out=True)

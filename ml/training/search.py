@@ -54,7 +54,6 @@ class Search:
             pruner=optuna.pruners.MedianPruner(n_startup_trials=_UNPRUNED) if prunes else optuna.pruners.NopPruner(),
         )
         self._trial: Any = None
-        self._reported: set[int] = set()
 
     @property
     def size(self) -> int:
@@ -84,29 +83,27 @@ class Search:
         fixed = self._first if number == 0 and self._first else self._next_of_grid()
         if fixed:
             self._study.enqueue_trial(self._internal(fixed))
-        self._trial, self._reported = self._study.ask(self._distributions), set()
+        self._trial = self._study.ask(self._distributions)
         return {name: self._external(name, value) for name, value in self._trial.params.items()}
 
     def is_hopeless(self, fold_values: Sequence[float | None]) -> bool:
-        """Whether the trial that was asked for is worse than the median of those before it after as many folds."""
-        self._report(fold_values)
+        """Whether the trial that was asked for is worse than the median of those before it after as many folds.
+
+        Asked after each fold but the last.
+        """
+        step = len(fold_values) - 1
+        if fold_values[step] is not None:
+            self._trial.report(so_far(fold_values)[step], step)
         return bool(self._trial.should_prune())
 
     def tell(self, trial: Trial) -> None:
         """Ends the trial that was asked for."""
         from optuna.trial import TrialState
 
-        self._report(trial.fold_values)
         if trial.state == "complete":
             self._study.tell(self._trial, trial.value)
         else:
             self._study.tell(self._trial, state=TrialState.PRUNED if trial.state == "pruned" else TrialState.FAIL)
-
-    def _report(self, fold_values: Sequence[float | None]) -> None:
-        for step, value in so_far(fold_values).items():
-            if step not in self._reported:
-                self._trial.report(value, step)
-                self._reported.add(step)
 
     def _sampler(self, number: int) -> Any:
         import optuna

@@ -127,7 +127,8 @@ def _searched(
         trials.append(_tried(spec, name, prepared, params, number=len(trials), is_hopeless=search.is_hopeless))
         search.tell(trials[-1])
         told.store(trials[-1])
-        log.info("trial ended model=%s candidate=%s trial=%d state=%s", spec.model, name, trials[-1].number, trials[-1].state)
+        value, state = trials[-1].value, trials[-1].state
+        log.info("trial ended model=%s candidate=%s trial=%d state=%s %s=%s", spec.model, name, len(trials) - 1, state, spec.metric, value)
         told.person(_line(spec, name, trials, search.size, folds_=len(prepared), left=None if limit is None else limit - elapsed))
     return trials
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.training.columns import MISSING, Dates, Labels, Numbers, Words
+from ml.training.candidates import build
+from ml.training.columns import MISSING, Dates, Labels, Numbers, Tails, Words
 from ml.training.evaluation import predict
 from ml.training.fitting import fit
 from ml.training.pipeline import MAX_CATEGORIES, columns_step
@@ -89,3 +90,65 @@ def test_dates_are_taken_apart_in_utc() -> None:
 def test_text_without_any_word_gives_no_columns() -> None:
     column = pd.Series([None, "", "!"])
     assert Words().fit(column).transform(column).shape == (3, 0)
+
+
+def test_far_out_values_are_drawn_in_and_all_others_stay() -> None:
+    usual = np.append(np.linspace(0, 4, 99), 1e6)
+    counts = np.append(np.zeros(97), [1.0, 2.0, 98.0])
+    same, empty = np.full(100, 7.0), np.full(100, np.nan)
+    numbers = np.column_stack([usual, counts, same, empty])
+    found = Tails().fit(numbers).transform(numbers)
+    np.testing.assert_array_equal(found[:99, 0], usual[:99])
+    assert 20 < found[99, 0] < 60
+    assert np.diff(found[:, 1]).min() >= 0
+    np.testing.assert_array_equal(found[:, 2:], numbers[:, 2:])
+
+
+def test_a_linear_model_is_not_blinded_by_a_few_wild_values() -> None:
+    rng = np.random.default_rng(0)
+    number = rng.normal(size=600)
+    rows = pd.DataFrame({"n": number, "bought": np.where(number > 0, "yes", "no")})
+    rows.loc[:5, "n"] = 1e9
+    spec = spec_of(features={"numeric": ["n"]}, training={"candidates": [{"name": "one", "class": CLASSES[0]}]})
+    found = predict(fit(spec, "one", {}, rows), rows.iloc[10:], task="binary")
+    assert (found.values == rows["bought"].iloc[10:]).mean() > 0.95
+
+
+def test_words_pairs_and_runs_of_characters_are_counted_side_by_side() -> None:
+    column = pd.Series(["lost parcel", "parcel found", None])
+    step = Words()
+    found = step.fit_transform(column)
+    names = step.get_feature_names_out().tolist()
+    assert found.shape == (3, len(names))
+    assert {"parcel", "lost parcel", "run:parc"} <= {*names}
+    np.testing.assert_array_equal(step.transform(column).toarray(), found.toarray())
+
+
+@pytest.mark.parametrize(("texts", "width"), [(["a b c", "lost parcel", "found it"], 3), (["", None, "!"], 0)])
+def test_few_dense_columns_for_a_model_that_needs_them(texts: list[str], width: int) -> None:
+    column = pd.Series(texts * 30)
+    step = Words(dense_columns=3)
+    found = step.fit_transform(column)
+    assert found.shape == (90, width)
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_allclose(step.transform(column), found, atol=1e-9)
+    assert len(step.get_feature_names_out()) == width
+
+
+@pytest.mark.parametrize(
+    ("path", "is_wide"),
+    [
+        ("sklearn.linear_model.LogisticRegression", True),
+        ("sklearn.svm.LinearSVC", True),
+        ("sklearn.naive_bayes.ComplementNB", True),
+        ("sklearn.naive_bayes.GaussianNB", False),
+        ("xgboost.XGBClassifier", False),
+        ("sklearn.neural_network.MLPClassifier", False),
+    ],
+)
+def test_text_is_wide_for_models_that_learn_well_from_it(path: str, is_wide: bool) -> None:
+    spec = spec_of(features={"text": ["t"]}, training={"candidates": [{"name": "one", "class": path}]})
+    rows = pd.DataFrame({"t": [f"word{number} thing{number % 7}" for number in range(300)]})
+    found = columns_step(spec, build(spec, spec.candidate("one"), {})).fit_transform(rows)
+    assert (found.shape[1] > 1000) == is_wide
+    assert isinstance(found, np.ndarray) != is_wide

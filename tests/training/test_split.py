@@ -44,7 +44,7 @@ def test_every_row_stands_in_one_part() -> None:
 
 
 def test_rows_of_the_same_time_stay_together() -> None:
-    frame = rows(100).assign(at=lambda one: one["at"].dt.floor("16h"))
+    frame = rows(100).assign(at=lambda one: one["at"].dt.floor("12h"))
     parts = split(frame, spec_of(time="at"))
     assert len(parts.test) == pytest.approx(20, abs=8)
     assert frame["at"].iloc[parts.development].max() < frame["at"].iloc[parts.test].min()
