@@ -23,6 +23,8 @@ from ml.spec import ModelSpec
 Mask = npt.NDArray[np.bool_]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 KINDS = {"numeric": pa.float64(), "datetime": pa.timestamp("us", "UTC"), "label": pa.string(), "text": pa.string()}
 """The kinds of column that a declaration knows, and how each is kept."""
 
@@ -91,7 +93,7 @@ def cast(table: pa.Table, *, kinds: dict[str, str], rows: npt.NDArray[np.int64],
         if bad.any():
             found = _failures(name, kind, delivered, bad, rows)
             failures.append(found)
-            reasons.append(_reason(name, kind, found))
+            reasons.append(_reason(name, kind, found, decimal=decimal))
     frame = pd.DataFrame(columns, copy=False, index=pd.RangeIndex(table.num_rows))
     return Cast(frame, pd.concat(failures, ignore_index=True) if failures else no_failures(), reasons)
 
@@ -123,10 +125,17 @@ def _failures(name: str, kind: str, delivered: pa.ChunkedArray, bad: Mask, rows:
     return pd.DataFrame(content).astype(FAILURE_COLUMNS)
 
 
-def _reason(name: str, kind: str, found: pd.DataFrame) -> str:
+def _reason(name: str, kind: str, found: pd.DataFrame, *, decimal: str) -> str:
     what = {"numeric": "finite numbers", "datetime": "dates or times"}.get(kind, "convertible")
-    examples = first_few(list(dict.fromkeys(found["value"]))[:6])
-    return f"column {name!r}: {len(found)} values are not {what}: {examples} (first in row {found['row'].iloc[0]})"
+    values = [str(value) for value in found["value"].unique()]
+    cure = "; for a decimal comma declare data.source.csv.decimal: ','" if kind == "numeric" and _has_commas(values, decimal) else ""
+    return f"column {name!r}: {len(found)} values are not {what}: {first_few(values)} (first in row {found['row'].iloc[0]}){cure}"
+
+
+def _has_commas(values: list[str], decimal: str) -> bool:
+    """Whether these seem to be numbers with a decimal comma; 1,234 may have one between thousands."""
+    commas = [value for value in values if "," in value]
+    return decimal == "." and all(map(_COMMA.fullmatch, commas)) and not all(map(_THOUSANDS.fullmatch, commas))
 
 
 def _numeric(column: pa.ChunkedArray, decimal: str) -> tuple[object, Mask]:

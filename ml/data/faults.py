@@ -26,6 +26,6 @@ def shown(value: object, *, characters: int = _SHOWN_CHARACTERS) -> str:
 
 
 def first_few(values: list[str], *, limit: int = 5) -> str:
-    """`'a', 'b', 'c' and 4 more`."""
+    """`'a', 'b', 'c', 'd', 'e' and 4 more`: give all the values, the number of those that are not shown is counted here."""
     head = ", ".join(repr(shown(value, characters=60)) for value in values[:limit])
     return head if len(values) <= limit else f"{head} and {len(values) - limit} more"

@@ -97,6 +97,37 @@ class AcceptedTable:
                 block = []
         return found[hits]
 
+    def delivered_targets(self, ids: "pd.Series[Any]") -> "pd.Series[Any]":
+        """The target that the accepted rows of these ids were delivered with, indexed by id; missing where a row came without one.
+
+        Ids of no accepted row are left out. Memory: one batch at a time, of two columns.
+        """
+        spec = self.spec or specfile.load(self.settings, self.model)
+        wanted, newest = pa.array(ids.dropna().unique(), pa.string()), self.log.version()
+        kind = KINDS[column_kinds(spec)[spec.target]]
+        parts = []
+        for part in self.log.read([] if newest is None else self.log.commits(version=newest), [str(spec.id), spec.target]):
+            found = part.filter(pc.is_in(part.column(0).cast(pa.string()), wanted))
+            parts.append(pa.table({"id": found.column(0).cast(pa.string()), "target": found.column(1).cast(kind)}))
+        if not parts:
+            return pd.Series(dtype=object)
+        frame = pa.concat_tables(parts).to_pandas()
+        frame = frame.sort_values("target", key=lambda column: column.isna(), kind="stable").drop_duplicates("id", keep="last")
+        targets: pd.Series[Any] = frame.set_index("id")["target"]
+        return targets
+
+    def classes(self, *, most: int) -> list[str]:
+        """The different targets that accepted rows were delivered with, in the order of acceptance; no more is read than tells `most`."""
+        spec = self.spec or specfile.load(self.settings, self.model)
+        newest = self.log.version()
+        known: dict[str, None] = {}
+        for commit in [] if newest is None else self.log.commits(version=newest):
+            for part in self.log.read([commit], [spec.target]):
+                known |= dict.fromkeys(part.column(0).cast(pa.string()).drop_null().unique().to_pylist())
+            if len(known) >= most:
+                break
+        return list(known)[:most]
+
     def _recent(self) -> list[Commit]:
         newest = self.log.version()
         if newest is None:

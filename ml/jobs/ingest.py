@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Status = Literal["accepted", "quarantined", "duplicate"]
+Status = Literal["accepted", "quarantined", "duplicate", "replaced"]
 _TOLD = 5
 
 
 class BatchResult(BaseModel):
     """What became of one delivery. `rows` is None where no rows could be read; `failing_rows` counts different rows.
+
+    `duplicate` is content that was accepted before, or replaced; what stands in quarantine is `quarantined` each time that it is
+    delivered. `replaced` is told only by looking into the quarantine: another batch was released in its place.
 
     `warnings` is what one should look at although it does not keep the delivery out. It is told once, by the call that judged; later it
     stands in the batch's Data Docs.
@@ -75,7 +78,8 @@ def ingest(
     *,
     on_progress: Callable[[BatchResult], None] | None = None,
 ) -> IngestResult:
-    """Takes in the named files, or every delivery that waits. Idempotent: content that was judged before is a duplicate.
+    """Takes in the named files, or every delivery that waits. Idempotent: content that was accepted before is a duplicate, and content
+    that stands in quarantine is not kept there twice.
 
     A delivery that cannot be fetched does not keep the others out.
 
@@ -149,7 +153,7 @@ def _taken(
 
     if (known := batches.find(state, spec.model, fetched.batch)) is not None:
         again = since is not None and known.decided_at >= since and known.source == fetched.source and known.status != "replaced"
-        return result_of(known) if again else _duplicate(known, fetched)
+        return result_of(known) if again else _known(known, fetched)
     if fetched.kind == "jsonl" and fetched.path.stat().st_size == 0 and fetched.source.startswith("sql:"):
         reason = "the query gives no rows: nothing has arrived"
         return BatchResult(id=fetched.batch, source=fetched.source, status="duplicate", rows=0, failing_rows=0, reasons=[reason])
@@ -162,10 +166,16 @@ def _taken(
     return quarantined(settings, spec, judged, fetched, at)
 
 
-def _duplicate(known: Batch, fetched: "Fetched") -> BatchResult:
+def _known(known: Batch, fetched: "Fetched") -> BatchResult:
+    """What is told of content that was judged before: a damaged delivery that comes again is as damaged as the first.
+
+    Only a query is asked anew at each look: rows of it that stand in quarantine are told of once.
+    """
     reason = f"the same content was {known.status} before, as {known.source} at {known.arrived_at:%Y-%m-%d %H:%M:%S} UTC"
-    result = result_of(known)
-    return result.model_copy(update={"status": "duplicate", "source": fetched.source, "reasons": [reason]})
+    asked_again = known.source == fetched.source and known.source.startswith("sql:")
+    if known.status == "quarantined" and not asked_again:
+        return result_of(known).model_copy(update={"source": fetched.source, "reasons": [*known.reasons, reason]})
+    return result_of(known).model_copy(update={"status": "duplicate", "source": fetched.source, "reasons": [reason]})
 
 
 def remembered(state: State, table: "AcceptedTable", batch: str, at: datetime) -> Batch | None:
@@ -267,7 +277,7 @@ def result_of(batch: Batch, table: "AcceptedTable | None" = None) -> BatchResult
     return BatchResult(
         id=batch.id,
         source=batch.source,
-        status="quarantined" if batch.status == "replaced" else batch.status,
+        status=batch.status,
         rows=batch.rows,
         failing_rows=batch.failing_rows,
         reasons=batch.reasons,

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ml.data.deliveries import Fetched
+    from ml.data.table import AcceptedTable
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,11 @@ Status = Literal["accepted", "refused", "duplicate"]
 
 
 class LabelResult(BaseModel):
-    """What became of a delivery of labels. `refused`: nothing was stored, `reasons` say why; `warnings` do not keep them out."""
+    """What became of a delivery of labels. `refused`: nothing was stored, `reasons` say why; `warnings` do not keep them out.
+
+    `matched` to `not_used` count rows (`ml.jobs.known_labels.Counts`), as they were found when the delivery was stored; None where
+    nothing was.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,18 +43,24 @@ class LabelResult(BaseModel):
     reasons: list[str]
     labels_version: int | None = None
     warnings: list[str] = []
+    matched: int | None = None
+    unknown: int | None = None
+    repeated: int | None = None
+    contradicting: int | None = None
+    not_used: int | None = None
 
 
 def label(settings: Settings, model: str, file: str) -> LabelResult:
     """Stores the labels of a file with the model's `id` and `target` columns (others are ignored), exactly once for each content.
 
-    Of several labels for one id the last counts. A target that was delivered with its row is never replaced.
+    Of several labels for one id the last counts. A target that was delivered with its row is never replaced. A label that is no class
+    of a binary model is refused, with the whole file.
 
     Raises:
         ModelOwnerError: The model declares no `id`.
     """
     from ml.data import deliveries
-    from ml.data.labels import LabelTable
+    from ml.data.table import AcceptedTable
 
     spec = specfile.load(settings, model)
     if spec.id is None:
@@ -58,35 +68,32 @@ def label(settings: Settings, model: str, file: str) -> LabelResult:
     at = datetime.now(UTC)
     url = file if "://" in file else os.path.abspath(file)  # noqa: PTH100
     with deliveries.fetched(settings, spec, url) as fetched:
+        result = _stored(settings, spec, AcceptedTable.of(settings, model, spec), fetched, at)
+    log.info("labels %s model=%s delivery=%s rows=%s version=%s", result.status, model, result.delivery, result.rows, result.labels_version)
+    return result
 
-        def found(status: Status, rows: int, reasons: list[str], version: int | None, warnings: Sequence[str] = ()) -> LabelResult:
-            return LabelResult(
-                model=model,
-                delivery=fetched.batch,
-                source=fetched.source,
-                status=status,
-                rows=rows,
-                reasons=reasons,
-                labels_version=version,
-                warnings=list(warnings),
-            )
 
-        table = LabelTable.of(settings, model)
-        known = table.find(fetched.batch)
-        if known is not None:
-            _remember(
-                settings, model, fetched, rows=known.rows, at=datetime.fromisoformat(known.facts["arrived_at"]), version=known.version
-            )
-            return found("duplicate", known.rows, ["the same content was stored before"], known.version)
-        frame, reasons, warnings = _labels(spec, fetched)
-        if reasons:
-            return found("refused", len(frame), reasons, None, warnings)
-        version = table.append(frame, delivery=fetched.batch, arrived_at=at)
-        _remember(settings, model, fetched, rows=len(frame), at=at, version=version)
-    log.info(
-        "labels accepted model=%s delivery=%s rows=%s labels_version=%s warnings=%s", model, fetched.batch, len(frame), version, warnings
-    )
-    return found("accepted", len(frame), [], version, warnings)
+def _stored(settings: Settings, spec: ModelSpec, table: "AcceptedTable", fetched: "Fetched", at: datetime) -> LabelResult:
+    from ml.jobs import known_labels
+
+    base = LabelResult(model=spec.model, delivery=fetched.batch, source=fetched.source, status="refused", rows=0, reasons=[])
+    if (known := table.labels.find(fetched.batch)) is not None:
+        arrived_at = datetime.fromisoformat(known.facts["arrived_at"])
+        _remember(settings, spec.model, fetched, rows=known.rows, at=arrived_at, version=known.version)
+        told = {"reasons": ["the same content was stored before"], "labels_version": known.version}
+        counts = known_labels.Counts.of_facts(known.facts)
+        return base.model_copy(update={"status": "duplicate", "rows": known.rows, **told, **counts})
+    frame, reasons, warnings = _labels(spec, fetched)
+    if not reasons:
+        reasons, others = known_labels.strange_classes(spec, table, table.labels, frame)
+        warnings = [*warnings, *others]
+    if reasons:
+        return base.model_copy(update={"rows": len(frame), "reasons": reasons, "warnings": warnings})
+    found, others = known_labels.compared(spec, table, table.labels, frame)
+    version = table.labels.append(frame, delivery=fetched.batch, arrived_at=at, facts=found.facts())
+    _remember(settings, spec.model, fetched, rows=len(frame), at=at, version=version)
+    told = {"labels_version": version, "warnings": [*warnings, *others]}
+    return base.model_copy(update={"status": "accepted", "rows": len(frame), **told, **found.facts()})
 
 
 def _remember(settings: Settings, model: str, fetched: "Fetched", *, rows: int, at: datetime, version: int) -> None:
@@ -95,7 +102,10 @@ def _remember(settings: Settings, model: str, fetched: "Fetched", *, rows: int, 
 
 
 def _labels(spec: ModelSpec, fetched: "Fetched") -> "tuple[pd.DataFrame, list[str], list[str]]":
-    """Columns `id` and `label`, every reason why they cannot be stored, and what may be wrong without being told for sure."""
+    """Columns `id`, `label` and `_row` (of the file, from 1), every reason why they cannot be stored, and what may be wrong.
+
+    What may be wrong cannot be told for sure, and is only a warning.
+    """
     import pandas as pd
 
     from ml.data.casting import cast, column_kinds
@@ -103,7 +113,7 @@ def _labels(spec: ModelSpec, fetched: "Fetched") -> "tuple[pd.DataFrame, list[st
     from ml.data.reading import read
 
     csv = spec.data.source.csv if isinstance(spec.data.source, Files) else Csv()
-    empty = pd.DataFrame(columns=["id", "label"])
+    empty = pd.DataFrame(columns=["id", "label", "_row"])
     names = (str(spec.id), spec.target)
     kinds = {name: column_kinds(spec)[name] for name in names}
     try:
@@ -114,7 +124,7 @@ def _labels(spec: ModelSpec, fetched: "Fetched") -> "tuple[pd.DataFrame, list[st
             converted = cast(delivered.table.select(list(names)), kinds=kinds, rows=delivered.rows, decimal=csv.decimal)
     except Unreadable as error:
         return empty, [str(error)], []
-    frame = converted.frame.rename(columns={spec.id: "id", spec.target: "label"})
+    frame = converted.frame.rename(columns={spec.id: "id", spec.target: "label"}).assign(_row=delivered.rows)
     reasons = [*delivered.reasons, *converted.reasons]
     for column, name in zip(("id", "label"), names, strict=True):
         empty_rows = delivered.rows[frame[column].isna().to_numpy()]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ml.data.casting import label_text
+from ml.data.faults import first_few
 from ml.data.table import AcceptedTable
 from ml.jobs import labels_seen
 from ml.monitoring import NOT_FEATURES, report
@@ -51,17 +52,18 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
     for late in labels_seen.late_rows(table, window, seen, spec=spec, trained=trained):
         labels.append(late[spec.target])
         said_of_them.append(predict(champion, late, task=spec.task))
-    judged, qualities = _judge(spec, pd.concat(labels), _joined(said_of_them))
     known = dataset.of_training(settings, learnt, trained)
     dataset.forget()
+    judged, qualities, strange = _judge(spec, pd.concat(labels), _joined(said_of_them), known=known.frame[spec.target])
+    late_rows = int((judged.index >= len(rows)).sum())
     said_before = reference.load(settings, trained, known.test) or predict(champion, known.test, task=spec.task)
     compared, drifts = _compare(spec, known.frame, rows, said_before=said_before, said=said)
     measurement = report.Measurement(
         drifts=drifts,
         qualities=qualities,
-        labelled_rows=len(judged) - seen.late,
-        late_rows=seen.late,
-        notes=_notes(spec, drifts, judged, late=seen.late),
+        labelled_rows=len(judged) - late_rows,
+        late_rows=late_rows,
+        notes=[*_notes(spec, drifts, judged, late=late_rows), *strange],
     )
     page = report.render(spec, window, measurement, compared=compared, judged=judged)
     url = report.save(settings, model=window.model, window=window.id, page=page)
@@ -76,7 +78,7 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         at=datetime.now(UTC),
     )
     drifted = _drifted(drifts)
-    log.info("window measured window=%s drifted=%d of %d judged=%d late=%d", window.id, drifted, len(drifts), len(judged), seen.late)
+    log.info("window measured window=%s drifted=%d of %d judged=%d late=%d", window.id, drifted, len(drifts), len(judged), late_rows)
 
 
 def _compare(
@@ -132,15 +134,23 @@ def _joined(parts: list[Predicted]) -> Predicted:
     )
 
 
-def _judge(spec: ModelSpec, labels: pd.Series, said: Predicted) -> tuple[pd.DataFrame, list[Quality]]:
-    """The labelled rows, and the metrics on them.
+def _judge(spec: ModelSpec, labels: pd.Series, said: Predicted, *, known: pd.Series) -> tuple[pd.DataFrame, list[Quality], list[str]]:
+    """The labelled rows, the metrics on them, and a note where rows are left out.
 
-    Columns: `label`, `prediction`, `probability` of the positive class where there is one; indexed by position.
+    Columns: `label`, `prediction`, `probability` of the positive class where there is one; indexed by position. A label that is
+    neither of a binary model's two, as its champion learnt them (`known`), is no outcome to judge by.
     """
     judged = pd.DataFrame({"label": labels.to_numpy(), "prediction": said.values})
     if (probability := _probability(spec, said)) is not None:
         judged["probability"] = probability.to_numpy()
     judged = judged[judged["label"].notna()]
+    notes = []
+    if spec.task == "binary":
+        is_known = judged["label"].isin({label_text(spec.positive), *known.dropna().unique()})
+        if not is_known.all():
+            names = first_few([str(name) for name in judged.loc[~is_known, "label"].unique()])
+            notes.append(f"Quality leaves out {(~is_known).sum():,} rows whose label is neither of the model's two classes: {names}.")
+        judged = judged[is_known]
     found = measure_quality(
         spec.task,
         labels=judged["label"].to_numpy(),
@@ -148,7 +158,7 @@ def _judge(spec: ModelSpec, labels: pd.Series, said: Predicted) -> tuple[pd.Data
         probabilities=None if said.probabilities is None else said.probabilities.iloc[judged.index],
         positive=None if spec.positive is None else label_text(spec.positive),
     )
-    return judged, [Quality(metric=name, value=value, rows=len(judged)) for name, value in found.items()]
+    return judged, [Quality(metric=name, value=value, rows=len(judged)) for name, value in found.items()], notes
 
 
 def _notes(spec: ModelSpec, drifts: list[Drift], judged: pd.DataFrame, *, late: int) -> list[str]:

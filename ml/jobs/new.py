@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from ml import specfile
 from ml.errors import CallError
 from ml.settings import Settings
-from ml.spec import ModelSpec, Name
+from ml.spec import Files, ModelSpec, Name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,8 @@ def new(
 ) -> NewModel:
     """Writes `dags/<name>/model.yaml`, `dags/<name>/dag.py` and `expectations/<name>.json`; never over a file that exists.
 
+    The folder that deliveries are looked for in is made too, where it lies below `incoming`.
+
     Args:
         settings: Gives the project's folders.
         name: The model's name.
@@ -76,7 +79,7 @@ def new(
     suite = suites.dump(infer_suite(frame, spec))
     for path, content in zip(paths, (suite, text, _DAG.format(model=name)), strict=True):
         _write(path, content)
-    specfile.load(settings, name)
+    _make_incoming(settings, specfile.load(settings, name))
     return NewModel(model=name, files=[paths[1], paths[2], paths[0]], notes=notes)
 
 
@@ -137,7 +140,6 @@ def _cast(sample: "Sample", spec: ModelSpec) -> "tuple[pd.DataFrame, list[str]]"
     import pyarrow.compute as pc
 
     from ml.data.casting import cast, column_kinds
-    from ml.spec import Files
 
     table = sample.table
     missing = spec.data.source.csv.missing if isinstance(spec.data.source, Files) else ()
@@ -160,10 +162,20 @@ def _remarks(columns: "list[Profile]", spec: ModelSpec) -> list[str]:
         if column.name in spec.features.ignore and column.why and column.name != spec.id
     ]
     if spec.time is None and spec.features.datetime:
-        notes.append(f"{spec.features.datetime[0]!r} holds times: `--time {spec.features.datetime[0]}` makes splits and windows follow it")
+        option = f"--time {shlex.quote(spec.features.datetime[0])}"
+        notes.append(f"{spec.features.datetime[0]!r} holds times: `{option}` makes splits and windows follow it")
     if spec.id is None:
         notes.append("no column identifies a row; without `id`, late labels cannot be joined to predictions")
     return notes
+
+
+def _make_incoming(settings: Settings, spec: ModelSpec) -> None:
+    """The folders of the declared patterns that stand below `incoming`: so there is a place to put the first file."""
+    urls = spec.data.source.urls if isinstance(spec.data.source, Files) else ()
+    for url in urls:
+        folder = url.rpartition("/")[0]
+        if "://" not in url and not url.startswith("/") and not any(sign in folder for sign in "*?[$"):
+            (settings.incoming / folder).mkdir(parents=True, exist_ok=True)
 
 
 def _write(path: Path, content: str) -> None:

@@ -10,7 +10,7 @@ import fsspec
 from pydantic import BaseModel, ConfigDict
 
 from ml import specfile
-from ml.errors import DataOwnerError
+from ml.errors import CallError, DataOwnerError
 from ml.jobs.ingest import BatchResult, accept, ingest_delivery, quarantined, remembered, result_of
 from ml.jobs.judging import judge
 from ml.settings import Settings
@@ -68,10 +68,10 @@ def listed(settings: Settings, model: str) -> QuarantineList:
 
 
 def show(settings: Settings, model: str, batch: str) -> QuarantineDetails:
-    """One quarantined batch, by its id or the start of it."""
+    """One batch that is in quarantine, or was until it was released or replaced, by its id or the start of it."""
     from ml.validation import quarantine
 
-    found = _one(settings, model, batch)
+    found = _one(settings, model, batch, replaced=True)
     kept = quarantine.find(settings, model, found.id)
     first = quarantine.failures(kept).head(_SHOWN_ROWS)
     values = [FailingValue(**{str(key): value for key, value in row.items()}) for row in first.to_dict(orient="records")]
@@ -86,11 +86,16 @@ def release(settings: Settings, model: str, batch: str, *, repaired: str | None 
         model: The model's name.
         batch: The batch's id, or the start of it.
         repaired: A corrected file that takes the place of the original: it becomes a batch of its own.
-        force: Accept although the suite says no. What cannot be read or cast cannot be forced.
+        force: Accept although the suite says no; what cannot be read or cast cannot be forced. With `repaired`: close the batch also
+            for a file that was accepted before, as a delivery of its own.
+
+    Raises:
+        DataOwnerError: No batch in quarantine is called so.
+        CallError: The repaired file is another delivery, which was accepted before.
     """
     found = _one(settings, model, batch)
     if repaired is not None:
-        return _replaced(settings, found, repaired)
+        return _replaced(settings, found, repaired if "://" in repaired else str(Path(repaired).absolute()), force=force)
     result = _again(settings, found, force=force)
     log.info("release model=%s batch=%s status=%s force=%s", model, found.id, result.status, force)
     return result
@@ -126,19 +131,49 @@ def _again(settings: Settings, found: Batch, *, force: bool) -> BatchResult:
     return result
 
 
-def _replaced(settings: Settings, found: Batch, repaired: str) -> BatchResult:
-    result = ingest_delivery(settings, found.model, repaired if "://" in repaired else str(Path(repaired).absolute()))
-    if result.id != found.id and result.dataset_version is not None:
-        reasons = [*found.reasons, f"replaced by batch {result.id}"]
-        batches.save(State.open(settings), replace(found, status="replaced", reasons=reasons, decided_at=datetime.now(UTC)))
-    return result
+def _replaced(settings: Settings, found: Batch, repaired: str, *, force: bool) -> BatchResult:
+    """Takes the repaired file in, then closes the batch.
+
+    What is meant to take its place is written down before: after a kill between the two, the accepted file is known for what it is.
+    """
+    state = State.open(settings)
+    id_, meant = _id_of(settings, found.model, repaired), "its repaired file is batch {}"
+    other = batches.find(state, found.model, id_)
+    if other is not None and other.status == "accepted" and meant.format(id_) not in found.reasons and not force:
+        raise CallError(
+            f"{repaired} is batch {id_[:12]}, which was accepted already, as {other.source} at {other.decided_at:%Y-%m-%d %H:%M:%S} UTC: "
+            f"a delivery of its own. Batch {found.id[:12]} ({found.source}) stays in quarantine; if that file does hold its rows, close "
+            "it with --force"
+        )
+    own = [reason for reason in found.reasons if not reason.startswith(meant.format(""))]
+    batches.save(state, replace(found, reasons=[*own, meant.format(id_)]))
+    result = ingest_delivery(settings, found.model, repaired)
+    if result.id == found.id or result.dataset_version is None:
+        batches.save(state, replace(found, reasons=own))
+        return result
+    reasons = [*own, f"replaced by batch {result.id}"]
+    batches.save(state, replace(found, status="replaced", reasons=reasons, decided_at=datetime.now(UTC)))
+    log.info("replaced model=%s batch=%s by=%s force=%s", found.model, found.id, result.id, force)
+    closed = f"takes the place of batch {found.id[:12]} ({found.source}, of {found.arrived_at:%Y-%m-%d %H:%M:%S} UTC), which is closed"
+    return result.model_copy(update={"reasons": [*result.reasons, closed]})
 
 
-def _one(settings: Settings, model: str, batch: str) -> Batch:
-    """The batch whose id is, or starts with, `batch`: one that waits in quarantine, or that was released before."""
+def _id_of(settings: Settings, model: str, url: str) -> str:
+    from ml.data import deliveries
+
+    with deliveries.fetched(settings, specfile.load(settings, model), url) as fetched:
+        return fetched.batch
+
+
+def _one(settings: Settings, model: str, batch: str, *, replaced: bool = False) -> Batch:
+    """The batch whose id is, or starts with, `batch`: one that waits in quarantine, or was released before; or replaced, if asked."""
     specfile.spec_path(settings, model)
     known = [found for found in batches.listed(State.open(settings), model) if batch and found.id.startswith(batch)]
-    matching = [found for found in known if found.status == "quarantined"] or [found for found in known if found.status != "replaced"]
+    matching = [found for found in known if found.status == "quarantined"] or [
+        found for found in known if replaced or found.status != "replaced"
+    ]
+    if not matching and len(known) == 1:
+        raise DataOwnerError(f"batch {known[0].id[:12]} of {model} is closed: {known[0].reasons[-1]}")
     if len(matching) != 1:
         what = "no batch" if not matching else f"{len(matching)} batches"
         raise DataOwnerError(f"{what} of {model} in quarantine with an id that starts with {batch!r}; `perennial quarantine list {model}`")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ml.errors import PerennialError
+from ml.errors import ModelOwnerError, PerennialError, StoreUnavailable
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, specs
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ml.data.table import AcceptedTable
 
 log = logging.getLogger(__name__)
+
+_SAID_CHARACTERS = 500
 
 
 def opened(
@@ -65,13 +67,26 @@ def _period(table: "AcceptedTable", spec: ModelSpec, *, start: int, end: int) ->
 
 @contextmanager
 def giving_up(state: State, window: Window, what: str) -> Iterator[None]:
-    """An error that stays however often one tries gives the window up; the error goes on either way."""
+    """An error that stays however often one tries gives the window up; the error goes on either way.
+
+    What a library raises over rows that nobody thought of is such an error too. It goes on as one of ours, which is a sentence.
+
+    Raises:
+        PerennialError: Whatever went wrong.
+    """
     try:
         yield
     except PerennialError as error:
         if not error.retryable:
             give_up(state, window, f"{what}: {error}")
         raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:_SAID_CHARACTERS]}"
+        log.info("unforeseen error window=%s", window.id, exc_info=True)
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):  # a file that is gone does not come back
+            raise StoreUnavailable(f"window {window.id} {what} now: a store did not answer ({said}). Run it again") from error
+        give_up(state, window, f"{what}: {said}")
+        raise ModelOwnerError(f"window {window.id} {what} and is given up, the next look takes a new one: {said}") from error
 
 
 def give_up(state: State, window: Window, reason: str) -> None:

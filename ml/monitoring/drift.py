@@ -1,6 +1,6 @@
 """How far each column of a window lies from the reference: the statistics that the declaration pins, with Evidently's values.
 
-Three things are decided here, because Evidently leaves them open:
+Four things are decided here, because Evidently leaves them open:
 
 - Distances are blind to missing values: they compare the values that are there. So the change of the share of missing values
   (`missing_share`, 0-1) is measured of each column too, and drifts from 0.1 on. A column is reported by its distance; by
@@ -8,6 +8,9 @@ Three things are decided here, because Evidently leaves them open:
   lost wholly or in part has drifted, one that was always empty has not, and neither is passed over. The target is the exception:
   its labels may come late, so its share of missing values says nothing.
 - `TVD` is the distance itself (0-1, high is drift). Evidently's test of that name returns a p-value from a permutation test.
+- Numbers of which the reference has one or two (flags) are compared as labels where the pin is Wasserstein: its norm, the standard
+  deviation, is near zero for a rare flag, so that one row more of a hundred would count as ten standard deviations. Evidently does
+  so by default up to five numbers. Numbers that the reference has not are one label.
 - Dates and times are not compared: they move on with the calendar, and would drift in each window.
 """
 
@@ -33,19 +36,26 @@ TEXT_THRESHOLD = 0.6
 """Above Evidently's 0.55: with 200 rows on each side, chance alone passes that in one window of ten."""
 TEXT_ROWS = 20_000
 """A classifier is fitted for each text column: at most so many rows of each side go into it."""
+_FEW_ROWS = 10
+"""Texts without words are compared as labels only if each stands, on average, in so many rows of either side."""
+_FLAG_VALUES = 2
 _LARGE = 1e150
 """Numbers beyond this are scaled before they are squared; all numeric statistics here are blind to scale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """The statistic of one column. `kind`: numeric, categorical, text, target or prediction; `measured_as`: one of the first three."""
+    """The statistic of one column. `kind`: numeric, categorical, text, target or prediction; `measured_as`: one of the first three.
+
+    `as_label` is the method and the threshold of a numeric column whose reference has no more than two numbers.
+    """
 
     column: str
     kind: str
     measured_as: str
     method: str
     threshold: float
+    as_label: tuple[str, float] = ("jensenshannon", 0.1)
 
 
 def feature_pins(spec: ModelSpec) -> list[Pin]:
@@ -72,7 +82,8 @@ def prediction_pin(spec: ModelSpec, column: str, *, has_probability: bool) -> Pi
 def _pin(spec: ModelSpec, column: str, *, kind: str, measured_as: str) -> Pin:
     chosen = spec.monitoring.drift
     if measured_as == "numeric":
-        return Pin(column, kind, measured_as, chosen.numeric, chosen.numeric_threshold)
+        as_label = (chosen.categorical, chosen.categorical_threshold)
+        return Pin(column, kind, measured_as, chosen.numeric, chosen.numeric_threshold, as_label)
     return Pin(column, kind, measured_as, chosen.categorical, chosen.categorical_threshold)
 
 
@@ -103,11 +114,21 @@ def compare_numbers(pin: Pin, *, reference: NumericProfile, window: NumericProfi
     """The drift of a numeric column from its profiles."""
 
     def distance() -> Drift:
+        if pin.method == "wasserstein" and len(reference.values) <= _FLAG_VALUES:
+            method, threshold = pin.as_label
+            sides = (_flags(reference, reference), _flags(reference, window))
+            return _drift(pin, method, distances.LABELS[method](*sides), threshold)
         largest = max(reference.largest, window.largest)
-        sides = (reference, window) if largest < _LARGE else (reference.divided(largest), window.divided(largest))
-        return _drift(pin, pin.method, distances.NUMERIC[pin.method](*sides), pin.threshold)
+        numbers = (reference, window) if largest < _LARGE else (reference.divided(largest), window.divided(largest))
+        return _drift(pin, pin.method, distances.NUMERIC[pin.method](*numbers), pin.threshold)
 
     return _reported(pin, reference, window, distance)
+
+
+def _flags(reference: NumericProfile, side: NumericProfile) -> LabelProfile:
+    """The numbers of a side as labels: those that the reference has, and all others as one."""
+    counts = {repr(value): int(side.counts[side.values == value].sum()) for value in reference.values}
+    return LabelProfile({**counts, "other": side.present - sum(counts.values())}, side.rows)
 
 
 def compare_labels(pin: Pin, *, reference: LabelProfile, window: LabelProfile) -> Drift:
@@ -155,15 +176,23 @@ def _told_apart(reference: pd.Series, window: pd.Series) -> float:
 
 
 def _text(pin: Pin, reference: pd.Series, window: pd.Series) -> Drift:
-    """Texts without a single telling word (all alike, numbers, one row) are compared as labels instead."""
+    """Texts without a single telling word (codes, one letter, one row) are compared as labels, if they are few different ones.
+
+    Else nothing tells the sides apart: 0.5. As labels, texts that are nearly all different would have drifted in each window.
+    """
+    from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
+
     sampled = [side if side.size <= TEXT_ROWS else side.sample(TEXT_ROWS, random_state=0) for side in (reference, window)]
     with warnings.catch_warnings():
-        warnings.simplefilter("error", category=UserWarning)  # scikit-learn's way to say that the ROC AUC is undefined
+        warnings.simplefilter("ignore", category=ConvergenceWarning)  # a classifier that finds nothing need not converge
+        warnings.simplefilter("error", category=UndefinedMetricWarning)
         try:
             value = _told_apart(sampled[0], sampled[1])
-        except (ValueError, UserWarning):
+        except (ValueError, UndefinedMetricWarning):
             value = math.nan
-    if math.isnan(value):
-        value = distances.jensenshannon(profiles.labels(sampled[0]), profiles.labels(sampled[1]))
-        return _drift(pin, "jensenshannon", value, 0.1)
-    return _drift(pin, TEXT_METHOD, value, TEXT_THRESHOLD)
+    if not math.isnan(value):
+        return _drift(pin, TEXT_METHOD, value, TEXT_THRESHOLD)
+    before, now = profiles.labels(sampled[0]), profiles.labels(sampled[1])
+    if _FEW_ROWS * len(before.counts | now.counts) > min(before.present, now.present):
+        return _drift(pin, TEXT_METHOD, 0.5, TEXT_THRESHOLD)
+    return _drift(pin, "jensenshannon", distances.jensenshannon(before, now), 0.1)

@@ -14,10 +14,11 @@ from typing import Any
 
 import pandas as pd
 
+from ml.data.stores import own_store_of
 from ml.errors import OperatorError
 from ml.monitoring import NOT_FEATURES, load_evidently
 from ml.monitoring.drift import MISSING_SHARE
-from ml.monitoring.frames import harmless, harmless_names, sample, shown_frames, shown_label
+from ml.monitoring.frames import OTHER, harmless, harmless_names, sample, shown_frames, shown_label
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state.records import Drift, Quality, Window
@@ -60,11 +61,13 @@ def url_of(settings: Settings, model: str, window: str) -> str:
 
 
 def save(settings: Settings, *, model: str, window: str, page: str) -> str:
-    """Writes the page whole or not at all, and returns its URL. A second call replaces it."""
-    import fsspec
+    """Writes the page whole or not at all, and returns its URL. A second call replaces it.
 
+    Raises:
+        OperatorError: The store that `PERENNIAL_REPORTS_URL` names cannot be opened; `StoreUnavailable` if it did not answer.
+    """
     url = url_of(settings, model, window)
-    files, path = fsspec.core.url_to_fs(url)
+    files, path = own_store_of(url, variable="PERENNIAL_REPORTS_URL")
     files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
     beside = f"{path}.{uuid.uuid4().hex}.part"
     try:
@@ -197,7 +200,7 @@ def _quality_widgets(spec: ModelSpec, judged: pd.DataFrame) -> list[Any]:
     from evidently import BinaryClassification, DataDefinition, Dataset, MulticlassClassification, Regression, Report
     from evidently.presets import ClassificationPreset, RegressionPreset
 
-    frame = sample(judged, min(QUALITY_ROWS, spec.monitoring.sample_rows))
+    frame = sample(_shown_labels(spec, judged), min(QUALITY_ROWS, spec.monitoring.sample_rows))
     if len(frame) < 2 or frame["label"].nunique() < 2:
         return []
     if spec.task == "regression":
@@ -205,8 +208,6 @@ def _quality_widgets(spec: ModelSpec, judged: pd.DataFrame) -> list[Any]:
         definition = DataDefinition(numerical_columns=["label", "prediction"], regression=regression)
         preset: Any = RegressionPreset()
     else:
-        for column in ("label", "prediction"):
-            frame[column] = frame[column].map(shown_label)
         task: Any = MulticlassClassification(target="label", prediction_labels="prediction")
         if "probability" in frame:
             task = BinaryClassification(
@@ -217,6 +218,19 @@ def _quality_widgets(spec: ModelSpec, judged: pd.DataFrame) -> list[Any]:
         preset = ClassificationPreset()
     snapshot = Report([preset]).run(Dataset.from_pandas(frame, data_definition=definition), None)
     return list(snapshot._widgets)
+
+
+def _shown_labels(spec: ModelSpec, judged: pd.DataFrame) -> pd.DataFrame:
+    """Labels and predictions as they are drawn.
+
+    Over a third label of a binary model Evidently fails: there the positive class is drawn against all others.
+    """
+    if spec.task == "regression":
+        return judged
+    drawn = {column: judged[column].map(shown_label) for column in ("label", "prediction")}
+    if "probability" in judged and len({_positive(spec), *drawn["label"], *drawn["prediction"]}) > 2:
+        drawn = {column: names.where(names == _positive(spec), OTHER) for column, names in drawn.items()}
+    return judged.assign(**drawn)
 
 
 def _positive(spec: ModelSpec) -> str:

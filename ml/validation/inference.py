@@ -6,7 +6,9 @@ the bound comes from, and values that already changed within the rows that were 
 """
 
 import itertools
+import math
 from collections.abc import Iterator
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 import numpy as np
@@ -185,8 +187,8 @@ def _range(known: "pd.Series[Any]", column: str) -> Iterator[Content]:
         f"{seen}; the margin is {margin}. {rule if moves else '1 % may lie outside: single extremes are usual, a wrong unit is not.'}",
         severity="warning" if moves else "critical",
         column=column,
-        min_value=_rounded(below),
-        max_value=_rounded(above),
+        min_value=_floor(below, spread=span),
+        max_value=_ceil(above, spread=span),
         mostly=0.99,
     )
 
@@ -207,6 +209,7 @@ def _typical(known: "pd.Series[Any]", column: str) -> Iterator[Content]:
         return
     medians = [float(block.median()) for block in _blocks(known)]
     low, high = float(known.quantile(0.02)), float(known.quantile(0.98))
+    spread = float(known.max()) - float(known.min())
     scale = max(abs(middle) for middle in medians)
     if scale == 0:
         yield from _average(known, column)
@@ -221,8 +224,8 @@ def _typical(known: "pd.Series[Any]", column: str) -> Iterator[Content]:
         f"The median was {_short(float(known.median()))}. Beyond {_FACTOR} times as much it is a wrong unit or another column, not change. "
         "Widen it if deliveries have fewer than some 20 rows.",
         column=column,
-        min_value=_rounded(min(below, 0.0) if max(medians) <= 0 else below),
-        max_value=_rounded(above),
+        min_value=_floor(min(below, 0.0) if max(medians) <= 0 else below, spread=spread),
+        max_value=_ceil(above, spread=spread),
     )
 
 
@@ -232,8 +235,9 @@ def _average(known: "pd.Series[Any]", column: str) -> Iterator[Content]:
     if largest == 0:
         return
     notes = f"The mean was {_short(float(known.mean()))}, at most {_short(largest)} in a quarter of the rows; up to 20 times that."
-    below = 0.0 if float(known.min()) >= 0 else -_rounded(20 * largest)
-    yield _one("expect_column_mean_to_be_between", notes, column=column, min_value=below, max_value=_rounded(20 * largest))
+    above = _ceil(20 * largest, spread=20 * largest)
+    below = 0.0 if float(known.min()) >= 0 else -above
+    yield _one("expect_column_mean_to_be_between", notes, column=column, min_value=below, max_value=above)
 
 
 def _blocks(values: "pd.Series[Any]") -> "list[pd.Series[Any]]":
@@ -254,8 +258,30 @@ def _unseen(known: "pd.Series[Any]") -> float:
 
 
 def _rounded(value: float) -> float:
-    """Four significant digits read better than sixteen, and no bound is that exact."""
+    """A share: four significant digits read better than sixteen."""
     return float(f"{value:.4g}")
+
+
+def _floor(value: float, *, spread: float) -> float:
+    """The bound with four significant digits, or as many more as tell a hundredth of the spread; never above `value`."""
+    return _outward(value, spread=spread, direction=ROUND_FLOOR)
+
+
+def _ceil(value: float, *, spread: float) -> float:
+    """The same, never below `value`."""
+    return _outward(value, spread=spread, direction=ROUND_CEILING)
+
+
+def _outward(value: float, *, spread: float, direction: str) -> float:
+    """Ids and times written as numbers are large beside their spread: four digits of them would leave no value within its bounds."""
+    if value == 0 or not math.isfinite(value):
+        return value
+    magnitude = math.floor(math.log10(abs(value)))
+    exponent = magnitude - 3
+    if 0 < spread < math.inf:
+        exponent = min(exponent, math.floor(math.log10(spread)) - 2)
+    exact = max(exponent, magnitude - 16)  # a float has no more than seventeen digits
+    return float(Decimal(value).quantize(Decimal(1).scaleb(exact), rounding=direction))
 
 
 def _short(value: float) -> str:

@@ -178,3 +178,15 @@ def test_half_precision_numbers_are_numbers_and_labels() -> None:
     values = pa.array(np.array([1, 0.5, np.nan], dtype=np.float16))
     assert cast_one(values, "label").frame["x"].tolist() == ["1", "0.5", None]
     assert cast_one(values, "numeric").frame["x"].tolist()[:2] == [1, 0.5]
+
+
+def test_the_number_of_values_that_are_not_shown_is_the_true_one() -> None:
+    table = pa.table({"x": [f"v{number % 12}" for number in range(800)]})
+    found = cast(table, kinds={"x": "numeric"}, rows=np.arange(1, 801))
+    assert found.reasons == ["column 'x': 800 values are not finite numbers: 'v0', 'v1', 'v2', 'v3', 'v4' and 7 more (first in row 1)"]
+
+
+@pytest.mark.parametrize(("value", "named"), [("75,55", True), ("1,234,567", False), ("1,234", False), ("1.234,5", False), ("lots", False)])
+def test_a_decimal_comma_is_told_with_its_cure(value: str, named: bool) -> None:
+    found = cast(pa.table({"x": [value]}), kinds={"x": "numeric"}, rows=np.arange(1, 2))
+    assert ("declare data.source.csv.decimal: ','" in found.reasons[0]) is named

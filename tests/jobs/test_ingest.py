@@ -224,6 +224,25 @@ def test_the_same_content_under_another_name_is_a_duplicate(loans: Settings) -> 
     assert ingest(loans, "loans").batches == []
 
 
+def test_damaged_content_that_comes_again_is_as_damaged_as_the_first_and_kept_once(loans: Settings) -> None:
+    put(loans, "monday.csv", b"")
+    first = ingest(loans, "loans").batches[0]
+    assert ingest(loans, "loans").batches == [], "a file that was judged is not looked at again"
+    path = put(loans, "tuesday.csv", b"")
+    began = datetime.now(UTC)
+    (second,) = ingest(loans, "loans").batches
+    for one in (second, ingest_delivery(loans, "loans", str(path), since=began), ingest_delivery(loans, "loans", str(path), since=began)):
+        assert (one.status, one.id, one.quarantine_url) == ("quarantined", first.id, first.quarantine_url)
+        assert one.reasons[:-1] == first.reasons
+        assert "the same content was quarantined before, as" in one.reasons[-1]
+        assert "monday.csv" in one.reasons[-1]
+        assert one.source.endswith("tuesday.csv")
+    saved = batches.find(State.open(loans), "loans", first.id)
+    assert saved is not None
+    assert (saved.source, saved.reasons) == (first.source, first.reasons)
+    assert len(batches.listed(State.open(loans), "loans")) == 1
+
+
 def test_deliveries_come_oldest_first_without_unfinished_ones(loans: Settings) -> None:
     for age, name in ((10, "b.csv"), (30, "a.csv"), (20, "c.csv"), (5, "d.csv.part"), (5, ".e.csv"), (5, "f.tmp")):
         path = put(loans, name, csv_text(3, start=age))
@@ -496,6 +515,9 @@ def test_each_different_query_result_is_one_batch(settings: Settings, monkeypatc
     connection.commit()
     assert ingest(settings, "loans").batches[0].status == "accepted"
     assert rows_in_table(settings) == 80
+    connection.execute("UPDATE loans SET age = 3")
+    connection.commit()
+    assert [ingest(settings, "loans").batches[0].status for _ in range(2)] == ["quarantined", "duplicate"], "it is asked at each look"
     connection.execute("DELETE FROM loans")
     connection.commit()
     connection.close()

@@ -299,3 +299,12 @@ def test_a_time_alone_is_no_feature(settings: Settings, tmp_path: Path) -> None:
     pd.DataFrame({"at": pd.date_range("2024-01-01", periods=50).astype(str), "value": np.arange(50) / 3}).to_csv(file, index=False)
     with pytest.raises(CallError, match="beside the time 'at': derive some from it"):
         new(settings, name="series", source=str(file), target="value", time="at")
+
+
+def test_the_folder_for_the_first_delivery_is_made_and_names_with_spaces_are_quoted(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "odd.csv"
+    days = pd.date_range("2024-01-01", periods=60).strftime("%Y-%m-%d")
+    pd.DataFrame({"odd date": days, "x": np.arange(60) / 7, "y": ["a", "b"] * 30}).to_csv(file, index=False)
+    notes = new(settings, name="odd", source=str(file), target="y").notes
+    assert any("`--time 'odd date'` makes splits" in note for note in notes), notes
+    assert (settings.incoming / "odd").is_dir()

@@ -5,8 +5,9 @@ import pytest
 
 from ml.data import deliveries
 from ml.data.table import AcceptedTable
-from ml.errors import DataOwnerError, UnknownModel
-from ml.jobs.ingest import BatchResult, ingest
+from ml.errors import CallError, DataOwnerError, UnknownModel
+from ml.jobs import quarantine as quarantine_job
+from ml.jobs.ingest import BatchResult, ingest, ingest_delivery
 from ml.jobs.quarantine import listed, release, show
 from ml.settings import Settings
 from ml.state import State, batches
@@ -101,13 +102,18 @@ def test_a_repaired_file_takes_the_place_of_the_original(settings: Settings, tmp
     batch = quarantine_one(settings)
     repaired = tmp_path / "repaired.csv"
     repaired.write_text(BAD)
-    assert release(settings, "loans", batch.id, repaired=str(repaired)).status == "duplicate"
+    assert release(settings, "loans", batch.id, repaired=str(repaired)).status == "quarantined"
     assert len(listed(settings, "loans").batches) == 1
     repaired.write_text(csv_text(9))
     released = release(settings, "loans", batch.id, repaired=str(repaired))
     assert released.status == "accepted"
+    assert f"takes the place of batch {batch.id[:12]}" in released.reasons[-1]
     assert rows_in_table(settings) == 9
     assert listed(settings, "loans").batches == []
+    gone = show(settings, "loans", batch.id[:8]).batch
+    assert (gone.status, gone.reasons[-1]) == ("replaced", f"replaced by batch {released.id}")
+    with pytest.raises(DataOwnerError, match=f"is closed: replaced by batch {released.id}"):
+        release(settings, "loans", batch.id)
     incoming(settings, "again.csv").write_text(BAD)
     assert ingest(settings, "loans").batches[0].status == "duplicate"
 
@@ -119,3 +125,51 @@ def test_an_unknown_or_ambiguous_batch_is_named(settings: Settings) -> None:
     for batch in ("zz", ""):
         with pytest.raises(DataOwnerError, match="no batch of loans in quarantine"):
             release(settings, "loans", batch)
+
+
+def test_a_delivery_that_was_accepted_before_takes_the_place_of_none_but_by_force(settings: Settings) -> None:
+    batch = quarantine_one(settings)
+    other = incoming(settings, "other.csv")
+    other.write_text(csv_text(5, start=20))
+    (accepted,) = ingest(settings, "loans").batches
+    with pytest.raises(CallError, match=rf"batch {accepted.id[:12]}, which was accepted already, as .*other\.csv at .* --force"):
+        release(settings, "loans", batch.id, repaired=str(other))
+    (still,) = listed(settings, "loans").batches
+    assert (still.id, still.reasons) == (batch.id, batch.reasons)
+    forced = release(settings, "loans", batch.id, repaired=str(other), force=True)
+    assert forced.status == "duplicate"
+    assert f"takes the place of batch {batch.id[:12]}" in forced.reasons[-1]
+    assert listed(settings, "loans").batches == []
+    assert rows_in_table(settings) == 5
+
+
+def test_a_release_that_was_killed_before_it_closed_the_batch_can_be_run_again(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = quarantine_one(settings)
+    repaired = tmp_path / "repaired.csv"
+    repaired.write_text(csv_text(9))
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*args: object, **kwargs: object) -> None:
+        ingest_delivery(*args, **kwargs)  # type: ignore[arg-type]
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(quarantine_job, "ingest_delivery", killed)
+        with pytest.raises(Killed):
+            release(settings, "loans", batch.id, repaired=str(repaired))
+    assert len(listed(settings, "loans").batches) == 1
+    assert release(settings, "loans", batch.id, repaired=str(repaired)).status == "duplicate"
+    assert listed(settings, "loans").batches == []
+    assert show(settings, "loans", batch.id).batch.reasons[:-1] == batch.reasons
+
+
+def test_a_repaired_file_that_fails_too_leaves_the_batch_as_it_was(settings: Settings, tmp_path: Path) -> None:
+    batch = quarantine_one(settings)
+    repaired = tmp_path / "repaired.csv"
+    repaired.write_text(BAD.replace(",17,", ",16,"))
+    assert release(settings, "loans", batch.id, repaired=str(repaired)).status == "quarantined"
+    assert show(settings, "loans", batch.id).batch.reasons == batch.reasons

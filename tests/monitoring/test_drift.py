@@ -12,6 +12,7 @@ from ml.monitoring import distances, load_evidently
 from ml.monitoring import drift as drifting
 from ml.monitoring.drift import Pin, feature_pins, measure_column, measure_columns
 from ml.spec import ModelSpec
+from tests.conftest import DATA
 
 
 def spec(numeric: str = "wasserstein", categorical: str = "jensenshannon") -> ModelSpec:
@@ -200,7 +201,46 @@ def test_texts_without_a_telling_word_are_compared_as_labels() -> None:
     assert measure_column(pin("text"), reference=same, window=same).value == 0
     found = measure_column(pin("text"), reference=same, window=pd.Series(["of"] * 50))
     assert (found.method, found.drifted) == ("jensenshannon", True)
-    assert measure_column(pin("text"), reference=pd.Series(["good day"]), window=pd.Series(["bad day"])).method == "jensenshannon"
+
+
+@pytest.mark.parametrize("texts", [["good day"], [f"{number} a" for number in range(10)] + [f"a {number}" for number in range(10)]])
+def test_texts_that_are_all_different_are_never_compared_as_labels(texts: list[str]) -> None:
+    found = measure_column(pin("text"), reference=pd.Series(texts[::2]), window=pd.Series([f"b {text}" for text in texts[1::2] or texts]))
+    assert (found.method, found.drifted) == (drifting.TEXT_METHOD, False)
+
+
+def test_texts_that_no_classifier_tells_apart_are_alike_however_hard_it_tried() -> None:
+    rng = np.random.default_rng(0)
+    words = [f"word{number}" for number in range(2000)]
+    texts = pd.Series([" ".join(rng.choice(words, 12)) for _ in range(3000)])
+    found = measure_column(pin("text"), reference=texts[:1500], window=texts[1500:])
+    assert found.method == drifting.TEXT_METHOD
+    assert found.value == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize(("file", "column"), [("banking77/train.csv", "text"), ("resume_962/UpdatedResumeDataSet.csv.gz", "Resume")])
+def test_shuffled_halves_of_real_texts_are_alike(file: str, column: str) -> None:
+    if not (DATA / file).is_file():
+        pytest.skip(f"the data set {file} is not on this machine")
+    texts = pd.read_csv(DATA / file)[column].sample(frac=1, random_state=0).head(2000)
+    found = measure_column(pin("text"), reference=texts[::2], window=texts[1::2])
+    assert (found.method, found.drifted) == (drifting.TEXT_METHOD, False)
+    assert found.value == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize(("before", "now", "drifted"), [(0, 1, False), (1, 3, False), (1, 30, True), (0, 100, True)])
+def test_a_flag_is_compared_as_a_label(before: int, now: int, drifted: bool) -> None:
+    reference, window = (pd.Series([1.0] * ones + [0.0] * (100 - ones)) for ones in (before, now))
+    found = measure_column(pin(), reference=reference, window=window)
+    assert (found.method, found.kind, found.drifted) == ("jensenshannon", "numeric", drifted)
+    as_text = measure_column(pin("categorical"), reference=reference.astype(str), window=window.astype(str))
+    assert found.value == pytest.approx(as_text.value)
+
+
+def test_a_flag_takes_the_declared_statistic_of_labels_and_new_numbers_are_one_label() -> None:
+    chosen = drifting.target_pin(spec(categorical="TVD").model_copy(update={"task": "regression"}))
+    found = measure_column(chosen, reference=pd.Series([0.0, 1.0] * 50), window=pd.Series([0.0] * 50 + list(np.arange(2.0, 52.0))))
+    assert (found.method, found.value, found.threshold) == ("TVD", 0.5, 0.15)
 
 
 @pytest.mark.parametrize("side", ["reference", "window"])

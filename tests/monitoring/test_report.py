@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 
 import fsspec
@@ -232,3 +233,24 @@ def test_a_page_goes_to_any_store(settings: Settings) -> None:
     url = report.save(elsewhere, model="m", window="m-000001", page="text")
     with fsspec.open(url, "rt") as stream:
         assert stream.read() == "text"
+
+
+@pytest.mark.parametrize("predicted", ["no", EVIL])
+@pytest.mark.parametrize("labels", [["no", "perhaps", EVIL], ["no", "perhaps"]])
+def test_a_third_label_of_a_binary_model_is_no_reason_to_fail(labels: list[str], predicted: str) -> None:
+    declared = spec(features={"numeric": ["a"]})
+    frame = pd.DataFrame({"a": np.arange(300.0)})
+    pins = drifting.feature_pins(declared)
+    drifts = drifting.measure_columns(reference=frame, window=frame, pins=pins)
+    measurement = report.Measurement(drifts=drifts, qualities=[], labelled_rows=300, notes=[])
+    compared = report.Compared(reference=frame, window=frame, kinds={"a": "numeric"}, reference_rows=300)
+    judged = pd.DataFrame({"label": (labels * 150)[:300], "prediction": predicted, "probability": np.linspace(0, 1, 300)})
+    text = report.render(declared, opened(300), measurement, compared=compared, judged=judged)
+    assert ("Quality of the champion" in text) is (EVIL in labels)
+
+
+@pytest.mark.skipif(find_spec("s3fs") is not None, reason="the package is there")
+def test_a_store_whose_package_is_missing_is_told_with_its_cure(settings: Settings) -> None:
+    away = settings.model_copy(update={"reports_url": "s3://bucket/reports"})
+    with pytest.raises(OperatorError, match="install the package s3fs"):
+        report.save(away, model="m", window="m-000001", page="x")

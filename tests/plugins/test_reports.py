@@ -5,7 +5,10 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 from ml.settings import Settings
 from ml.spec import ModelSpec
@@ -31,13 +34,16 @@ from ml.settings import Settings
 from ml.state import State
 state = State.open(Settings.from_env())
 pages = [reports.report(*one) for one in json.loads(sys.argv[1])]
-rows = [reports._row(state, model) for model in json.loads(sys.argv[2])]
+rows = [reports._rows(state, model) for model in json.loads(sys.argv[2])]
 print(json.dumps([[(page.status_code, page.body.decode()) for page in pages], rows]))
 """
 
 
-def look(pages: list[tuple[str, str]], rows: list[str]) -> tuple[list[tuple[int, str]], list[str]]:
-    """Status and text of pages, and lines of the list; in a process of its own, because Airflow's API server changes what it loads."""
+def look(pages: list[tuple[str, str]], rows: list[str]) -> tuple[list[tuple[int, str]], list[list[str]]]:
+    """Status and text of pages, and the lines of models in the list.
+
+    In a process of its own, because Airflow's API server changes what it loads.
+    """
     command = [sys.executable, "-c", CODE, json.dumps(pages), json.dumps(rows)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2] / "plugins", timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -82,7 +88,36 @@ def test_a_window_that_was_given_up_is_named_beside_the_last_report(settings: Se
     ledger.decide(state, no)
     alone = opened(state, start=1, model="other")
     ledger.decide(state, replace(no, id="decision-3", model="other", window=alone.id))
-    row, only = look([], ["loans", "other"])[1]
-    assert "Window 2: could not be measured: &lt;b&gt;" in row
-    assert "/perennial/reports/loans/loans-000001" in row
-    assert "Window 1: could not be measured" in only
+    (given_up, shown), (only,), (none,) = look([], ["loans", "other", "third"])[1]
+    assert "given up" in given_up
+    assert "could not be measured: &lt;b&gt;" in given_up
+    assert "href" not in given_up
+    assert "/perennial/reports/loans/loans-000001" in shown
+    assert "could not be measured" in only
+    assert "no report yet" in none
+
+
+def test_every_window_is_listed_the_newest_first_up_to_a_limit_that_is_stated(settings: Settings) -> None:
+    state = State.open(settings)
+    for start in range(3):
+        measured(settings, state, opened(state, start=start))
+    for start in range(201):
+        opened(state, start=start, model="other")
+    few, many = look([], ["loans", "other"])[1]
+    assert [f"/perennial/reports/loans/loans-00000{number}" in row for number, row in zip((3, 2, 1), few, strict=True)] == [True] * 3
+    assert len(many) == 201
+    assert "only the newest 200" in many[-1]
+    assert "not measured yet" in many[0]
+
+
+def test_a_report_in_a_store_whose_package_is_missing_is_told_with_its_cure(settings: Settings) -> None:
+    if find_spec("s3fs"):
+        pytest.skip("the package is there")
+    state = State.open(settings)
+    window = opened(state, start=1)
+    ledger.save_measurement(
+        state, window.id, drifts=[], qualities=[], labelled_rows=0, report_url="s3://bucket/a.html", mlflow_run=None, at=NOW
+    )
+    ((status, text),) = look([("loans", window.id)], [])[0]
+    assert status == 503
+    assert "install the package s3fs" in text

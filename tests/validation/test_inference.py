@@ -10,7 +10,7 @@ from ml.data.reading import read
 from ml.jobs.new import new
 from ml.settings import Settings
 from ml.spec import Files, ModelSpec
-from ml.validation import checks
+from ml.validation import checks, inference
 from ml.validation.inference import infer_suite
 from ml.validation.suites import Suite
 from tests.conftest import DATA
@@ -240,3 +240,22 @@ def test_a_column_that_moves_on_with_the_rows_is_only_warned_about(step: float) 
     severities = {(one["kwargs"].get("column"), one["type"]): one["severity"] for one in suite.expectations}
     assert severities["meter", "expect_column_values_to_be_between"] == "warning"
     assert severities["age", "expect_column_values_to_be_between"] == "critical"
+
+
+@pytest.mark.parametrize("first", [9007199254740993, -9007199254740993, 1_700_000_000])
+def test_large_numbers_with_a_small_spread_lie_within_their_own_bounds(first: int) -> None:
+    rng = np.random.default_rng(0)
+    numbers = (first + 7 * rng.permutation(500)).astype(float)
+    suite = infer_suite(loans(rows=500).assign(debt=numbers), SPEC)
+    bounds = [one for one in suite["expectations"] if one["kwargs"].get("column") == "debt" and "min_value" in one["kwargs"]]
+    assert {one["type"] for one in bounds} == {"expect_column_values_to_be_between", "expect_column_median_to_be_between"}
+    for one in bounds:
+        assert one["kwargs"]["min_value"] <= numbers.min()
+        assert one["kwargs"]["max_value"] >= numbers.max()
+    values = next(one["kwargs"] for one in bounds if "values" in one["type"])
+    assert values["max_value"] - numbers.max() < 2 * 7 * 500, "the bound still says something"
+
+
+@pytest.mark.parametrize(("value", "low", "high"), [(1234.56, 1234.0, 1235.0), (-1234.56, -1235.0, -1234.0), (0.0, 0.0, 0.0)])
+def test_bounds_are_rounded_outward(value: float, low: float, high: float) -> None:
+    assert (inference._floor(value, spread=1e4), inference._ceil(value, spread=1e4)) == (low, high)

@@ -1,15 +1,16 @@
-"""`/perennial/reports`: the models with their latest looks; below it, the Evidently report of each window."""
+"""`/perennial/reports`: the windows of each model with their decisions; below it, the Evidently report of each window."""
 
 from html import escape
 
-import fsspec
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 
 from ml import specfile
+from ml.data.stores import own_store_of
+from ml.errors import OperatorError
 from ml.settings import Settings
 from ml.state import State, ledger
-from ml.state.records import Window
+from ml.state.records import Decision, Window
 from perennial_airflow.pages import html
 from perennial_airflow.pages.login import User, can_see, may_see
 
@@ -19,10 +20,10 @@ _LOOKED_BACK = 200
 
 @router.get("")
 def listed(user: User) -> HTMLResponse:
-    """One line a model that the user may see."""
+    """One line a window of the models that the user may see: by model, the newest first, at most the newest 200 of each."""
     settings = Settings.from_env()
     state = State.open(settings)
-    rows = [_row(state, name) for name in specfile.model_names(settings) if can_see(name, user)]
+    rows = [row for name in specfile.model_names(settings) if can_see(name, user) for row in _rows(state, name)]
     if not rows:
         return html.own("Reports", "<p>No model is declared yet. <code>perennial new</code> makes one.</p>")
     head = "".join(f"<th{kind}>{name}</th>" for name, kind in _HEAD)
@@ -39,32 +40,46 @@ def report(model: str, window: str) -> HTMLResponse:
         hint = f"{model}.monitor writes a report as soon as there are enough new rows since the champion's training."
         return html.missing("No such report", hint)
     try:
-        with fsspec.open(found.report_url, "rb") as file:
-            return html.foreign(file.read())
+        files, path = own_store_of(found.report_url, variable="PERENNIAL_REPORTS_URL")
+        return html.foreign(files.cat_file(path))
     except FileNotFoundError:
         return html.missing("The report is gone", f"{found.id} was measured, but its file was deleted.")
+    except OperatorError as error:
+        return html.own("The report cannot be opened", f"<p>{escape(str(error))}</p>", status=503)
 
 
-_HEAD = (("Model", ""), ("Last window", ""), ("Rows", ' class="number"'), ("Decision", ""), ("Report", ""))
+_HEAD = (("Model", ""), ("Window", ""), ("Rows", ' class="number"'), ("Decision", ""), ("Report", ""))
 
 
-def _row(state: State, model: str) -> str:
-    window, newest = _latest(state, model), ledger.last_window(state, model)
-    # A window that was given up has no report, and must not go unseen behind an older one that has.
-    lost = ledger.decision_for(state, newest.id) if newest is not None and newest.measured_at is None else None
-    given_up = f"Window {newest.number}: {escape('; '.join(lost.reasons))}" if newest is not None and lost is not None else ""
-    if window is None or window.measured_at is None:
-        return f'<tr><td>{escape(model)}</td><td colspan="4" class="muted">{given_up or "no report yet"}</td></tr>'
-    decision = ledger.decision_for(state, window.id)
+def _rows(state: State, model: str) -> list[str]:
+    """One line a window, the newest first; one that says so where there is none, or where older ones are left out."""
+    windows = ledger.recent_windows(state, model, limit=_LOOKED_BACK + 1)
+    decisions = {one.window: one for one in ledger.recent_decisions(state, model, limit=_LOOKED_BACK + 1)}
+    rows = [_row(window, decisions.get(window.id)) for window in windows[:_LOOKED_BACK]]
+    if len(windows) > _LOOKED_BACK:
+        older = f"older windows are not listed, only the newest {_LOOKED_BACK}; their reports open at /perennial/reports/{model}/WINDOW"
+        return [*rows, _note(model, older)]
+    return rows or [_note(model, "no report yet")]
+
+
+def _row(window: Window, decision: Decision | None) -> str:
     verdict = "–" if decision is None else ("retrain" if decision.retrain else "no")
-    reasons = "<br>".join([*([given_up] if given_up else []), *(escape(reason) for reason in (decision.reasons if decision else ()))])
+    reasons = "<br>".join(escape(reason) for reason in (decision.reasons if decision else ()))
+    at = f"{window.measured_at or window.as_of:%Y-%m-%d %H:%M} UTC"
     # Absolute: as `reports` has no slash at its end, a relative address would begin one level higher.
-    address = f"/perennial/reports/{escape(model)}/{escape(window.id)}"
+    address = f"/perennial/reports/{escape(window.model)}/{escape(window.id)}"
+    # One that was given up has no report, and must not go unseen among those that have.
+    none = "given up" if decision is not None else "not measured yet"
+    link = f'<a href="{address}">open</a>' if window.measured_at is not None else f'<span class="muted">{none}</span>'
     return (
-        f"<tr><td>{escape(model)}</td><td>{window.number}<br><span class='muted'>{window.measured_at:%Y-%m-%d %H:%M} UTC</span></td>"
+        f"<tr><td>{escape(window.model)}</td><td>{window.number}<br><span class='muted'>{at}</span></td>"
         f'<td class="number">{window.rows:,}</td><td>{verdict}<br><span class="muted">{reasons}</span></td>'
-        f'<td><a href="{address}">open</a></td></tr>'
+        f"<td>{link}</td></tr>"
     )
+
+
+def _note(model: str, text: str) -> str:
+    return f'<tr><td>{escape(model)}</td><td colspan="4" class="muted">{escape(text)}</td></tr>'
 
 
 def _latest(state: State, model: str) -> Window | None:
