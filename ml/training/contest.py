@@ -9,7 +9,7 @@ from ml.errors import UnknownVersion
 from ml.registry import models
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State
+from ml.state import State, specs, trainings
 from ml.state.records import Training
 from ml.training import champions, dataset, tuning
 from ml.training.champions import Champion
@@ -87,6 +87,18 @@ def compare(settings: Settings, spec: ModelSpec, *, rows: Dataset, pipeline: Any
         champion_version=champion.version if champion is not None else None,
         obstacle=obstacle,
     )
+
+
+def rebuild(settings: Settings, state: State, spec: ModelSpec, training: Training, verdict: GateVerdict) -> dict[str, float]:
+    """The metrics of a training's challenger on its test rows, fitted again from what was frozen and chosen. Stores nothing."""
+    rows = dataset.of_training(settings, spec, training)
+    pipeline = tuning.fit(spec, spec.candidate(verdict.candidate), verdict.params, rows.fitted)
+    test, rival = rows.test, verdict.champion_version
+    made_by = trainings.of_version(state, spec.model, rival) if rival is not None and verdict.rows != len(test) else None
+    if rival is not None and made_by is not None:
+        champion = Champion(rival, made_by, specs.recall(state, made_by.spec_hash))
+        test = test[~row_keys(test).isin(_seen_by(settings, champion))]
+    return measured(spec, pipeline, test)
 
 
 def measured(spec: ModelSpec, pipeline: Any, rows: pd.DataFrame) -> dict[str, float]:
