@@ -191,6 +191,32 @@ def status(name: MaybeModel = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def champion(
+    name: Model,
+    at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="Who it was then: ISO 8601, UTC without a zone.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show who is champion, or was at a moment, and every change until then: who, when, why, what it brought."""
+    from ml import show
+    from ml.jobs.history import champion_at as job
+
+    show.result(job(Settings.from_env(), name, at), as_json, show.champion)
+
+
+@app.command()
+def reproduce(name: Model, version: Annotated[int, typer.Argument(metavar="VERSION", min=1)], as_json: Json = False) -> None:
+    """Train a version again from what was recorded, and say whether its metrics match."""
+    from ml import show
+    from ml.jobs.reproduce import reproduce as job
+
+    with show.progress("training again"):
+        result = job(Settings.from_env(), name, version)
+    show.result(result, as_json, show.reproduce)
+    if not result.matches:
+        raise typer.Exit(1)
+
+
+@app.command()
 def promote(
     name: Model,
     version: Annotated[int, typer.Argument(metavar="VERSION", min=1)],

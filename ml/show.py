@@ -14,10 +14,12 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from ml.jobs.check import CheckResult
+    from ml.jobs.history import ChampionAt, WatchStatus
     from ml.jobs.ingest import BatchResult, IngestResult
     from ml.jobs.monitor import MonitorResult
     from ml.jobs.new import NewModel
     from ml.jobs.quarantine import QuarantineDetails, QuarantineList
+    from ml.jobs.reproduce import Reproduced
     from ml.jobs.status import ModelStatus, Status
     from ml.jobs.train import TrainResult
     from ml.stack import Addresses
@@ -160,7 +162,9 @@ def train(value: "TrainResult") -> None:
 
 
 def monitor(value: "MonitorResult") -> None:
-    """Drift by column, quality, the decision, the report."""
+    """How the champion does beside the former one, drift by column, quality, the decision, the report."""
+    if value.watch is not None:
+        console.print(f"watch: {value.watch.state}: {value.watch.reason}")
     if value.window is None or value.drift is None:
         console.print(f"{value.model}: no window: {value.reason}")
         return
@@ -177,6 +181,45 @@ def monitor(value: "MonitorResult") -> None:
         for reason in value.decision.reasons:
             console.print(f"  {reason}")
     console.print(f"report: {value.report}")
+
+
+def champion(value: "ChampionAt") -> None:
+    """Every change, and who it was in the end."""
+    for one in value.changes:
+        former = f", before it version {one.previous}" if one.previous is not None else ""
+        console.print(f"{one.at:%Y-%m-%d %H:%M:%S} UTC  version {one.version} by {one.by} ({one.kind}{former})")
+        console.print(f"  because: {one.reason}")
+        if one.evidence is not None:
+            console.print(f"  evidence: {one.evidence}")
+        if one.watch is not None:
+            console.print(f"  watch: {_watch(one.watch)}")
+    who = "nobody" if value.champion is None else f"version {value.champion.version}"
+    console.print(f"{value.model} at {value.at:%Y-%m-%d %H:%M:%S} UTC: {who}")
+
+
+def _watch(value: "WatchStatus") -> str:
+    """The state of a watch, and the realised gain so far."""
+    end = value.reason or f"until {value.until:%Y-%m-%d %H:%M} UTC"
+    if value.gain is None:
+        return f"{value.state}, {end}"
+    gain = value.gain["value"] or value.gain["loss"]
+    name = value.gain["metric"] if value.gain["value"] else "mean loss"
+    between = "" if gain["low"] is None else f" ({gain['low']:+.4f} to {gain['high']:+.4f})"
+    numbers = f"{_number(gain['champion'])} against {_number(gain['former'])}"
+    return f"{value.state}: {name} {numbers}, gain {gain['gain']:+.4f}{between} on {value.rows} rows; {end}"
+
+
+def reproduce(value: "Reproduced") -> None:
+    """What is not as it was, then each metric then and now."""
+    for difference in value.differences:
+        console.print(f"note: {difference}")
+    table = _table("metric", "recorded", "now", "", right=("recorded", "now"))
+    for name, one in value.metrics.items():
+        shown = ("–" if number is None else f"{number:.9g}" for number in (one.recorded, one.now))
+        table.add_row(name, *shown, "" if one.same else "differs")
+    console.print(table)
+    verdict = "comes out the same" if value.matches else "does NOT come out the same"
+    console.print(f"{value.model} version {value.version} {verdict} ({value.candidate}, dataset version {value.dataset_version})")
 
 
 def status(value: "Status") -> None:
@@ -196,9 +239,13 @@ def _model(model: "ModelStatus") -> None:
         "  champion", f"version {champion.version} since {champion.since:%Y-%m-%d %H:%M} UTC ({champion.reason})" if champion else "none"
     )
     counts = ", ".join(f"{number} {name}" for name, number in model.batches.items())
+    if champion is not None and champion.watch is not None:
+        table.add_row("  watch", Text(_watch(champion.watch)))
     table.add_row("  batches", f"{counts}; dataset version {model.dataset_version if model.dataset_version is not None else '–'}")
     if (last := model.last_training) is not None:
-        table.add_row("  last training", Text(f"{last.state}: version {last.version if last.version is not None else '–'} ({last.reason})"))
+        until = last.awaits_approval_until
+        state = last.state if until is None else f"waits for approval until {until:%Y-%m-%d %H:%M} UTC"
+        table.add_row("  last training", Text(f"{state}: version {last.version if last.version is not None else '–'} ({last.reason})"))
     if (window := model.last_window) is not None:
         share = "–" if window.drift_share is None else f"{window.drift_share:.0%} of columns drifted"
         quality = ", ".join(f"{name} {_number(number)}" for name, number in window.quality.items())

@@ -35,13 +35,14 @@ _CONFIGURATION = {
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One append. `facts` is what the writer remembered with it; `files` are paths below the table."""
+    """One append. `facts` is what the writer remembered with it; `files` are paths below the table; `at` is when it was made."""
 
     version: int
     key: str
     rows: int
     files: tuple[str, ...]
     facts: dict[str, Any]
+    at: datetime
 
 
 class AppendLog:
@@ -242,7 +243,8 @@ def _commit(version: int, text: bytes) -> Commit | None:
     if key is None or not added:
         return None
     rows = sum(json.loads(add["stats"])["numRecords"] for add in added)
-    return Commit(version, key, rows, tuple(add["path"] for add in added), facts.get("facts", {}))
+    at = datetime.fromtimestamp(facts["timestamp"] / 1000, UTC)
+    return Commit(version, key, rows, tuple(add["path"] for add in added), facts.get("facts", {}), at)
 
 
 def _blocks(files: Sequence[tuple[Commit, str]]) -> Iterator[list[tuple[Commit, str]]]:

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict
 
 from ml import specfile
-from ml.errors import ConcurrentChange, UnknownVersion
+from ml.errors import ConcurrentChange, StoreUnavailable, UnknownVersion
 from ml.settings import Settings
 from ml.state import State, trainings
 from ml.state.records import Promotion
 
 log = logging.getLogger(__name__)
+
+_LOOKS = 10
 
 
 class ChampionChange(BaseModel):
@@ -87,13 +89,36 @@ def former_champions(history: list[Promotion]) -> list[int]:
 def heal_aliases(settings: Settings, model: str) -> None:
     """Makes MLflow's aliases say what the state database says. Idempotent.
 
-    `champion` points to the champion; a `challenger` that became champion loses that alias.
+    `champion` points to the champion; a `challenger` that became champion loses that alias. After each write one looks again whether
+    the champion is still the same: of two processes that do this at the same time the last to write has seen the last change.
     """
+    state = State.open(settings)
+    for _ in range(_LOOKS):
+        crowned = trainings.champion(state, model)
+        _point(settings, model, crowned.version if crowned is not None else None)
+        if crowned is None or trainings.told(state, model, number=crowned.number, at=datetime.now(UTC)):
+            return
+    raise ConcurrentChange(f"the champion of {model} was changed by others {_LOOKS} times in a row; its aliases follow at the next call")
+
+
+def heal_missed(settings: Settings, model: str) -> None:
+    """Does what `heal_aliases` does if a change of champion was killed before it did. Costs one query where it was not.
+
+    For those who only read: MLflow that does not answer is no reason to fail.
+    """
+    if trainings.is_told(State.open(settings), model):
+        return
+    try:
+        heal_aliases(settings, model)
+    except (StoreUnavailable, ConcurrentChange) as error:
+        log.warning("aliases not healed model=%s error=%s", model, error)
+
+
+def _point(settings: Settings, model: str, serving: int | None) -> None:
+    """Sets the aliases where they differ."""
     from ml.registry import models
 
-    crowned = trainings.champion(State.open(settings), model)
     present = models.aliases(settings, model)
-    serving = crowned.version if crowned is not None else None
     if present.get("champion") != serving:
         models.set_alias(settings, model, "champion", serving)
         log.info("alias set model=%s alias=champion version=%s former=%s", model, serving, present.get("champion"))

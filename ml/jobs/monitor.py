@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from ml import specfile
 from ml.errors import CallError, UnknownVersion
 from ml.jobs import windows
+from ml.jobs.watch import WatchResult, watch
 from ml.monitoring import NOT_FEATURES
 from ml.settings import Settings
 from ml.spec import ModelSpec
@@ -88,9 +89,13 @@ class DecisionResult(BaseModel):
 
 
 class MonitorResult(BaseModel):
-    """One look, as in `Measured` and `DecisionResult`. Without a window only `reason` is set."""
+    """One look, as in `Measured` and `DecisionResult`. Without a window only `reason` is set.
+
+    `watch`: how the champion does beside the one that it replaced; None where none is watched.
+    """
 
     model: str
+    watch: WatchResult | None = None
     window: WindowResult | None = None
     reason: str | None = None
     drift: DriftResult | None = None
@@ -101,14 +106,16 @@ class MonitorResult(BaseModel):
 
 
 def monitor(settings: Settings, model: str) -> MonitorResult:
-    """Takes, measures and decides one window."""
+    """Watches the champion beside the former one, then takes, measures and decides one window of the champion that remains."""
+    watched = watch(settings, model)
     taken = take_window(settings, model)
     if taken.window is None:
-        return MonitorResult(model=model, reason=taken.reason)
+        return MonitorResult(model=model, watch=watched, reason=taken.reason)
     measured = measure(settings, taken.window)
     decision = decide(settings, taken.window)
     return MonitorResult(
         model=model,
+        watch=watched,
         window=measured.window,
         drift=measured.drift,
         quality=measured.quality,

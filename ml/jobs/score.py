@@ -54,11 +54,13 @@ def score_file(settings: Settings, model: str, file: str, out: Path) -> ScoredFi
         CallError: `out` ends in neither .csv nor .parquet.
     """
     from ml.data import deliveries
+    from ml.jobs.champion import heal_missed
     from ml.training import champions
 
     if out.suffix not in {".csv", ".parquet"}:
         raise CallError(f"--out {out}: end the name in .csv or .parquet")
     specfile.spec_path(settings, model)
+    heal_missed(settings, model)
     champion = champions.of_now(State.open(settings), model)
     if champion is None:
         raise UnknownVersion(f"{model} has no champion yet; `perennial train {model}` makes one.")
@@ -77,9 +79,11 @@ def score_new(settings: Settings, model: str) -> ScoreResult:
     """Adds predictions for each accepted batch that the present champion has not scored; each batch exactly once a version."""
     from ml.data.predictions import PredictionLog
     from ml.data.table import BATCH, AcceptedTable
+    from ml.jobs.champion import heal_missed
     from ml.training import champions
 
     specfile.spec_path(settings, model)
+    heal_missed(settings, model)
     champion = champions.of_now(State.open(settings), model)
     if champion is None:
         return ScoreResult(model=model, version=None, batches=0, rows=0, reason="no champion yet")

@@ -5,18 +5,21 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict
 
 from ml import specfile
+from ml.jobs.champion import heal_missed
+from ml.jobs.history import WatchStatus, watch_status
 from ml.settings import Settings
-from ml.state import State, batches, ledger, trainings
+from ml.state import State, approvals, batches, ledger, trainings, watches
 
 
 class ChampionStatus(BaseModel):
-    """Who serves, and since when."""
+    """Who serves, and since when; `watch`: how it does beside the version that it replaced, with the realised gain."""
 
     version: int
     since: datetime
     by: str
     reason: str
     dataset_version: int | None
+    watch: WatchStatus | None = None
 
 
 class WindowStatus(BaseModel):
@@ -36,7 +39,7 @@ class WindowStatus(BaseModel):
 
 
 class TrainingStatus(BaseModel):
-    """The newest training."""
+    """The newest training; one that waits for a person says until when."""
 
     state: str
     version: int | None
@@ -44,6 +47,7 @@ class TrainingStatus(BaseModel):
     reason: str
     started_at: datetime
     finished_at: datetime | None
+    awaits_approval_until: datetime | None = None
 
 
 class OpenDecision(BaseModel):
@@ -76,12 +80,17 @@ class Status(BaseModel):
 
 
 def status(settings: Settings, model: str | None = None) -> Status:
-    """Reads how one model stands, or each declared one; `UnknownModel` for a name that is not declared. Changes nothing."""
+    """Reads how one model stands, or each declared one; `UnknownModel` for a name that is not declared.
+
+    Changes nothing, but that MLflow's aliases follow a change of champion that was killed before they did.
+    """
     if model is not None:
         specfile.spec_path(settings, model)
     names = [model] if model is not None else specfile.model_names(settings)
     state = State.open(settings)
     now = datetime.now(UTC)
+    for name in names:
+        heal_missed(settings, name)
     return Status(models=[_of(state, settings, name, now) for name in names])
 
 
@@ -110,16 +119,19 @@ def _champion(state: State, model: str) -> ChampionStatus | None:
     if crowned is None:
         return None
     made_by = trainings.of_version(state, model, crowned.version)
+    watch = watches.find(state, crowned.number)
     return ChampionStatus(
         version=crowned.version,
         since=crowned.at,
         by=crowned.by,
         reason=crowned.reason,
         dataset_version=made_by.dataset_version if made_by else None,
+        watch=watch_status(watch) if watch is not None else None,
     )
 
 
 def _training(state: State, model: str) -> TrainingStatus | None:
+    waiting = {one.training: one.until for one in approvals.waiting(state, model)}
     for one in trainings.recent(state, model, limit=1):
         return TrainingStatus(
             state=one.state,
@@ -128,6 +140,7 @@ def _training(state: State, model: str) -> TrainingStatus | None:
             reason=one.reason,
             started_at=one.started_at,
             finished_at=one.finished_at,
+            awaits_approval_until=waiting.get(one.key),
         )
     return None
 

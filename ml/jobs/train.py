@@ -139,12 +139,13 @@ def register(settings: Settings, *, run: str) -> int:
 def promote(settings: Settings, *, run: str, approved_by: str | None = None) -> TrainResult:
     """Makes the registered version champion if it won and needs no approval (or has it), and closes the training either way.
 
-    A winner also stays challenger if another version became champion since the gate: its verdict is about the former one.
+    A winner also stays challenger if another version became champion since the gate: its verdict is about the former one. What a person
+    answered (`ml.jobs.approval`) counts by itself.
 
     Args:
         settings: Where the stores are.
         run: The training run.
-        approved_by: Who approved it, for `promotion.approval: manual`.
+        approved_by: Who approves it now, for `promotion.approval: manual`.
     """
     from ml.jobs import champion
     from ml.registry import runs
@@ -168,18 +169,19 @@ def promote(settings: Settings, *, run: str, approved_by: str | None = None) -> 
 def abandon(settings: Settings, *, run: str, error: str) -> Ending:
     """Closes a run that goes no further, and says what that meant.
 
-    `finished`: it had ended before and stays as it is. `promoted`: it was killed after its version became champion, and is closed
-    as that. `failed`: it is marked so, and its decisions are open again for another run. `none`: it had not begun; what it may have
-    claimed is open again.
+    `finished`: it had ended before and stays as it is; what MLflow was not told then, it is told now. `promoted`: it was killed after
+    its version became champion, and is closed as that. `failed`: it is marked so, and its decisions are open again for another run.
+    `none`: it had not begun; what it may have claimed is open again.
     """
     from ml.training import closing
 
     state = State.open(settings)
     training = trainings.find(state, run)
     if training is not None and training.state in {"promoted", "challenger"}:
+        _tell(settings, training, again=False)
         return "finished"
     if training is not None and training.state == "running" and closing.crowned(state, training) is not None:
-        _finish_crowned(settings, training)
+        _tell(settings, training)
         return "promoted"
     ledger.give_back(state, run=run)
     if training is None:
@@ -258,9 +260,13 @@ def _chosen(settings: Settings, spec: ModelSpec, training: Training) -> Candidat
     return max(found, key=lambda one: sign * one.value)
 
 
-def _finish_crowned(settings: Settings, training: Training) -> None:
+def _tell(settings: Settings, training: Training, *, again: bool = True) -> None:
+    """Closes a training whose champion stands, and tells MLflow; not `again` where its run is closed there."""
+    from ml.registry import runs
+
     try:
-        promote(settings, run=training.key)
+        if again or training.mlflow_run is None or runs.is_open(settings, training.model, mlflow_run=training.mlflow_run):
+            promote(settings, run=training.key)
     except StoreUnavailable:  # the state database is closed by then; MLflow's aliases are healed by the next run
         log.warning("mlflow not told of the new champion model=%s run=%s", training.model, training.key)
 

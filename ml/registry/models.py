@@ -174,6 +174,11 @@ def check_version(settings: Settings, model: str, version: int) -> None:
     _version(settings, model, version)
 
 
+def tags(settings: Settings, model: str, version: int) -> dict[str, str]:
+    """The facts that were stored beside a version; `UnknownVersion` if there is none."""
+    return dict(_version(settings, model, version).tags)
+
+
 def set_alias(settings: Settings, model: str, alias: str, version: int | None) -> None:
     """Points an alias to a version, or takes it away. Idempotent; a version that is gone is left alone."""
     with reaching(settings) as client:

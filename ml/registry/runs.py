@@ -82,6 +82,12 @@ def end_training(settings: Settings, model: str, *, mlflow_run: str, failed: boo
         mlflow.client.set_terminated(mlflow_run, "FAILED" if failed else "FINISHED")
 
 
+def is_open(settings: Settings, model: str, *, mlflow_run: str) -> bool:
+    """Whether a training's run was neither finished nor failed yet."""
+    with tracking(settings, model) as mlflow:
+        return str(mlflow.client.get_run(mlflow_run).info.status) == "RUNNING"
+
+
 def open_candidate(settings: Settings, model: str, *, run: str, parent: str, candidate: str) -> str:
     """The running MLflow run of a candidate below the training's run; made at the first call, taken up again at the next."""
     with tracking(settings, model) as mlflow:

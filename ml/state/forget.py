@@ -3,7 +3,21 @@
 from sqlalchemy import delete, select
 
 from ml.state.store import State
-from ml.state.tables import batch_events, batches, decisions, deliveries, drift, labels, promotions, quality, specs, trainings, windows
+from ml.state.tables import (
+    approvals,
+    batch_events,
+    batches,
+    decisions,
+    deliveries,
+    drift,
+    labels,
+    promotions,
+    quality,
+    specs,
+    trainings,
+    watches,
+    windows,
+)
 
 
 def forget(state: State, model: str) -> None:
@@ -12,5 +26,5 @@ def forget(state: State, model: str) -> None:
     with state.begin() as connection:
         for table in (drift, quality):
             connection.execute(delete(table).where(table.c.window.in_(of_model)))
-        for table in (promotions, trainings, decisions, windows, labels, deliveries, batches, batch_events, specs):
+        for table in (watches, approvals, promotions, trainings, decisions, windows, labels, deliveries, batches, batch_events, specs):
             connection.execute(delete(table).where(table.c.model == model))

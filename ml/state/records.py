@@ -138,6 +138,75 @@ class Promotion:
     key: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A question to a person: may the winner of this training become champion?
+
+    `approved` is None while nobody has answered; `by` is None where the time ran out (`until`).
+    """
+
+    training: str
+    model: str
+    asked_at: datetime
+    until: datetime
+    approved: bool | None = None
+    by: str | None = None
+    answered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """The former champion beside the new one, on rows that neither has seen, since one change of champion.
+
+    `state`: `watching`, `kept` (the time is over), `rolled_back`, `ended` (for another reason: `reason` says which).
+
+    Args:
+        promotion: The number of the change that is watched.
+        model: Whose champion.
+        version: The champion that is watched.
+        former: The version that it replaced.
+        until: When the watch is over.
+        after_version: Rows of later dataset versions count: both versions were trained before.
+        known_version: The dataset version, and
+        known_labels: the labels version at the change: rows whose label was known then do not count.
+        looks: How often rows were counted; what another process counted meanwhile shows here.
+        dataset_version: Rows that were accepted by this version,
+        labels_version: with labels that were known by this version,
+        as_of: and were mature at this moment are counted.
+        measure: What a wrong answer costs in the test (`ml.training.losses.Loss`); None before the first row, then fixed.
+        wealth: What the test has gathered (`ml.training.eprocess.Wealth`); None before the first row.
+        rows: How many rows are counted.
+        loss: The sum of the champion's losses over them.
+        former_loss: The sum of the former champion's.
+        gain: The realised gain, as `ml.training.realised.Gain`; None before the first row.
+        state: See above.
+        reason: Why the watch is over, in one sentence.
+        updated_at: When any of this was changed last.
+    """
+
+    promotion: int
+    model: str
+    version: int
+    former: int
+    until: datetime
+    after_version: int
+    known_version: int
+    known_labels: int
+    looks: int
+    dataset_version: int
+    labels_version: int
+    as_of: datetime
+    measure: dict[str, Any] | None
+    wealth: dict[str, Any] | None
+    rows: int
+    loss: float
+    former_loss: float
+    gain: dict[str, Any] | None
+    state: str
+    reason: str | None
+    updated_at: datetime
+
+
 def record(kind: type[T], row: Row[Any]) -> T:
     """The record of a row; columns that the record does not name are left out."""
     return kind(**{field.name: row._mapping[field.name] for field in fields(kind)})  # type: ignore[arg-type]

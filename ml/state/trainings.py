@@ -5,7 +5,7 @@ from datetime import datetime
 from types import EllipsisType
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from ml.errors import ModelOwnerError
 from ml.state.records import Promotion, Training, record
@@ -107,8 +107,11 @@ def crown(
     key: str,
     evidence: dict[str, Any] | None = None,
     expected: int | EllipsisType | None = ...,
+    after: int | None = None,
 ) -> Promotion | None:
     """Writes a change of champion; the same `key` writes it once, however often it is asked.
+
+    Changes follow each other in time as in number: one that comes from a clock that is behind gets the time of the change before it.
 
     Args:
         state: The state database.
@@ -116,22 +119,44 @@ def crown(
         version: The new champion.
         kind: `promote` or `rollback`.
         at: When.
-        by: Who: a user, or `gate`.
+        by: Who: a user, `gate`, or `watch`.
         reason: Why, in words.
         key: What makes this change the same as another one.
         evidence: The verdict, or whatever speaks for it.
         expected: The champion that the evidence was measured against (None: there was none). If another version is champion by now,
             nothing is written and None is returned.
+        after: The number of the newest change that the evidence is about; else as `expected`.
     """
     with state.begin() as connection:
         lock(connection, f"champion of {model}")
         same = select(promotions).where(promotions.c.model == model, promotions.c.key == key)
         if (known := connection.execute(same).first()) is not None:
             return record(Promotion, known)
-        newest = select(promotions.c.version).where(promotions.c.model == model).order_by(promotions.c.number.desc()).limit(1)
-        previous = connection.execute(newest).scalar()
-        if expected is not ... and previous != expected:
+        newest = connection.execute(
+            select(promotions).where(promotions.c.model == model).order_by(promotions.c.number.desc()).limit(1)
+        ).first()
+        previous = newest.version if newest is not None else None
+        if (expected is not ... and previous != expected) or (after is not None and (newest is None or newest.number != after)):
             return None
-        values = {"model": model, "version": version, "previous": previous, "kind": kind, "at": at}
+        moment = max(at, newest.at) if newest is not None else at
+        values = {"model": model, "version": version, "previous": previous, "kind": kind, "at": moment}
         connection.execute(promotions.insert().values(**values, by=by, reason=reason, evidence=evidence, key=key))
         return record(Promotion, connection.execute(same).one())
+
+
+def told(state: State, model: str, *, number: int, at: datetime) -> bool:
+    """Notes that MLflow's aliases agree with this change of champion; False if another one came after it, so that they may not."""
+    with state.begin() as connection:
+        newest = select(func.max(promotions.c.number)).where(promotions.c.model == model).scalar_subquery()
+        of_this = (promotions.c.model == model, promotions.c.number == number, promotions.c.number == newest)
+        return (
+            connection.execute(update(promotions).where(*of_this).values(aliased_at=at).returning(promotions.c.number)).first() is not None
+        )
+
+
+def is_told(state: State, model: str) -> bool:
+    """Whether MLflow's aliases were seen to agree with the newest change of champion; True where there is none."""
+    query = select(promotions.c.aliased_at).where(promotions.c.model == model).order_by(promotions.c.number.desc()).limit(1)
+    with state.begin() as connection:
+        row = connection.execute(query).first()
+    return row is None or row.aliased_at is not None

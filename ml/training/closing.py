@@ -1,10 +1,10 @@
 """How a training ends: its version becomes champion or stays challenger, and the ledger is told."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ml.spec import ModelSpec
-from ml.state import State, ledger, trainings
-from ml.state.records import Promotion, Training
+from ml.state import State, approvals, ledger, trainings
+from ml.state.records import Approval, Promotion, Training
 from ml.training.results import GateVerdict
 
 
@@ -17,14 +17,28 @@ def end(state: State, spec: ModelSpec, training: Training, verdict: GateVerdict,
     return trainings.change(state, training.key, state="promoted" if promoted else "challenger", **closed)
 
 
+def needs_approval(spec: ModelSpec, verdict: GateVerdict) -> bool:
+    """Whether a person must say yes before the version becomes champion."""
+    return verdict.wins and spec.promotion.approval == "manual"
+
+
+def crowned(state: State, training: Training) -> Promotion | None:
+    """The change that first made the run's version champion, by this run or by a person; None where there was none."""
+    changes = trainings.promotion_history(state, training.model)
+    return next((one for one in changes if one.version == training.version), None)
+
+
 def _promotion(state: State, spec: ModelSpec, training: Training, verdict: GateVerdict, approved_by: str | None) -> tuple[bool, str]:
     """Makes a winner champion unless it waits for approval or lost its rival; whether the version became champion, and the last word."""
-    may = verdict.wins and (spec.promotion.approval == "auto" or approved_by is not None)
+    asked = approvals.find(state, training.key)
+    if approved_by is None and asked is not None and asked.approved:
+        approved_by = asked.by
+    may = verdict.wins and (not needs_approval(spec, verdict) or approved_by is not None)
     if may and crowned(state, training) is None:
         _crown(state, training, verdict, by=approved_by or "gate")
     change = crowned(state, training)
     if change is not None and change.key == training.key:
-        return True, verdict.sentence
+        return True, verdict.sentence if approved_by is None else f"{verdict.sentence} Approved by {approved_by}."
     if change is not None:
         return True, f"{verdict.sentence} Version {training.version} was made champion by {change.by}."
     if not verdict.wins:
@@ -33,7 +47,30 @@ def _promotion(state: State, spec: ModelSpec, training: Training, verdict: GateV
     serving = now.version if now is not None else None
     if may or serving != verdict.champion_version:
         return False, f"{verdict.sentence} Not promoted: version {serving} became champion meanwhile; train again to meet it."
-    return False, f"{verdict.sentence} It waits for approval: `perennial promote {training.model} {training.version}`."
+    return False, f"{verdict.sentence} {_unapproved(training, asked)}"
+
+
+def _unapproved(training: Training, asked: Approval | None) -> str:
+    """Why a winner that nobody approved is not champion, and how it may still become it."""
+    command = f"`perennial promote {training.model} {training.version}`"
+    if asked is None or asked.answered_at is None:
+        return f"It waits for approval: {command}."
+    if asked.by is None:
+        return f"Not promoted: nobody answered within {_shown(asked.until - asked.asked_at)}. {command} still may."
+    return f"Not promoted: rejected by {asked.by}. {command} still may."
+
+
+def _shown(time: timedelta) -> str:
+    """A duration as a person would say it.
+
+    >>> _shown(timedelta(days=2)), _shown(timedelta(hours=12)), _shown(timedelta(minutes=90)), _shown(timedelta(seconds=20))
+    ('2 days', '12 hours', '90 minutes', '20 seconds')
+    """
+    seconds = round(time.total_seconds())
+    for name, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size} {name}{'' if seconds == size else 's'}"
+    return f"{seconds} seconds"
 
 
 def _crown(state: State, training: Training, verdict: GateVerdict, *, by: str) -> None:
@@ -51,9 +88,3 @@ def _crown(state: State, training: Training, verdict: GateVerdict, *, by: str) -
         evidence=verdict.model_dump(mode="json"),
         expected=verdict.champion_version,
     )
-
-
-def crowned(state: State, training: Training) -> Promotion | None:
-    """The change that first made the run's version champion, by this run or by a person; None where there was none."""
-    changes = trainings.promotion_history(state, training.model)
-    return next((one for one in changes if one.version == training.version), None)

@@ -8,22 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, TriggerRule
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, TriggerRule, XComArg
 
 from ml import specfile
 from ml.errors import SpecError
 from ml.spec import ModelSpec
 from perennial_airflow import assets
 from perennial_airflow.doc import doc_md
+from perennial_airflow.operators.approve import ApproveChallenger
 from perennial_airflow.operators.ingest import AnnounceData, FindDeliveries, IngestDelivery
-from perennial_airflow.operators.monitor import DecideRetraining, MeasureWindow, TakeWindow
+from perennial_airflow.operators.monitor import DecideRetraining, MeasureWindow, TakeWindow, WatchChampion
 from perennial_airflow.operators.retrain import AnnounceRetrain
 from perennial_airflow.operators.score import ScoreNewRows
 from perennial_airflow.operators.train import (
     AnnounceChampion,
+    CombineCandidates,
     FreezeInputs,
     GateChallenger,
     GiveBackDecisions,
+    ListEnsembles,
     PromoteWinner,
     RegisterVersion,
     TuneCandidate,
@@ -89,12 +92,18 @@ def train_dag(spec: ModelSpec) -> DAG:
             execution_timeout=spec.training.timeout,
             map_index_template="{{ tuned | default(task.candidate) }}",
         ).expand(candidate=frozen.output)
-        # A candidate that fails is left out as long as another one remains.
+        combined = _combined(spec, frozen, tuned)
+        # A candidate that fails is left out as long as another one remains; so is an ensemble.
         gated = GateChallenger(
             task_id="gate", model=model, execution_timeout=spec.training.timeout, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
         )
         registered = RegisterVersion(task_id="register", model=model, execution_timeout=_SHORT)
-        promoted = PromoteWinner(task_id="promote", model=model, execution_timeout=_SHORT)
+        # No timeout of its own: how long it waits for a person, the frozen declaration says.
+        approved = ApproveChallenger(task_id="approve", model=model)
+        # Also when nobody had to be asked: `approve` is skipped then.
+        promoted = PromoteWinner(
+            task_id="promote", model=model, execution_timeout=_SHORT, trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
+        )
         champion = AnnounceChampion(
             task_id="announce_champion",
             model=model,
@@ -104,15 +113,38 @@ def train_dag(spec: ModelSpec) -> DAG:
         )
         again = AnnounceRetrain(task_id="announce_retrain", model=model, asset=asked, execution_timeout=_SHORT)
         ended = GiveBackDecisions(task_id="give_back", model=model, execution_timeout=_SHORT).as_teardown()
-        _ = tuned >> gated >> registered >> promoted >> [champion, again, ended]
+        _ = [tuned, combined] >> gated >> registered >> approved >> promoted >> [champion, again, ended]
+        _ = registered >> promoted
     return dag
 
 
+def _combined(spec: ModelSpec, frozen: FreezeInputs, tuned: Any) -> EmptyOperator:
+    """One task an ensemble, after the candidates were tuned, and the task that says that all are done.
+
+    Without ensembles the mapping is skipped. The gate may not see that (a skipped upstream skips it too), so this last task stands
+    between: it succeeds when none failed, and a failure of it is one that the gate leaves out.
+    """
+    listed = ListEnsembles(task_id="list_ensembles", model=spec.model, frozen=XComArg(frozen, key="frozen"), execution_timeout=_SHORT)
+    combined = CombineCandidates.partial(
+        task_id="combine",
+        model=spec.model,
+        execution_timeout=spec.training.timeout,
+        map_index_template="{{ combined | default(task.ensemble) }}",
+        trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
+    ).expand(ensemble=listed.output)
+    collected = EmptyOperator(task_id="collect", trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+    _ = tuned >> combined >> collected
+    _ = listed >> collected
+    return collected
+
+
 def monitor_dag(spec: ModelSpec) -> DAG:
-    """Looks at the champion's new rows, reports, decides."""
+    """Watches a new champion beside the former one, looks at its new rows, reports, decides."""
     model = spec.model
     with _dag(spec, "monitor", schedule=_cron(spec.monitoring.schedule)) as dag:
-        taken = TakeWindow(task_id="take_window", model=model, execution_timeout=_SHORT)
+        watched = WatchChampion(task_id="watch", model=model, asset=assets.champion(model), execution_timeout=_LONG)
+        # After the watch, so that the window is of the champion that remains; whatever became of it.
+        taken = TakeWindow(task_id="take_window", model=model, execution_timeout=_SHORT, trigger_rule=TriggerRule.ALL_DONE)
         measured = MeasureWindow(task_id="measure", model=model, window=taken.output, execution_timeout=_LONG)
         decided = DecideRetraining(task_id="decide", model=model, window=taken.output, execution_timeout=_SHORT)
         announced = AnnounceRetrain(
@@ -125,8 +157,8 @@ def monitor_dag(spec: ModelSpec) -> DAG:
         )
         finished = EmptyOperator(task_id="finish", trigger_rule=TriggerRule.NONE_FAILED)
         # Announcing goes on when a step failed; `finish` is what makes the run a failed one then.
-        _ = measured >> decided >> announced >> finished
-        _ = decided >> finished
+        _ = watched >> taken >> measured >> decided >> announced >> finished
+        _ = [watched, decided] >> finished
     return dag
 
 

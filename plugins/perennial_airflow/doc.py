@@ -7,12 +7,14 @@ _TASKS = {
     "ingest": "`find` lists deliveries that were not judged yet; `ingest` accepts or **quarantines** each whole (each copy says which); "
     "`announce` wakes the other DAGs if rows were accepted. A quarantined delivery does not fail "
     "the run: `perennial quarantine list {model}` shows it.",
-    "train": "`freeze` claims the open decisions and keeps declaration and dataset version for this run; `tune` searches each candidate; "
-    "`gate` lets the best meet the champion on the same recent rows; `register` and `promote` follow; `give_back` opens the decisions "
-    "again if the training failed.",
-    "monitor": "`take_window` takes the rows since the last look; `measure` writes the Evidently report; `decide` writes the decision into "
-    "the ledger; `announce` wakes the training while any decision is open, also when measuring failed; `finish` makes the run fail then. "
-    "A window that cannot be measured is given up with a decision that says why.",
+    "train": "`freeze` claims the open decisions and keeps declaration and dataset version for this run; `tune` searches each candidate, "
+    "`combine` makes the declared ensembles of them; `gate` lets the best meet the champion on the same recent rows; `register` follows; "
+    "`approve` waits for a person where `promotion.approval` is manual (Required Actions, or the task's own page) and is skipped "
+    "otherwise; `promote` makes the winner champion; `give_back` opens the decisions again if the training failed.",
+    "monitor": "`watch` scores the former champion beside a new one and rolls back if the new one is worse (it is skipped when the "
+    "champion stays); `take_window` takes the rows since the last look; `measure` writes the Evidently report; `decide` writes the "
+    "decision into the ledger; `announce` wakes the training while any decision is open, also when measuring failed; `finish` makes the "
+    "run fail then. A window that cannot be measured is given up with a decision that says why.",
     "score": "`score` adds the champion's predictions for accepted rows that it has not scored.",
 }
 

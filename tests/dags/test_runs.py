@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ml import specfile
+from ml.jobs import champion
 from ml.jobs.ingest import ingest
 from ml.jobs.train import train
 from ml.registry.client import reaching
@@ -45,21 +46,26 @@ def test_the_loop_runs_and_a_second_round_finds_nothing_to_do(settings: Settings
         "freeze": "success",
         "tune[0]": "success",
         "tune[1]": "failed",  # a candidate that fails is left out
+        "list_ensembles": "success",
+        "combine": "skipped",
+        "collect": "success",
         "gate": "success",
         "register": "success",
+        "approve": "skipped",
         "promote": "success",
         "announce_champion": "success",
         "announce_retrain": "skipped",
         "give_back": "success",
     }
-    champion = trainings.champion(state, loans)
-    assert champion is not None
-    assert champion.version == 1
-    assert champion.key.startswith("loans.train/")
+    crowned = trainings.champion(state, loans)
+    assert crowned is not None
+    assert crowned.version == 1
+    assert crowned.key.startswith("loans.train/")
 
     assert scored["tasks"] == {"score": "success"}
     assert monitored["state"] == "success"
     assert monitored["tasks"] == {
+        "watch": "skipped",
         "take_window": "skipped",
         "measure": "skipped",
         "decide": "skipped",
@@ -85,7 +91,7 @@ def test_a_training_that_fails_fails_its_run_and_is_closed(settings: Settings, l
     path.write_text(path.read_text(encoding="utf-8").replace("max_iter: 200", "C: -2.0"), encoding="utf-8")
     _, trained = _play("loans.ingest", "loans.train")
     assert trained["state"] == "failed"
-    assert trained["tasks"]["gate"] == "upstream_failed"
+    assert trained["tasks"]["gate"] == "failed"
     assert trained["tasks"]["give_back"] == "success"
     (training,) = trainings.recent(State.open(settings), loans, limit=5)
     assert training.state == "failed"
@@ -105,6 +111,7 @@ def test_a_window_that_cannot_be_measured_fails_its_run_and_open_decisions_are_a
     monitored, again = _play("loans.monitor", "loans.monitor")
     assert monitored["state"] == "failed"
     assert monitored["tasks"] == {
+        "watch": "skipped",
         "take_window": "success",
         "measure": "failed",
         "decide": "upstream_failed",
@@ -114,6 +121,33 @@ def test_a_window_that_cannot_be_measured_fails_its_run_and_open_decisions_are_a
     newest = ledger.recent_decisions(State.open(settings), loans, limit=1)[0]
     assert newest.reasons[0].startswith("could not be measured: loans has no version 1")
     assert again["state"] == "success", "the next run does not meet the same window"
+
+
+def test_a_champion_that_is_worse_than_the_former_one_is_rolled_back_and_the_window_is_of_the_one_that_remains(
+    settings: Settings, loans: str, deliver: Callable[..., Path]
+) -> None:
+    deliver("a.csv", 400, seed=2)
+    ingest(settings, loans)
+    train(settings, loans)
+    turned_round = deliver("b.csv", 1200, seed=3)
+    text = turned_round.read_text(encoding="utf-8")
+    turned_round.write_text(text.replace(",yes", ",?").replace(",no", ",yes").replace(",?", ",no"), encoding="utf-8")
+    ingest(settings, loans)
+    train(settings, loans)
+    champion.promote_version(settings, loans, 2, by="ada", reason="a mistake")
+    deliver("c.csv", 300, seed=4)
+    ingest(settings, loans)
+    monitored, again = _play("loans.monitor", "loans.monitor")
+    assert monitored["tasks"]["watch"] == "success", "only then the champion's asset is emitted"
+    assert monitored["state"] == "success"
+    state = State.open(settings)
+    serving = trainings.champion(state, loans)
+    assert serving is not None
+    assert (serving.version, serving.kind, serving.by) == (1, "rollback", "watch")
+    window = ledger.last_window(state, loans)
+    assert window is not None
+    assert window.champion == 1
+    assert again["tasks"]["watch"] == "skipped"
 
 
 def _ask_for_a_training(settings: Settings, model: str) -> None:

@@ -70,6 +70,7 @@ def test_assets_join_the_dags(tmp_path: Path) -> None:
         ("loans.ingest", "announce"): ["perennial://loans/data"],
         ("loans.train", "announce_champion"): ["perennial://loans/champion"],
         ("loans.train", "announce_retrain"): ["perennial://loans/retrain"],
+        ("loans.monitor", "watch"): ["perennial://loans/champion"],
         ("loans.monitor", "announce"): ["perennial://loans/retrain"],
     }
     assert dags["loans.train"].timetable.asset_condition == assets.retrain("loans")
@@ -91,9 +92,13 @@ def test_every_task_has_an_owner_tries_and_an_end(tmp_path: Path) -> None:
             assert task.owner == "risk"
             assert task.retries == 2
             assert task.retry_delay == timedelta(seconds=15)
-            if task.task_id != "finish":
+            if task.task_id == "approve":  # a person's time is not a worker's: what ends it comes from the frozen declaration
+                assert task.execution_timeout is None
+                assert task.defaults == ["Reject"]
+            elif task.task_id not in {"finish", "collect"}:
                 assert task.execution_timeout is not None, task.task_id
-    assert dags["loans.train"].get_task("tune").execution_timeout == timedelta(minutes=45)
+    for name in ("tune", "combine", "gate"):
+        assert dags["loans.train"].get_task(name).execution_timeout == timedelta(minutes=45)
 
 
 def test_one_bad_delivery_or_candidate_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -103,6 +108,31 @@ def test_one_bad_delivery_or_candidate_does_not_stop_the_others(tmp_path: Path) 
     assert ingest.get_task("finish").trigger_rule == TriggerRule.NONE_FAILED  # it makes the run fail where a delivery failed
     assert ingest.get_task("ingest").max_active_tis_per_dagrun == 1
     assert train.get_task("gate").trigger_rule == TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
+    assert train.get_task("gate").upstream_task_ids == {"tune", "collect"}
+    assert train.get_task("combine").trigger_rule == TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
+    assert train.get_task("collect").upstream_task_ids == {"list_ensembles", "combine"}
+
+
+def test_the_shape_of_the_dags_does_not_depend_on_how_a_champion_is_promoted(tmp_path: Path) -> None:
+    shapes = []
+    for approval in ("auto", "manual"):
+        ensembles = [{"name": "both", "members": ["logistic", "other"]}] if approval == "manual" else []
+        candidates = [*DECLARED["training"]["candidates"], {"name": "other", "class": "sklearn.linear_model.LogisticRegression"}]
+        training = {**DECLARED["training"], "candidates": candidates, "ensembles": ensembles}
+        dags = _build(tmp_path, promotion={"approval": approval, "watch": None if approval == "manual" else "3d"}, training=training)
+        shapes.append({(dag.dag_id, task.task_id, *sorted(task.upstream_task_ids)) for dag in dags.values() for task in dag.tasks})
+    assert shapes[0] == shapes[1]
+    train = dags["loans.train"]
+    assert train.get_task("approve").upstream_task_ids == {"register"}
+    assert train.get_task("promote").upstream_task_ids == {"register", "approve"}
+    assert train.get_task("promote").trigger_rule == TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
+
+
+def test_the_window_is_taken_after_the_watch_whatever_became_of_it(tmp_path: Path) -> None:
+    monitor = _build(tmp_path)["loans.monitor"]
+    assert monitor.get_task("take_window").upstream_task_ids == {"watch"}
+    assert monitor.get_task("take_window").trigger_rule == TriggerRule.ALL_DONE
+    assert "watch" in monitor.get_task("finish").upstream_task_ids
 
 
 def test_claims_are_given_back_last_and_cannot_make_a_failed_run_succeed(tmp_path: Path) -> None:
@@ -119,7 +149,7 @@ def test_an_open_decision_is_announced_also_without_a_window_and_when_measuring_
     assert monitor.get_task("announce").trigger_rule == TriggerRule.ALL_DONE
     finish = monitor.get_task("finish")
     assert finish.trigger_rule == TriggerRule.NONE_FAILED  # it makes the run fail where a step failed
-    assert finish.upstream_task_ids == {"decide", "announce"}
+    assert finish.upstream_task_ids == {"watch", "decide", "announce"}
     assert finish.downstream_task_ids == set()
 
 

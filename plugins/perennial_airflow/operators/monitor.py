@@ -2,13 +2,47 @@
 
 from typing import Any
 
-from airflow.sdk import Context
+from airflow.sdk import Asset, Context
 
 from ml.settings import Settings
 from perennial_airflow.links import ResultLink, report_url
 from perennial_airflow.operators.job import JobOperator
 
 _SHOWN = 30
+
+
+class WatchChampion(JobOperator):
+    """Scores the former champion beside the new one on rows whose labels have become known, and rolls back if the new one is worse.
+
+    Only then it emits the asset `<model>.champion`; else it is skipped, and what follows goes on.
+    """
+
+    def __init__(self, *, asset: Asset, **kwargs: Any) -> None:
+        super().__init__(outlets=[asset], **kwargs)
+        self.asset = asset
+
+    def job(self, settings: Settings, context: Context) -> dict[str, Any]:
+        """The watch that ended in a rollback."""
+        from ml.jobs.watch import watch
+
+        # Another try after a kill must tell what the first one did.
+        result = watch(settings, self.model, since=context["dag_run"].run_after)
+        if result is None:
+            raise self.skip("no champion is watched")
+        facts: dict[str, object] = {
+            "rows": f"{result.rows} ({result.fresh_rows} new)",
+            "mean loss": result.loss,
+            "former champion's mean loss": result.former_loss,
+            "evidence": result.evidence,
+            "bar": result.bar,
+            "until": result.until,
+        }
+        self.say(f"{result.state}: {result.reason}", facts)
+        if result.state != "rolled_back":
+            raise self.skip("the champion stays")
+        context["outlet_events"][self.asset].extra = {"version": result.former, "rolled_back": result.version, "reason": result.reason}
+        found: dict[str, Any] = result.model_dump(mode="json")
+        return found
 
 
 class TakeWindow(JobOperator):

@@ -61,6 +61,41 @@ class TuneCandidate(JobOperator):
         return result.model_dump(mode="json")
 
 
+class ListEnsembles(JobOperator):
+    """Returns the names of the ensembles that the run's frozen declaration makes of its candidates."""
+
+    template_fields = ("frozen",)
+
+    def __init__(self, *, frozen: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.frozen = frozen
+
+    def job(self, settings: Settings, context: Context) -> list[str]:  # noqa: ARG002
+        """One name an ensemble."""
+        found = list(self.frozen.get("ensembles", []))
+        self.say(f"{len(found)} ensembles", {"names": found})
+        return found
+
+
+class CombineCandidates(JobOperator):
+    """Makes one ensemble of the candidates' best parameters and measures it as they were."""
+
+    def __init__(self, *, ensemble: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ensemble = ensemble
+
+    def job(self, settings: Settings, context: Context) -> dict[str, Any]:
+        """The ensemble's result."""
+        from ml.jobs.tune import combine
+
+        result = combine(settings, run=training_run(context), ensemble=self.ensemble)
+        outcome = f"{result.candidate}: {result.metric} {result.value:.4f}"
+        context["combined"] = outcome  # type: ignore[typeddict-unknown-key]
+        self.say(f"{outcome} on validation rows", {"parameters": result.params, "MLflow run": result.mlflow_run})
+        found: dict[str, Any] = result.model_dump(mode="json")
+        return found
+
+
 class GateChallenger(JobOperator):
     """Fits the best candidate and lets it meet the champion on the same recent rows."""
 
@@ -98,7 +133,7 @@ class RegisterVersion(JobOperator):
 
 
 class PromoteWinner(JobOperator):
-    """Makes the version champion if it has won and needs no approval; closes the training either way."""
+    """Makes the version champion if it has won and needs no approval, or has it; closes the training either way."""
 
     def job(self, settings: Settings, context: Context) -> dict[str, Any]:
         """The result of the training."""

@@ -1,0 +1,112 @@
+"""A version is trained again from what was recorded of it, whatever has changed since."""
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from ml.data.labels import LabelTable
+from ml.errors import UnknownVersion
+from ml.jobs import champion
+from ml.jobs.reproduce import TOLERANCE, is_same, reproduce
+from ml.jobs.train import train
+from ml.registry import lockfile, models
+from ml.settings import Settings
+from ml.state import State, trainings
+from ml.training import contest
+from tests.training.worlds import RIDGE, TREE, XGBOOST, accept, declare, visits, with_mlflow
+
+
+@pytest.fixture
+def home(settings: Settings) -> Settings:
+    return with_mlflow(settings)
+
+
+def test_a_version_comes_out_the_same_after_rows_labels_and_declaration_have_changed(home: Settings) -> None:
+    spec = declare(home, time="at", training={"candidates": [XGBOOST, {**TREE, "params": {"max_features": 1}}]})
+    frame = visits(300)
+    late = frame.tail(50)
+    accept(home, spec, frame.assign(bought=frame["bought"].where(frame.index < 250)), batch="a" * 32)
+    result = train(home, "shop")
+    before = models.versions(home, "shop")
+    labels = pd.DataFrame({"id": late["visit"], "label": late["bought"]})
+    LabelTable.of(home, "shop").append(labels, delivery="c" * 32, arrived_at=datetime.now(UTC))
+    accept(home, spec, visits(300, seed=1, flipped=True, start=300), batch="b" * 32)
+    declare(home, training={"seed": 7, "candidates": [TREE]})
+    found = reproduce(home, "shop", 1)
+    assert found.matches
+    assert {name: one.now for name, one in found.metrics.items()} == pytest.approx(result.metrics, abs=TOLERANCE)
+    assert {name: one.recorded for name, one in found.metrics.items()} == result.metrics
+    assert (found.dataset_version, found.labels_version, found.seed) == (result.dataset_version, None, 42)
+    assert found.lock.same
+    assert models.versions(home, "shop") == before, "nothing is registered"
+
+
+def test_a_version_that_met_a_champion_is_measured_on_the_same_rows_again(home: Settings) -> None:
+    spec = declare(home, time="at")
+    accept(home, spec, visits(300, start=1000), batch="a" * 32)
+    train(home, "shop")
+    accept(home, spec, visits(300, seed=1), batch="b" * 32)
+    train(home, "shop")
+    champion.promote_version(home, "shop", 2, by="t", reason="r")
+    for version in (1, 2):
+        assert reproduce(home, "shop", version).matches
+
+
+def test_a_regression_comes_out_the_same(home: Settings) -> None:
+    spec = declare(home, task="regression", target="paid", positive=None, training={"candidates": [RIDGE]})
+    accept(home, spec, visits(300), batch="a" * 32)
+    train(home, "shop")
+    found = reproduce(home, "shop", 1)
+    assert found.matches
+    assert set(found.metrics) == {"mae", "rmse", "r2"}
+
+
+def test_other_metrics_are_named_and_so_is_what_may_explain_them(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = declare(home)
+    accept(home, spec, visits(300), batch="a" * 32)
+    result = train(home, "shop")
+    monkeypatch.setattr(contest, "rebuild", lambda *_: {**result.metrics, "roc_auc": result.metrics["roc_auc"] + 1e-5})
+    monkeypatch.setattr(lockfile, "digest", lambda _: "f" * 64)
+    found = reproduce(home, "shop", 1)
+    assert not found.matches
+    assert [name for name, one in found.metrics.items() if not one.same] == ["roc_auc"]
+    assert found.differences[-1].startswith("the lock file's digest is ffffffffffff, the version was made with ")
+
+
+def test_a_version_that_mlflow_has_lost_is_reproduced_and_the_gap_is_said(home: Settings) -> None:
+    from ml.registry.client import reaching
+
+    spec = declare(home)
+    accept(home, spec, visits(300), batch="a" * 32)
+    train(home, "shop")
+    with reaching(home) as client:
+        client.delete_model_version("shop", "1")
+    found = reproduce(home, "shop", 1)
+    assert found.matches
+    assert found.code.recorded is None
+    assert "the version was made with one that is not known" in found.differences[0]
+
+
+def test_a_version_of_unknown_origin_cannot_be_reproduced(home: Settings) -> None:
+    declare(home)
+    with pytest.raises(UnknownVersion, match="shop version 3 was made by no training"):
+        reproduce(home, "shop", 3)
+    assert trainings.recent(State.open(home), "shop", limit=1) == []
+
+
+@pytest.mark.parametrize(
+    ("recorded", "now", "same"),
+    [
+        (0.8, 0.8, True),
+        (0.8, 0.8 + 0.9e-6, True),
+        (0.8, 0.8 + 1.1e-6, False),
+        (4e6, 4e6 + 3.9, True),
+        (4e6, 4e6 + 4.1, False),
+        (0.8, float("nan"), False),
+        (0.8, None, False),
+        (None, None, True),
+    ],
+)
+def test_the_same_means_to_a_millionth(recorded: float | None, now: float | None, same: bool) -> None:
+    assert is_same(recorded, now) is same
