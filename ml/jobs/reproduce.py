@@ -85,7 +85,7 @@ def reproduce(settings: Settings, model: str, version: int) -> Reproduced:
         now = contest.rebuild(settings, spec, training, verdict)
     finally:
         dataset.forget()
-    metrics = _compared(verdict.challenger, now)
+    metrics = _compared(verdict.metrics, now)
     code, lock = _environment(settings, spec, training, version)
     return Reproduced(
         model=model,

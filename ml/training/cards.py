@@ -76,7 +76,7 @@ def _training(settings: Settings, spec: ModelSpec, training: Training, verdict: 
         seed=spec.training.seed,
         folds=spec.training.folds,
         trials=trials,
-        calibration=verdict.finishing.get("calibration"),
+        calibration=verdict.finishing["calibration"]["method"],
         threshold=verdict.finishing.get("threshold"),
         commit=came_from["perennial.git_commit"],
         lock=came_from["perennial.lock"],
