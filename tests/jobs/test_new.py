@@ -211,6 +211,49 @@ def test_the_task_follows_the_target(settings: Settings, file: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("copies", "folds", "trials", "has_blend"), [(1, 5, 6, True), (101, 3, 4, True), (201, 1, 4, False)])
+def test_the_effort_suits_the_rows(settings: Settings, tmp_path: Path, copies: int, folds: int, trials: int, has_blend: bool) -> None:
+    path = tmp_path / "people.parquet"
+    frame = people()[["age", "income", "city", "left"]]
+    pd.concat([frame] * copies).to_parquet(path, index=False)
+    _, spec = made(settings, path)
+    training = spec.training
+    assert (training.folds, training.trials, bool(training.ensembles)) == (folds, trials, has_blend)
+    assert ("max_samples" in spec.candidate("random_forest").params) == (copies > 1)
+
+
+def test_free_text_alone_asks_for_linear_models(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    people()[["remark", "left", "zip"]].to_csv(path, index=False)
+    _, spec = made(settings, path, target="left")
+    assert "random_forest" in [one.name for one in spec.training.candidates]
+    (settings.dags / "people" / "model.yaml").unlink()
+    (settings.dags / "people" / "dag.py").unlink()
+    suites.suite_path(settings, "people").unlink()
+    people()[["remark", "left"]].to_csv(path, index=False)
+    _, spec = made(settings, path, target="left")
+    assert [one.class_.split(".")[1] for one in spec.training.candidates] == ["svm", "linear_model", "naive_bayes"]
+    assert spec.training.ensembles == ()
+
+
+def test_many_classes_get_models_that_do_not_slow_down_with_them() -> None:
+    from ml.scaffold.training import Size, lines
+
+    content = yaml.safe_load("\n".join(lines(Size("multiclass", 10_000, 77, is_text=True))))["training"]
+    assert [one["name"] for one in content["candidates"]] == ["linear_svm", "linear_sgd", "naive_bayes"]
+    assert content["candidates"][1]["search"]["alpha"]["low"] == 1e-6
+    table = yaml.safe_load("\n".join(lines(Size("multiclass", 10_000, 77, is_text=False))))["training"]
+    assert table["candidates"][2]["params"]["n_estimators"] == 100
+
+
+def test_what_a_new_model_must_show_stands_in_the_declaration(settings: Settings, file: Path) -> None:
+    made(settings, file)
+    content = yaml.safe_load((settings.dags / "people" / "model.yaml").read_text())
+    assert {"minimum_gain", "tolerated_loss", "approval", "watch"} <= {*content["promotion"]}
+    assert content["evaluation"] == {"slices": [], "sensitive": []}
+    assert {"balance", "calibration", "threshold", "folds"} <= {*content["training"]}
+
+
 def test_three_classes_are_multiclass(settings: Settings, file: Path) -> None:
     _, spec = made(settings, file, target="city")
     assert (spec.task, spec.positive) == ("multiclass", None)

@@ -20,7 +20,10 @@ from ml.errors import CandidateError, StoreUnavailable, UnknownVersion
 from ml.registry import links, models, runs, trust
 from ml.settings import Settings
 from ml.spec import ModelSpec
+from ml.training.calibration import Calibration, Curve
+from ml.training.candidates import class_paths
 from ml.training.evaluation import predict
+from ml.training.finishing import Finishing, finished
 from ml.training.fitting import fit
 from tests.training.worlds import LOGISTIC, TREE, XGBOOST, spec_of, visits, with_mlflow
 
@@ -32,6 +35,11 @@ CANDIDATES = [
     {"name": "gradient", "class": "sklearn.ensemble.HistGradientBoostingClassifier", "params": {"max_iter": 5}},
     {"name": "network", "class": "sklearn.neural_network.MLPClassifier", "params": {"hidden_layer_sizes": 5}},
 ]
+ENSEMBLES = [
+    {"name": "vote", "combine": "voting", "members": ["logistic", "xgboost", "network"]},
+    {"name": "stack", "combine": "stacking", "members": ["logistic", "xgboost", "machine"]},
+]
+MACHINE = {"name": "machine", "class": "sklearn.svm.LinearSVC", "params": {"tol": 0.01}}
 EMPTY = runs.Log(metrics={}, params={}, tags={}, texts={})
 
 
@@ -67,6 +75,29 @@ def test_a_loaded_model_predicts_what_the_trained_one_did(settings: Settings, ca
     assert found is not None
     np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy())
     assert list(found.columns) == ["no", "yes"]
+
+
+@pytest.mark.parametrize("name", ["vote", "stack", "machine"])
+def test_ensembles_and_finished_models_are_loaded_as_they_were_saved(settings: Settings, name: str) -> None:
+    features = {"numeric": ["age", "spent"], "categorical": ["city"], "text": ["mood"], "datetime": ["at"]}
+    members = [LOGISTIC, XGBOOST, CANDIDATES[-1], MACHINE]
+    spec = spec_of(features=features, training={"candidates": members, "ensembles": ENSEMBLES})
+    declared = spec.ensemble(name)
+    params = {"tol": 0.01} if declared is None else {"members": {one: spec.candidate(one).params for one in declared.members}}
+    rows = visits(200)
+    curve = Curve(x=(0.0, 0.4, 1.0), y=(0.01, 0.5, 0.99))
+    finishing = Finishing(calibration=Calibration(method="isotonic", curves={"yes": curve}), threshold=0.3)
+    made = finished(fit(spec, name, params, rows), spec, finishing)
+    mlflow_run = runs.open_training(with_mlflow(settings), "shop", run="r", dataset=runs.DatasetName("/rows", 1), log=EMPTY)
+    example = rows[list(spec.features.used)].head(5)
+    named = {"mlflow_run": mlflow_run, "example": example, "prediction": made.predict(example)}
+    paths = class_paths(spec, name)
+    stored = models.save(settings, "shop", made, class_paths=paths, **named)  # type: ignore[arg-type]
+    version = models.register(settings, "shop", key=runs.key_of("r"), saved=stored, mlflow_run=mlflow_run, tags={}, text="")
+    found = predict(models.load_champion(settings, "shop", version, sha256=stored.sha256, class_paths=paths), rows, task="binary")
+    expected = predict(made, rows, task="binary")
+    assert found.values.tolist() == expected.values.tolist()
+    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
 
 
 def test_what_is_saved_names_its_input_output_example_and_packages(settings: Settings) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from ml.errors import CandidateError
-from ml.training.candidates import THREADS, build
-from tests.training.worlds import spec_of
+from ml.training.candidates import THREADS, build, class_paths
+from tests.training.worlds import LOGISTIC, TREE, XGBOOST, spec_of
 
 
 def made(path: str, task: str = "binary", **params: Any) -> Any:
@@ -49,3 +49,10 @@ def test_a_candidate_that_cannot_be_used_is_named_with_the_cure(path: str, param
         made(path, task, **params)
     assert said in str(caught.value)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_an_ensemble_is_made_of_the_classes_of_its_members() -> None:
+    content = {"candidates": [LOGISTIC, XGBOOST, TREE], "ensembles": [{"name": "both", "members": ["tree", "xgboost"]}]}
+    spec = spec_of(training=content)
+    assert class_paths(spec, "both") == ("sklearn.tree.DecisionTreeClassifier", "xgboost.XGBClassifier")
+    assert class_paths(spec, "logistic") == ("sklearn.linear_model.LogisticRegression",)

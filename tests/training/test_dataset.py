@@ -131,6 +131,8 @@ def test_rows_whose_labels_are_not_final_at_the_moment_of_freezing_are_left_out(
     dataset.forget()
     later = dataset.read(settings, spec, version=version, as_of=NOW + timedelta(hours=10))
     assert len(later.frame) == 200 - 38 - 1
+    dataset.forget()
+    assert len(dataset.read(settings, spec, version=version, as_of=NOW + timedelta(hours=48)).frame) == 200
 
 
 def test_without_a_time_a_row_is_as_old_as_its_arrival(settings: Settings) -> None:

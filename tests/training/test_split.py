@@ -72,6 +72,11 @@ def test_rows_without_a_group_are_drawn_one_by_one() -> None:
     assert 150 < len(parts.test) < 250
 
 
+def test_with_time_and_group_rows_without_a_group_are_learnt_from() -> None:
+    parts = split(rows(100).assign(customer=None), spec_of(time="at", group="customer"))
+    assert (len(parts.development), len(parts.test)) == (80, 20)
+
+
 def test_of_few_groups_one_judges_and_one_is_learnt_from() -> None:
     for seed in range(30):
         frame = rows(100).assign(customer=[f"{seed}-{number % 2}" for number in range(100)])
