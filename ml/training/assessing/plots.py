@@ -39,8 +39,8 @@ def draw(spec: ModelSpec, test: pd.DataFrame, predicted: Predicted, importance: 
 def shown(text: object) -> str:
     r"""A label as figures show it: one line, bounded, and never read as a formula.
 
-    >>> shown("cost in $ of a very long description")
-    'cost in \\\\$ of a very …'
+    >>> print(shown("the cost of a long description"), shown("5 $"))
+    the cost of a long desc… 5 \$
     """
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in str(text)).split())
     line = line if len(line) <= _LABEL else line[: _LABEL - 1] + "…"
