@@ -42,10 +42,11 @@ def declared(**changes: Any) -> dict[str, Any]:
         "features": {"numeric": ["age", "spent"], "categorical": ["city"]},
         "data": {"source": {"kind": "files", "urls": ["shop/*.csv"]}},
         "training": {"candidates": [LOGISTIC], "trials": 2},
+        "evaluation": {"resamples": 100},
         "promotion": {},
     }
     for key, value in changes.items():
-        content[key] = {**content[key], **value} if key in {"training", "promotion"} else value
+        content[key] = {**content[key], **value} if key in {"training", "promotion", "evaluation"} else value
     return content
 
 
