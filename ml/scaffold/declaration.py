@@ -17,7 +17,7 @@ _PLAIN = re.compile(r"[A-Za-z_/][\w./-]*( [\w./-]+)*")
 _HEADS = {
     "numeric": "missing values become the median",
     "categorical": "values unseen in training are allowed",
-    "text": "free text: TF-IDF of its words",
+    "text": "free text: TF-IDF of its words and of runs of characters",
     "datetime": "taken apart into year, month, weekday, hour",
     "ignore": "delivered and kept, never shown to the model",
 }

@@ -37,7 +37,7 @@ class Numbers(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
         parts = [pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan) for name in frame.columns]
         numbers = np.column_stack(parts)
         numbers[~np.isfinite(numbers)] = np.nan
-        return np.clip(numbers, -_LARGEST, _LARGEST)
+        return np.asarray(np.clip(numbers, -_LARGEST, _LARGEST))
 
 
 class Tails(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]

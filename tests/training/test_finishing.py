@@ -52,6 +52,11 @@ def test_probabilities_that_are_right_are_left_alone() -> None:
     assert "more than noise" in made[0].sentence
 
 
+def test_a_gain_that_may_be_chance_is_not_taken() -> None:
+    made = [finish(of(), *[labels, said(chance)]) for labels, chance in (world(300, slope=1.15, seed=seed) for seed in range(20))]
+    assert [one.calibration.method for one in made].count("none") >= 18
+
+
 def test_probabilities_that_are_too_bold_are_drawn_in() -> None:
     labels, chance = world(3000, slope=3)
     made = finish(of(), labels, said(chance))
@@ -150,8 +155,10 @@ def test_the_threshold_pays_least(fp: float, fn: float) -> None:
 
 def test_costs_that_never_pay_say_no_to_all() -> None:
     labels, chance = world(1000)
+    labels[chance.argsort()[-50:]] = "no"
     threshold = finish(of(costs={"false_positive": 1e6, "false_negative": 1.0}, calibration="none"), labels, said(chance)).threshold
-    assert not (chance[labels == "no"] >= threshold).any()
+    assert threshold is not None
+    assert not (chance >= threshold).any()
 
 
 def test_a_declared_threshold_and_no_calibration_are_kept() -> None:

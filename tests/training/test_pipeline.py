@@ -69,8 +69,8 @@ def test_a_column_of_many_categories_gets_a_bounded_number_of_columns() -> None:
 
 
 def test_numbers_that_are_text_are_read_and_what_is_no_finite_number_is_missing() -> None:
-    column = pd.DataFrame({"n": pd.Series(["1.5", "x", None, "inf", 2], dtype=object)})
-    np.testing.assert_array_equal(Numbers().fit(column).transform(column).ravel(), [1.5, np.nan, np.nan, np.nan, 2])
+    column = pd.DataFrame({"n": pd.Series(["1.5", "x", None, "inf", 2, -1e300], dtype=object)})
+    np.testing.assert_array_equal(Numbers().fit(column).transform(column).ravel(), [1.5, np.nan, np.nan, np.nan, 2, -1e30])
 
 
 def test_a_label_has_one_text_and_a_missing_one_is_a_category() -> None:
