@@ -43,11 +43,10 @@ class Counts:
         return {one.name: facts.get(one.name) for one in fields(cls)}
 
 
-def compared(spec: ModelSpec, table: AcceptedTable, labels: LabelTable, frame: pd.DataFrame) -> tuple[Counts, list[str]]:
+def compared(table: AcceptedTable, labels: LabelTable, frame: pd.DataFrame) -> tuple[Counts, list[str]]:
     """The counts of a delivery, and a warning for each kind of label that does nothing or corrects another.
 
     Args:
-        spec: The declaration, with an `id`.
         table: The accepted rows.
         labels: The late labels that are stored, without this delivery.
         frame: `id` and `label`, none missing.

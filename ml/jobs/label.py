@@ -89,7 +89,7 @@ def _stored(settings: Settings, spec: ModelSpec, table: "AcceptedTable", fetched
         warnings = [*warnings, *others]
     if reasons:
         return base.model_copy(update={"rows": len(frame), "reasons": reasons, "warnings": warnings})
-    found, others = known_labels.compared(spec, table, table.labels, frame)
+    found, others = known_labels.compared(table, table.labels, frame)
     version = table.labels.append(frame, delivery=fetched.batch, arrived_at=at, facts=found.facts())
     _remember(settings, spec.model, fetched, rows=len(frame), at=at, version=version)
     told = {"labels_version": version, "warnings": [*warnings, *others]}

@@ -13,7 +13,7 @@ import yaml
 from ml import specfile
 from ml.data.table import AcceptedTable
 from ml.errors import CallError, ModelOwnerError, StoreUnavailable, UnknownVersion
-from ml.jobs import measuring, monitor, windows
+from ml.jobs import measuring, monitor
 from ml.jobs.train import train
 from ml.monitoring import distances
 from ml.registry import models
@@ -370,32 +370,6 @@ def test_a_statistic_that_is_no_number_does_not_end_monitoring(trained: Settings
     result = monitor.monitor(trained, "loans")
     assert result.window is not None
     assert (result.window.number, result.quality_rows) == (2, 400), "labels of the window that was given up count in the next"
-
-
-@pytest.mark.parametrize("error", [ValueError("a\nsecond line"), KeyError("x"), FileNotFoundError("gone")])
-def test_an_error_that_nobody_foresaw_gives_the_window_up_in_one_sentence(trained: Settings, error: Exception) -> None:
-    accept(trained, rows(200, seed=2, first=800), "b2")
-    window = str(monitor.take_window(trained, "loans").window)
-    state = State.open(trained)
-    found = ledger.find_window(state, window)
-    assert found is not None
-    said = f"could not be measured.*{type(error).__name__}: {' '.join(str(error).split())}"
-    with pytest.raises(ModelOwnerError, match=f"window {window} {said}"), windows.giving_up(state, found, "could not be measured"):
-        raise error
-    made = ledger.decision_for(state, window)
-    assert made is not None
-    assert re.match(said, made.reasons[0])
-
-
-def test_a_store_that_fails_in_its_own_words_leaves_the_window_open(trained: Settings) -> None:
-    accept(trained, rows(200, seed=2, first=800), "b2")
-    window = str(monitor.take_window(trained, "loans").window)
-    state = State.open(trained)
-    found = ledger.find_window(state, window)
-    assert found is not None
-    with pytest.raises(StoreUnavailable, match="did not answer"), windows.giving_up(state, found, "could not be measured"):
-        raise ConnectionError("reset by peer")
-    assert ledger.decision_for(state, window) is None
 
 
 def test_a_third_label_of_a_binary_model_is_left_out_of_the_quality_and_the_report_says_so(trained: Settings) -> None:

@@ -1,0 +1,58 @@
+"""What an error does to the window that was being measured, and which labels a binary model is judged by."""
+
+import re
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from ml.errors import ModelOwnerError, StoreUnavailable
+from ml.jobs import measuring, windows
+from ml.settings import Settings
+from ml.state import State, ledger, specs
+from ml.state.records import Window
+from ml.training.evaluation import Predicted
+from tests.data.models import spec_of
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def opened(state: State) -> Window:
+    window = Window(
+        id="", model="loans", number=0, start_version=1, end_version=2, as_of=NOW, rows=1, labelled_rows=None, start_time=None,
+        end_time=None, champion=1, spec_hash=specs.remember(state, spec_of(), at=NOW), report_url=None, mlflow_run=None, measured_at=None,
+    )  # fmt: skip
+    return ledger.open_window(state, window)
+
+
+@pytest.mark.parametrize("error", [ValueError("a\nsecond line"), KeyError("x"), FileNotFoundError("gone")])
+def test_an_error_that_nobody_foresaw_gives_the_window_up_in_one_sentence(settings: Settings, error: Exception) -> None:
+    state = State.open(settings)
+    window = opened(state)
+    said = f"could not be measured.*{type(error).__name__}: {' '.join(str(error).split())}"
+    with pytest.raises(ModelOwnerError, match=f"window {window.id} {said}"), windows.giving_up(state, window, "could not be measured"):
+        raise error
+    made = ledger.decision_for(state, window.id)
+    assert made is not None
+    assert made.retrain is False
+    assert re.match(said, made.reasons[0])
+
+
+@pytest.mark.parametrize("error", [ConnectionError("reset by peer"), StoreUnavailable("it did not answer")])
+def test_a_store_that_does_not_answer_leaves_the_window_open(settings: Settings, error: Exception) -> None:
+    state = State.open(settings)
+    window = opened(state)
+    with pytest.raises(StoreUnavailable, match="did not answer"), windows.giving_up(state, window, "could not be measured"):
+        raise error
+    assert ledger.decision_for(state, window.id) is None
+
+
+def test_a_label_of_a_third_class_is_left_out_of_a_binary_models_quality() -> None:
+    labels, known = pd.Series(["1", "0", "perhaps", None]), pd.Series(["0", None, "1"])
+    said = Predicted(
+        labels.fillna("0").replace("perhaps", "1").to_numpy(), pd.DataFrame({"0": [0.1, 0.9, 0.2, 0.8], "1": [0.9, 0.1, 0.8, 0.2]})
+    )
+    judged, qualities, notes = measuring._judge(spec_of(), labels, said, known=known)
+    assert judged.index.tolist() == [0, 1]
+    assert {one.metric: (one.value, one.rows) for one in qualities}["accuracy"] == (1.0, 2)
+    assert notes == ["Quality leaves out 1 rows whose label is neither of the model's two classes: 'perhaps'."]
