@@ -54,9 +54,21 @@ def waiting(airflow: Airflow, name: str) -> Run:
     return run
 
 
-def answer(airflow: Airflow, run: Run, option: str) -> None:
+def answered(airflow: Airflow, run: Run, option: str) -> Run:
+    """The run after the answer.
+
+    Airflow 3.3.2 loses an answer that comes before the scheduler has seen that the task waits (a second or two), and asks again; so
+    whoever answers by script looks whether it is asked again.
+    """
     path = f"/api/v2/dags/{run.dag}/dagRuns/{run.id}/taskInstances/approve/-1/hitlDetails"
-    airflow._answer("PATCH", path, json={"chosen_options": [option], "params_input": {}})
+
+    def look() -> Run | None:
+        if task_states(airflow, run)["approve"] == "awaiting_input":
+            airflow._answer("PATCH", path, allowed=(409,), json={"chosen_options": [option], "params_input": {}})
+        now = airflow.run(run.dag, run.id)
+        return now if now.finished else None
+
+    return until(look, limit_s=400, what=f"{run.id} ends")
 
 
 def outcome(installation: Installation) -> tuple[str, str]:
@@ -75,8 +87,7 @@ def test_a_winner_waits_for_a_person(installation: Installation, model: Path) ->
         assert "| metric on " in asked["body"]
         assert f"/#/models/{MODEL}/versions/1)" in asked["body"], "a link to MLflow"
         assert asked["defaults"] == ["Reject"]
-        answer(airflow, run, "Reject")
-        assert finished(airflow, run).state == "success"
+        assert answered(airflow, run, "Reject").state == "success"
         states = task_states(airflow, run)
         assert (states["approve"], states["promote"], states["announce_champion"]) == ("success", "success", "skipped")
         state, text = outcome(installation)
@@ -94,8 +105,7 @@ def test_a_winner_waits_for_a_person(installation: Installation, model: Path) ->
         run = waiting(airflow, "approved")
         declare(model, promotion={"approval": "auto"})  # the run keeps what it started with
         assert [one.training for one in approvals.waiting(installation.state, MODEL)] == [f"{MODEL}.train/approved"]
-        answer(airflow, run, "Approve")
-        assert finished(airflow, run).state == "success"
+        assert answered(airflow, run, "Approve").state == "success"
         assert task_states(airflow, run)["announce_champion"] == "success"
         champion = trainings.champion(installation.state, MODEL)
         assert champion is not None
