@@ -98,6 +98,8 @@ def ingest(
             on_progress=lambda batch: step(f"{batch.status}: {batch.source}"),
         )
     show.result(result, as_json, show.ingest)
+    if any(batch.status == "quarantined" for batch in result.batches):
+        raise typer.Exit(1)
 
 
 @quarantine_app.command("list")
@@ -123,7 +125,10 @@ def quarantine_release(
     name: Model,
     batch: Batch,
     repaired: Annotated[str | None, typer.Option("--repaired", metavar="FILE", help="Accept this repaired file in its place.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Accept it although expectations fail.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Accept it although expectations fail; with --repaired: also for a file that was accepted before."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Validate a batch again (the suite may have changed, the file may be repaired) and accept it if it passes."""
@@ -142,7 +147,10 @@ def label(name: Model, file: Annotated[str, typer.Argument(metavar="FILE")], as_
     from ml import show
     from ml.jobs.label import label as job
 
-    show.result(job(Settings.from_env(), name, file), as_json, show.facts)
+    result = job(Settings.from_env(), name, file)
+    show.result(result, as_json, show.facts)
+    if result.status == "refused":
+        raise typer.Exit(1)
 
 
 @app.command()

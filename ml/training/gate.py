@@ -97,7 +97,7 @@ class _Answer:
 def judge(evidence: Evidence) -> Outcome:
     """The challenger wins where the paired test says so and no other check that could be made says no."""
     question: Question = "changed recipe" if evidence.recipe_changed else "routine"
-    if evidence.champion is None:
+    if evidence.champion_version is None or evidence.obstacle is not None:
         question = "first model"
     answer = _too_few(evidence, question) or (_first(evidence) if question == "first model" else _against_champion(evidence, question))
     others = (*_slices(evidence), *_floors(evidence), *_budgets(evidence), *_agreement(evidence))
@@ -189,6 +189,8 @@ def _compared(
     )
     significant = found.p <= level
     verb = ("" if significant else "not ") + f"significantly {'worse' if routine else 'better'} than the {rival}"
+    if routine and test.p_better() <= level:
+        verb = f"significantly better than the {rival}"
     by = f" by more than {margin:g}" if margin else ""
     text = f"is {verb}{by}: {_figures(found, metric, 'loss' if routine else 'gain')}"
     return _Answer(Check(name=question, passed=significant is not routine, text=text), test.gain, found)

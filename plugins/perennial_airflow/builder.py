@@ -35,7 +35,8 @@ from perennial_airflow.operators.train import (
 _SHORT = timedelta(minutes=15)
 _LONG = timedelta(hours=2)
 _DEFAULTS: dict[str, Any] = {
-    "retries": 2,
+    # Each end of the stack in mid-run takes one try from the tasks that it ends.
+    "retries": 4,
     "retry_delay": timedelta(seconds=15),
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=5),

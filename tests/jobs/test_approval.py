@@ -48,7 +48,7 @@ def test_the_question_shows_the_evidence_and_stands_as_long_as_declared(home: Se
     assert found.question.subject == "Shall version 1 of shop become champion?"
     assert found.question.timeout == timedelta(hours=36)
     body = found.question.body
-    assert "First model: the challenger beats the baseline" in body
+    assert "First model: the challenger is significantly better than the baseline" in body
     assert "| metric on 60 test rows | challenger | baseline |" in body
     assert body.index("| roc_auc |") < body.index("| accuracy |"), "the declared metric comes first"
     assert "- trained because: first training" in body

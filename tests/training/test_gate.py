@@ -59,7 +59,8 @@ def test_a_routine_retraining_passes_unless_it_is_significantly_worse(gain: floa
     outcome = judge(evidence(gain))
     assert (outcome.wins, outcome.question) == (wins, "routine")
     assert outcome.gain == gain
-    assert outcome.sentence.startswith("Routine retraining: the challenger is " + ("not " if wins else "") + "significantly worse")
+    said = "significantly better" if gain == 0.05 else "not significantly worse" if wins else "significantly worse"
+    assert outcome.sentence.startswith(f"Routine retraining: the challenger is {said} than the champion")
 
 
 @pytest.mark.parametrize(("gain", "wins"), [(-0.0374, False), (-0.0372, True)])
@@ -222,7 +223,7 @@ def test_a_slice_blocks_only_when_it_is_significantly_worse() -> None:
     assert check(outcome, "slice city = Bonn").passed is False
     assert check(outcome, "slice city = Köln").passed is True
     assert "it stays a challenger, because slice city = Bonn: significantly worse" in outcome.sentence
-    assert "not significantly worse than the champion (version 3): accuracy" in outcome.sentence
+    assert "significantly better than the champion (version 3): accuracy" in outcome.sentence
     assert judge(evidence(0.05, slices=(worse, unclear), rules={"tolerated_slice_loss": 0.04})).wins
 
 
