@@ -90,7 +90,7 @@ def test_every_task_has_an_owner_tries_and_an_end(tmp_path: Path) -> None:
     for dag in dags.values():
         for task in dag.tasks:
             assert task.owner == "risk"
-            assert task.retries == 2
+            assert task.retries == 4
             assert task.retry_delay == timedelta(seconds=15)
             if task.task_id == "approve":  # a person's time is not a worker's: what ends it comes from the frozen declaration
                 assert task.execution_timeout is None
