@@ -47,6 +47,7 @@ def loans(settings: Settings, deliver: Callable[..., Path]) -> str:
         {"name": "logistic", "class": "sklearn.linear_model.LogisticRegression", "params": {"max_iter": 200}},
         {"name": "hopeless", "class": "sklearn.linear_model.LogisticRegression", "params": {"C": -1.0}},
     ]
+    declared["training"]["ensembles"] = []
     declared["monitoring"] = {"minimum_rows": 100}
     path.write_text(yaml.safe_dump(declared), encoding="utf-8")
     return "loans"
