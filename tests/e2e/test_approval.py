@@ -32,7 +32,14 @@ def model(installation: Installation, tmp_path: Path) -> Iterator[Path]:
     made = installation.perennial("new", MODEL, "--from", str(file), "--target", "again")
     assert made.returncode == 0, made.stderr
     path = installation.settings.dags / MODEL / "model.yaml"
-    declare(path, training={"candidates": [{"name": "logistic", "class": "sklearn.linear_model.LogisticRegression"}], "schedule": None})
+    declare(
+        path,
+        training={
+            "candidates": [{"name": "logistic", "class": "sklearn.linear_model.LogisticRegression"}],
+            "schedule": None,
+            "ensembles": [],
+        },
+    )
     declare(path, promotion={"approval": "manual"})
     assert installation.perennial("ingest", MODEL, str(file)).returncode == 0
     yield path

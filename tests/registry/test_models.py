@@ -61,7 +61,16 @@ def saved(settings: Settings, spec: ModelSpec, *, run: str = "r") -> tuple[str, 
 
 def registered(settings: Settings, spec: ModelSpec, *, run: str = "r") -> int:
     mlflow_run, found = saved(settings, spec, run=run)
-    return models.register(settings, "shop", key=runs.key_of(run), saved=found, mlflow_run=mlflow_run, tags={"a": "b"}, text="why")
+    return models.register(
+        settings,
+        "shop",
+        key=runs.key_of(run),
+        logged_model=found.logged_model,
+        sha256=found.sha256,
+        mlflow_run=mlflow_run,
+        tags={"a": "b"},
+        text="why",
+    )
 
 
 @pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda one: one["name"])
@@ -93,7 +102,16 @@ def test_ensembles_and_finished_models_are_loaded_as_they_were_saved(settings: S
     named = {"mlflow_run": mlflow_run, "example": example, "prediction": made.predict(example)}
     paths = class_paths(spec, name)
     stored = models.save(settings, "shop", made, class_paths=paths, **named)  # type: ignore[arg-type]
-    version = models.register(settings, "shop", key=runs.key_of("r"), saved=stored, mlflow_run=mlflow_run, tags={}, text="")
+    version = models.register(
+        settings,
+        "shop",
+        key=runs.key_of("r"),
+        logged_model=stored.logged_model,
+        sha256=stored.sha256,
+        mlflow_run=mlflow_run,
+        tags={},
+        text="",
+    )
     found = predict(models.load_champion(settings, "shop", version, sha256=stored.sha256, class_paths=paths), rows, task="binary")
     expected = predict(made, rows, task="binary")
     assert found.values.tolist() == expected.values.tolist()
@@ -140,7 +158,7 @@ def test_a_file_that_is_gone_is_said_and_not_waited_for(settings: Settings) -> N
 def test_the_digest_of_the_state_database_outweighs_the_one_beside_the_file(settings: Settings) -> None:
     mlflow_run, found = saved(with_mlflow(settings), spec_of())
     named = {"key": runs.key_of("r"), "mlflow_run": mlflow_run, "tags": {}, "text": ""}
-    version = models.register(settings, "shop", saved=found, **named)  # type: ignore[arg-type]
+    version = models.register(settings, "shop", logged_model=found.logged_model, sha256=found.sha256, **named)  # type: ignore[arg-type]
     models.load_champion(settings, "shop", version, sha256=found.sha256)
     with pytest.raises(models.BrokenVersion, match="not the one that was registered"):
         models.load_champion(settings, "shop", version, sha256="0" * 64)
@@ -168,7 +186,14 @@ def test_functions_that_could_do_harm_are_not_trusted(name: str) -> None:
 
 def test_a_run_has_one_version_however_often_it_is_registered(settings: Settings) -> None:
     mlflow_run, found = saved(with_mlflow(settings), spec_of())
-    named = {"key": runs.key_of("r"), "saved": found, "mlflow_run": mlflow_run, "tags": {}, "text": ""}
+    named = {
+        "key": runs.key_of("r"),
+        "logged_model": found.logged_model,
+        "sha256": found.sha256,
+        "mlflow_run": mlflow_run,
+        "tags": {},
+        "text": "",
+    }
     assert [models.register(settings, "shop", **named) for _ in range(2)] == [1, 1]  # type: ignore[arg-type]
     assert models.versions(settings, "shop") == [1]
     assert registered(settings, spec_of(), run="another") == 2
@@ -178,7 +203,14 @@ def test_two_calls_at_the_same_time_leave_the_lower_version(settings: Settings, 
     from mlflow import MlflowClient
 
     mlflow_run, found = saved(with_mlflow(settings), spec_of())
-    named = {"key": runs.key_of("r"), "saved": found, "mlflow_run": mlflow_run, "tags": {}, "text": ""}
+    named = {
+        "key": runs.key_of("r"),
+        "logged_model": found.logged_model,
+        "sha256": found.sha256,
+        "mlflow_run": mlflow_run,
+        "tags": {},
+        "text": "",
+    }
     create = MlflowClient.create_model_version
     other: list[int] = []
 

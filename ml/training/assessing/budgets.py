@@ -11,7 +11,7 @@ from ml.spec import ModelSpec
 from ml.training.assessing.facts import Latency
 from ml.training.evaluation import predict
 
-REPEATS, LEAST_REPEATS = 100, 5
+REPEATS, LEAST_REPEATS = 50, 5
 BATCH_ROWS = 10_000
 TIME = timedelta(seconds=1)
 _WARM_UP = 3
