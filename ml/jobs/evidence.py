@@ -13,6 +13,7 @@ from ml.spec import ModelSpec
 from ml.state import State, ledger, trainings
 from ml.state.records import Quality, Training, Window
 from ml.training import dataset
+from ml.training.results import verdict_of
 from ml.training.split import split
 
 
@@ -48,7 +49,8 @@ def _compared(
     now = {one.metric: one for one in qualities}.get(metric)
     if now is None:
         return None, f"{metric} is not defined on the {rows} labelled rows since it was last judged (all of one class?)"
-    before = (trained.verdict or {}).get("metrics", {}).get(metric)
+    verdict = verdict_of(trained)
+    before = None if verdict is None else verdict.metrics.get(metric)
     if before is None:
         return None, f"the {metric} of version {trained.version} at its promotion is not known"
     return QualityChange(metric=metric, now=now.value, at_promotion=float(before), rows=now.rows), ""

@@ -18,7 +18,7 @@ from ml.errors import ModelOwnerError
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state.records import Watch
-from ml.training import dataset, losses
+from ml.training import dataset, losses, reference
 from ml.training.champions import Champion
 from ml.training.evaluation import Predicted, predict
 
@@ -130,7 +130,9 @@ def loss_of(settings: Settings, *, new: Side, former: Side) -> losses.Loss:
     dataset.forget()
     if spec.time is not None:
         test = test.sort_values(spec.time, kind="stable", na_position="first")
-    return losses.loss_of(spec, test[spec.target].to_numpy(), _predicted(new, test), _predicted(former, test))
+    # The new champion has learnt these rows; what the tested model said of them is kept.
+    mine = reference.load(settings, new.champion.training, test) or _predicted(new, test)
+    return losses.loss_of(spec, test[spec.target].to_numpy(), mine, _predicted(former, test))
 
 
 def _said(settings: Settings, side: Side, version: int, batch: str, wanted: npt.NDArray[Any]) -> Predicted:

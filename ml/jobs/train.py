@@ -129,9 +129,9 @@ def register(settings: Settings, *, run: str) -> int:
         text=f"{training.reason}\n\n{verdict.sentence}",
     )
     models.set_alias(settings, training.model, "challenger", version)
+    trainings.change(state, run, version=version)
     tried = stored(settings, training, verdict.candidate)
     cards.keep(settings, spec, training, verdict, version=version, trials=tried.trials if tried is not None else 0)
-    trainings.change(state, run, version=version)
     log.info("version registered model=%s run=%s version=%d", training.model, run, version)
     return version
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from ml.data.casting import label_text
 from ml.registry import models
 from ml.settings import Settings
 from ml.spec import ModelSpec
@@ -18,6 +19,11 @@ class Champion:
     version: int
     training: Training
     spec: ModelSpec
+
+
+def question(spec: ModelSpec) -> tuple[str, str, str | None]:
+    """What a model of this declaration predicts: task, target, and the positive class as text."""
+    return spec.task, spec.target, None if spec.positive is None else label_text(spec.positive)
 
 
 def of_now(state: State, model: str) -> Champion | None:

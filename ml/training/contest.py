@@ -23,6 +23,7 @@ from ml.training.results import CandidateResult, GateVerdict, verdict_of
 from ml.training.rivals import Rival
 
 _EXAMPLE_ROWS = 5
+_COMPARED_ROWS = 5000
 _MEGABYTE = 1_000_000
 
 
@@ -54,7 +55,7 @@ def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, 
         attempt=_attempt(state, spec, training, champion.version if champion is not None else None),
         latency_ms=assessed.assessment.latency.single_ms if assessed.assessment.latency is not None else None,
         size_mb=saved.size / _MEGABYTE,
-        agreement=making.agreement(said, predict(twin, rows.test, task=spec.task), task=spec.task),
+        agreement=_agreement(spec, made, twin, rows.development),
     )
     return _verdict(training, chosen, made, evidence, saved, assessed)
 
@@ -110,6 +111,16 @@ def _evidence(
     )
 
 
+def _agreement(spec: ModelSpec, made: Made, twin: Any, development: pd.DataFrame) -> float:
+    """How far the model that is fitted on all rows agrees with the tested one, on rows that both were fitted on.
+
+    On test rows it would repeat what it has learnt of them by heart, and seem to disagree with the model that had to guess.
+    """
+    common = development.iloc[np.unique(np.linspace(0, len(development) - 1, _COMPARED_ROWS).astype(int))]
+    first, second = (predict(model, common, task=spec.task) for model in (made.model, twin))
+    return making.agreement(first, second, task=spec.task)
+
+
 def _slices(spec: ModelSpec, rows: Dataset, chosen: Any, mine: Predicted, theirs: Predicted) -> tuple[Slice, ...]:
     test = rows.test[chosen]
     units, found = paired.units(test, spec), []
@@ -128,7 +139,8 @@ def _attempt(state: State, spec: ModelSpec, training: Training, champion: int | 
     before = [
         verdict for one in trainings.recent(state, spec.model, limit=1000) if one.key != training.key and (verdict := verdict_of(one))
     ]
-    return 1 + sum(one.question == "changed recipe" and one.champion_version == champion for one in before)
+    compared = [one for one in before if one.question == "changed recipe" and one.comparison is not None]
+    return 1 + sum(one.champion_version == champion for one in compared)
 
 
 def _save(settings: Settings, spec: ModelSpec, training: Training, chosen: CandidateResult, model: Any, rows: pd.DataFrame) -> Saved:

@@ -51,10 +51,11 @@ class Evidence:
         champion_version: None where there is no champion.
         against_champion: The paired test; None exactly where `champion` is None.
         obstacle: Why the champion could not predict these rows.
-        attempt: From 1: which attempt this is of a changed recipe against this champion, among those whose test rows overlap.
+        attempt: From 1: which attempt this is of a changed recipe against this champion, of those in which something was compared.
         slices: The declared slices, each tested against the champion.
         refitted: The champion was not asked as it serves: its recipe was fitted again on the challenger's own development rows.
-        agreement: How far the model that would be promoted, fitted on all rows, agrees with the tested one, 0-1; None: not measured.
+        agreement: How far the model that would be promoted, fitted on all rows, agrees with the tested one on rows that both learnt from,
+            0-1; None: not measured.
         latency_ms: What one row takes when it is predicted alone, in milliseconds; None: not measured.
         size_mb: The saved model, in megabytes; None: not measured.
     """

@@ -72,7 +72,9 @@ def differences(spec: ModelSpec, labels: Any, new: Predicted, old: Predicted, lo
         return _block_means(values, loss.block)
     codes = pd.factorize(np.asarray(groups, dtype=object)[rows])[0]
     codes = np.where(codes < 0, codes.max() + np.cumsum(codes < 0), codes)
-    return _means(values, codes)
+    by_entity, by_block = _means(values, codes), _block_means(values, loss.block)
+    # Entities may share what happens at a time: of both kinds of unit the coarser one is taken.
+    return by_block if len(by_block) < len(by_entity) else by_entity
 
 
 def block_of(values: npt.ArrayLike) -> int:

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ml.errors import ModelOwnerError
 from ml.state.records import Training
@@ -86,12 +86,12 @@ class GateVerdict(_Result):
     run: str
     candidate: str
     params: dict[str, Any]
-    finishing: dict[str, Any]
+    finishing: dict[str, Any] = Field(default_factory=lambda: {"calibration": {"method": "none"}, "threshold": None})
     wins: bool
-    question: Question
+    question: Question = "first model"
     sentence: str
-    reasons: list[Check]
-    comparison: Comparison | None
+    reasons: list[Check] = []
+    comparison: Comparison | None = None
     metric: str
     rows: int
     gain: float | None
@@ -100,13 +100,19 @@ class GateVerdict(_Result):
     champion_version: int | None
     baseline: dict[str, float]
     metrics: dict[str, float]
-    warnings: list[str]
-    agreement: float | None
-    latency_ms: float | None
-    size_mb: float | None
+    warnings: list[str] = []
+    agreement: float | None = None
+    latency_ms: float | None = None
+    size_mb: float | None = None
     mlflow_run: str
     logged_model: str
     model_sha256: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stored_before(cls, found: Any) -> Any:
+        """Verdicts of before the gate tested: they had one set of metrics."""
+        return {**found, "metrics": found["challenger"]} if isinstance(found, dict) and "metrics" not in found else found
 
 
 class TrainResult(_Result):

@@ -4,6 +4,7 @@ The champion was fitted on all rows that there were, so only newer ones can judg
 these: then the champion's recipe is fitted again on the challenger's own development rows, and both meet on all test rows.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ml.data.casting import label_text
-from ml.errors import CandidateError, NoData, UnknownVersion
+from ml.errors import NoData, UnknownVersion
 from ml.registry import models
 from ml.settings import Settings
 from ml.spec import ModelSpec
@@ -21,6 +21,8 @@ from ml.training.champions import Champion
 from ml.training.dataset import Dataset, labelled, row_keys
 from ml.training.evaluation import Predicted, predict
 from ml.training.results import verdict_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,13 @@ def meet(settings: Settings, spec: ModelSpec, champion: Champion, rows: Dataset)
     unseen = ~row_keys(rows.test).isin(seen_by(settings, champion))
     changed = champion.spec.recipe() != spec.recipe()
     refit = changed and int(unseen.sum()) < spec.promotion.minimum_rows
+    if refit:
+        try:
+            model, unseen = _again(champion, rows.development), everything
+        except NoData as error:  # the champion is asked as it serves, about too few rows to lose to anybody
+            log.warning("champion's recipe not fitted again model=%s version=%d: %s", spec.model, champion.version, error)
+            refit = False
     try:
-        if refit:
-            model = _again(champion, rows.development)
-            unseen = everything
         return Rival(champion, unseen, predict(model, rows.test[unseen], task=spec.task) if unseen.any() else None, refit)
     except Exception as error:  # a foreign class may raise anything on rows that it does not know
         return Rival(champion, everything, None, obstacle=f"it fails on these rows: {type(error).__name__}: {str(error)[:200]}")
@@ -73,10 +78,8 @@ def seen_by(settings: Settings, champion: Champion) -> pd.MultiIndex:
 
 
 def _loaded(settings: Settings, spec: ModelSpec, champion: Champion) -> tuple[Any, str | None]:
-    question = (spec.task, spec.target, None if spec.positive is None else label_text(spec.positive))
     other = champion.spec
-    asked = (other.task, other.target, None if other.positive is None else label_text(other.positive))
-    if question != asked:
+    if champions.question(spec) != champions.question(other):
         return None, f"it predicts {other.target!r} ({other.task}), not {spec.target!r} ({spec.task})"
     try:
         return champions.load(settings, champion), None
@@ -92,5 +95,5 @@ def _again(champion: Champion, development: pd.DataFrame) -> Any:
         raise NoData("its training has no verdict")
     try:
         return making.tested(champion.spec, verdict.candidate, verdict.params, development).model
-    except CandidateError as error:
-        raise NoData(f"its recipe cannot be fitted again: {error}") from error
+    except Exception as error:  # rows that its declaration does not fit, a class that is no longer installed
+        raise NoData(f"{type(error).__name__}: {str(error)[:200]}") from error

@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 
 from ml.settings import Settings
 from perennial_airflow.edge import error_edge
@@ -41,6 +41,18 @@ class JobOperator(BaseOperator):
         """What to raise when there is calmly nothing to do: the task and what follows it are skipped, the run succeeds."""
         self.say(reason)
         return AirflowSkipException(reason)
+
+
+class LimitedOperator(JobOperator):
+    """A step that is not tried again where it took longer than it may: another try would take as long."""
+
+    def execute(self, context: Context) -> Any:
+        """Does the step; a time-out is a failure without another try."""
+        try:
+            return super().execute(context)
+        except AirflowTaskTimeout as error:
+            limit = self.execution_timeout
+            raise AirflowFailException(f"{self.task_id} was ended: it took longer than training.timeout ({limit})") from error
 
 
 def training_run(context: Context) -> str:

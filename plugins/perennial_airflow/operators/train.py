@@ -6,7 +6,7 @@ from airflow.sdk import Asset, Context
 
 from ml.settings import Settings
 from perennial_airflow.links import ResultLink
-from perennial_airflow.operators.job import JobOperator, training_run
+from perennial_airflow.operators.job import JobOperator, LimitedOperator, training_run
 
 _ENDINGS = {
     "finished": "the training has finished",
@@ -42,7 +42,7 @@ class FreezeInputs(JobOperator):
         return frozen.candidates
 
 
-class TuneCandidate(JobOperator):
+class TuneCandidate(LimitedOperator):
     """Searches the hyperparameters of one candidate."""
 
     def __init__(self, *, candidate: str, **kwargs: Any) -> None:
@@ -77,7 +77,7 @@ class ListEnsembles(JobOperator):
         return found
 
 
-class CombineCandidates(JobOperator):
+class CombineCandidates(LimitedOperator):
     """Makes one ensemble of the candidates' best parameters and measures it as they were."""
 
     def __init__(self, *, ensemble: str, **kwargs: Any) -> None:
@@ -96,7 +96,7 @@ class CombineCandidates(JobOperator):
         return found
 
 
-class GateChallenger(JobOperator):
+class GateChallenger(LimitedOperator):
     """Fits the best candidate and lets it meet the champion on the same recent rows."""
 
     def job(self, settings: Settings, context: Context) -> dict[str, Any]:
