@@ -203,10 +203,8 @@ def _figures(found: Comparison, metric: str, what: str) -> str:
     if found.standard_error == 0:
         return f"{figures}, the same in all of them"
     interval = f"{100 * found.confidence:.4g}% interval {found.low:+.3g} to {found.high:+.3g}"
-    return (
-        f"{figures} ({interval}; p = {found.p:.2g} at level {found.level:.2g}); a {what} of {found.detectable:.2g} would have been found "
-        f"with {POWER:.0%} power"
-    )
+    tested = f"p = {found.p:.2g} for {'worse' if what == 'loss' else 'better'} at level {found.level:.2g}"
+    return f"{figures} ({interval}; {tested}); a {what} of {found.detectable:.2g} would have been found with {POWER:.0%} power"
 
 
 def _rows(rows: int, units: int, dependence: str) -> str:
