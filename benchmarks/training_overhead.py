@@ -165,7 +165,7 @@ def bare(folder: Path) -> dict[str, Any]:
         rows = min(one["rows"], len(frame))
         if rows not in prepared:
             columns = _columns(features)
-            prepared[rows] = columns.fit_transform(frame.iloc[:rows]), columns.transform(frame.iloc[rows : rows + rows // 2])
+            prepared[rows] = columns.fit_transform(frame.iloc[:rows]), columns.transform(frame.tail(rows // 2))
         learn, rest = prepared[rows]
         began = time.perf_counter()
         with warnings.catch_warnings():
