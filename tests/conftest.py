@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and xgboost are imported: the workers share the cores
+
 for name in [key for key in os.environ if key.startswith(("PERENNIAL_", "MLFLOW_", "AIRFLOW_"))]:
     del os.environ[name]
 
@@ -17,6 +20,17 @@ from ml.state import State  # noqa: E402
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 """Real data sets, where this machine has them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under several workers a file's tests stay together, and those of the one real stack too; these last longest and come first."""
+
+    def is_end_to_end(item: pytest.Item) -> bool:
+        return "e2e" in item.path.parts
+
+    items.sort(key=is_end_to_end, reverse=True)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("e2e" if is_end_to_end(item) else str(item.path)))
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +51,15 @@ def postgres_url() -> Iterator[str]:
         finally:
             server.cleanup()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _log_levels() -> Iterator[None]:
+    """The command sets the level of its log for the whole process: here, only for its test."""
+    log = logging.getLogger("ml")
+    before = log.level
+    yield
+    log.setLevel(before)
 
 
 @pytest.fixture

@@ -56,8 +56,9 @@ def differences(spec: ModelSpec, labels: Any, new: Predicted, old: Predicted, lo
     """The new champion's loss less the former one's, one value a unit, in [-1, 1]: positive where the new one is worse.
 
     A unit is a row; where `time` is declared, the mean of about `loss.block` rows; where `groups` are given, the mean of an entity's rows
-    (of this call: one that comes again later counts again). For roc_auc the rows are those of the rarer class, each against the rows of the
-    other class that arrived about then; rows of one class only say nothing. A missing prediction is wholly wrong.
+    (of this call: one that comes again later counts again); of both kinds the coarser one. For roc_auc the rows are those of the rarer
+    class, each against the rows of the other class that arrived about then; rows of one class only say nothing. A missing prediction is
+    wholly wrong.
 
     Args:
         spec: Gives the task and the positive class.

@@ -187,7 +187,9 @@ def test_an_entity_is_one_unit() -> None:
     labels, right = np.zeros(5), Predicted(np.zeros(5), None)
     new, groups = Predicted(np.array([1.0, 0.0, 1.0, 1.0, 0.0]), None), np.array(["a", "b", "a", None, None], dtype=object)
     spec = of_task("regression", "mae", group="who")
-    assert differences(spec, labels, new, right, Loss(metric="mae", clip=1.0, block=2), groups=groups).tolist() == [1.0, 0.0, 1.0, 0.0]
+    assert differences(spec, labels, new, right, Loss(metric="mae", clip=1.0), groups=groups).tolist() == [1.0, 0.0, 1.0, 0.0]
+    in_blocks = differences(spec, labels, new, right, Loss(metric="mae", clip=1.0, block=2), groups=groups)
+    assert in_blocks.tolist() == [2 / 3, 1 / 2], "two blocks are coarser than four entities"
 
 
 def test_a_block_is_one_unit_and_none_is_lost() -> None:
