@@ -22,6 +22,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 """Real data sets, where this machine has them."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Under several workers a file's tests stay together, and those of the one real stack too; these last longest and come first."""
 
