@@ -6,8 +6,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and xgboost are imported: the workers share the cores
@@ -20,18 +22,24 @@ from ml.state import State  # noqa: E402
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 """Real data sets, where this machine has them."""
+END_TO_END = "tests/e2e/"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+class ByFile(LoadScopeScheduling):
+    """Under several workers a file's tests stay together, and all tests of the one real stack."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return END_TO_END if nodeid.startswith(END_TO_END) else nodeid.split("::", maxsplit=1)[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under several workers a file's tests stay together, and those of the one real stack too; these last longest and come first."""
-
-    def is_end_to_end(item: pytest.Item) -> bool:
-        return "e2e" in item.path.parts
-
-    items.sort(key=is_end_to_end, reverse=True)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("e2e" if is_end_to_end(item) else str(item.path)))
+    """What lasts longest comes first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(END_TO_END))
 
 
 @pytest.fixture(scope="session")
