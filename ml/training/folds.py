@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, StratifiedG
 
 from ml.errors import NoData
 from ml.spec import ModelSpec
-from ml.training.split import Positions, by_time, group_codes, nearest
+from ml.training.split import Positions, by_time, group_codes, nearest, purged
 
 _MOST_GROUPS = 5000
 """scikit-learn shares groups out by class one by one, in Python: with more of them chance alone shares them out well."""
@@ -31,9 +31,9 @@ def folds(frame: pd.DataFrame, spec: ModelSpec) -> list[Fold]:
 
     A row is validated in one fold at most, and a group never stands on both sides. With `time` each validation part is later than all
     of its training rows: the rows are cut into `folds` + 1 parts of consecutive times, and each but the first is predicted by a model of
-    all before it; rows of the same time stay together. Without, folds are drawn, by group or else by class. Where there are fewer
-    groups, times or rows of a class than folds, there are fewer folds; rows that all have the same time are drawn. A fold whose training
-    rows are of one class is left out.
+    all before it whose label was final by then (`purged`); rows of the same time stay together. Without, folds are drawn, by group or
+    else by class. Where there are fewer groups, times or rows of a class than folds, there are fewer folds; rows that all have the same
+    time are drawn. A fold whose training rows are of one class is left out.
 
     Args:
         frame: The development part, with the declared target, time and group. Its index does not matter.
@@ -66,7 +66,8 @@ def _in_time(frame: pd.DataFrame, spec: ModelSpec, time: str) -> Iterable[Fold]:
         train, validation = np.sort(order[:cut]), np.sort(order[cut:end])
         if groups is not None:
             train = train[~np.isin(groups[train], groups[validation])]
-        yield Fold(train, validation)
+        final = Fold(purged(train, validation, frame[time], delay=spec.label_delay), validation)
+        yield final if _is_fit(frame, spec, final) else Fold(train, validation)
 
 
 def _drawn(frame: pd.DataFrame, spec: ModelSpec) -> Iterable[tuple[Positions, Positions]]:

@@ -1,6 +1,7 @@
 """Which rows a model is made with, and which judge it."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,8 @@ Positions = npt.NDArray[np.int64]
 class Split:
     """Positions of rows in a frame, each row in one part at most, in the frame's order.
 
-    Candidates are tuned, compared and fitted on `development`; the chosen one is judged on `test`. A row is in neither part only
-    where `time` and `group` are declared: one of an older time whose group also stands in the test part.
+    Candidates are tuned, compared and fitted on `development`; the chosen one is judged on `test`. A row is in neither part only where
+    `time` is declared: one of an older time whose group also stands in the test part, or whose label was not final yet (`purged`).
     """
 
     development: Positions
@@ -41,9 +42,33 @@ def split(frame: pd.DataFrame, spec: ModelSpec) -> Split:
         test = _newest(frame[spec.time], share)
         groups = None if spec.group is None else group_codes(frame[spec.group])
         left = ~test if groups is None else ~test & ~np.isin(groups, groups[test])
-        return Split(np.flatnonzero(left), np.flatnonzero(test))
+        judged = np.flatnonzero(test)
+        return Split(purged(np.flatnonzero(left), judged, frame[spec.time], delay=spec.label_delay), judged)
     test = _drawn_groups(frame, spec.group, share) if spec.group is not None else _by_draw(frame, spec) < share
     return Split(np.flatnonzero(~test), np.flatnonzero(test))
+
+
+def purged(rows: Positions, judged: Positions, times: pd.Series, *, delay: timedelta | None) -> Positions:
+    """The rows whose label was final when the first judged row happened: a model that is put to use then could learn from no others.
+
+    At least the older half of the rows stays, however long the delay. Rows without a time stay.
+
+    Purging: Lopez de Prado, Advances in Financial Machine Learning (2018), chapter 7.
+
+    Args:
+        rows: Positions of older rows, to learn from.
+        judged: Positions of later ones.
+        times: The time of each row of the frame.
+        delay: How old a row must be before its label is final.
+    """
+    if delay is None or not len(judged):
+        return rows
+    found = times.iloc[rows]
+    final: npt.NDArray[np.bool_] = (found.isna() | (found + delay <= times.iloc[judged].min())).to_numpy()
+    if 2 * final.sum() < len(rows):
+        final = (found.rank(method="first", na_option="top") <= (len(rows) + 1) // 2).to_numpy()
+    kept: Positions = rows[final]
+    return kept
 
 
 def group_codes(groups: pd.Series) -> Positions:

@@ -116,6 +116,15 @@ def test_in_time_each_part_but_the_first_is_predicted_by_a_model_of_all_before_i
     ]
 
 
+def test_in_time_a_fold_learns_from_labels_that_were_final_when_it_began() -> None:
+    frame = rows(120)
+    spec = spec_of(time="at", label_delay="10h", training={"folds": 3})
+    for fold in folds(frame, spec):
+        gap = frame["at"].iloc[fold.validation].min() - frame["at"].iloc[fold.train].max()
+        assert gap >= pd.Timedelta("10h")
+        assert len(fold.train) >= fold.validation.min() / 2
+
+
 def test_one_fold_is_the_newest_share_of_all_rows() -> None:
     found = folds(rows(400), spec_of(time="at", training={"folds": 1, "validation_share": 0.2, "test_share": 0.2}))
     assert [(len(fold.train), fold.validation.tolist()) for fold in found] == [(300, list(range(300, 400)))]

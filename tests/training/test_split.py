@@ -29,6 +29,25 @@ def test_with_a_time_the_newest_rows_are_the_test() -> None:
     assert sorted(newest_first[parts.development]) == list(range(21, 101))
 
 
+def test_rows_whose_label_was_not_final_when_the_test_began_are_in_neither_part() -> None:
+    frame = rows(100)
+    parts = split(frame, spec_of(time="at", label_delay="24h"))
+    began = frame["at"].iloc[parts.test].min()
+    assert len(parts.test) == 20
+    assert (frame["at"].iloc[parts.development] <= began - pd.Timedelta("24h")).all()
+    assert len(parts.development) == 100 - 20 - 23, "the 23 hours between are left out"
+
+
+def test_a_delay_longer_than_the_history_leaves_the_older_half_to_learn_from() -> None:
+    frame = rows(100)
+    frame.loc[5, "at"] = pd.NaT
+    parts = split(frame, spec_of(time="at", label_delay="30d"))
+    assert (len(parts.development), len(parts.test)) == (40, 20)
+    assert 5 in parts.development
+    left_out = np.setdiff1d(np.arange(100), [*parts.development, *parts.test])
+    assert frame["at"].iloc[parts.development].max() < frame["at"].iloc[left_out].min()
+
+
 def test_rows_without_a_time_count_as_the_oldest() -> None:
     frame = rows(100)
     frame.loc[[3, 50], "at"] = pd.NaT
