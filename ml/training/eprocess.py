@@ -63,8 +63,3 @@ def update(wealth: Wealth, differences: npt.ArrayLike) -> Wealth:
 def worse(wealth: Wealth, level: float) -> bool:
     """Whether the new champion is worse, with an error of at most `level` over the whole watch."""
     return wealth.peak >= -math.log(level)
-
-
-def p_value(wealth: Wealth) -> float:
-    """The smallest level at which it is worse: valid at any time, in [0, 1]."""
-    return min(1.0, math.exp(-wealth.peak))

@@ -335,13 +335,8 @@ def _wait_for(address: str) -> None:
 
 def test_links_are_given_where_mlflow_has_an_address(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     assert links.version_url(settings, "shop", 3) is None
-    assert links.run_url(settings, "shop", "abc") is None
     monkeypatch.setenv("PERENNIAL_MLFLOW_PUBLIC_URL", "https://mlflow.example/")
     assert links.version_url(settings, "shop", 3) == "https://mlflow.example/#/models/shop/versions/3"
-    run = links.run_url(with_mlflow(settings), "shop", "abc")
-    assert run is not None
-    assert run.startswith("https://mlflow.example/#/experiments/")
-    assert run.endswith("/runs/abc")
     monkeypatch.delenv("PERENNIAL_MLFLOW_PUBLIC_URL")
     served = settings.model_copy(update={"mlflow_url": "http://127.0.0.1:5000"})
     assert links.version_url(served, "shop", 3) == "http://127.0.0.1:5000/#/models/shop/versions/3"

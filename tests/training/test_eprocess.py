@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
-from ml.training.eprocess import BETS, Wealth, p_value, update, worse
+from ml.training.eprocess import BETS, Wealth, update, worse
 from ml.training.evaluation import Predicted, measure
 from ml.training.losses import Loss, block_of, differences, loss_of
 from tests.training.test_paired import TASKS, of_task, world
@@ -71,8 +71,6 @@ def test_the_level_is_that_of_the_peak() -> None:
     wealth = Wealth(peak=float(np.log(20)))
     assert worse(wealth, 0.05)
     assert not worse(wealth, 0.0499)
-    assert p_value(wealth) == pytest.approx(0.05)
-    assert p_value(Wealth()) == 1.0
 
 
 def test_equal_models_are_seldom_rolled_back_and_worse_ones_are_found() -> None:
