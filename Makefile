@@ -57,6 +57,6 @@ define install
 	[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv; \
 	[ -x $(UV) ] || .venv/bin/python -m pip install -q --disable-pip-version-check uv==0.13.8; \
 	echo "installing from $(1) ..."; \
-	$(UV) pip sync -q --python .venv/bin/python --require-hashes $(1); \
+	$(UV) pip sync -q --compile-bytecode --python .venv/bin/python --require-hashes $(1); \
 	$(UV) pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
 endef
