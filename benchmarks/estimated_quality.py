@@ -178,11 +178,10 @@ def history(stream: Stream) -> dict[str, list[Matured]]:
         window = stream.later.iloc[start : start + stream.rows]
         said = predict(made.model, window, task=stream.spec.task)
         now, told = quality(stream.spec, window, said), estimated(stream, made, window, said)
-        for metric in found:
-            if metric in now and metric in before:
-                facts = {"measured": now[metric], "labelled_rows": len(window), "at_promotion": before[metric]}
-                one = matured(f"w{start // stream.rows:04d}", told, metric, **facts)  # type: ignore[arg-type]
-                found[metric].extend([] if one is None else [one])
+        for metric in now.keys() & before.keys():
+            facts = {"measured": now[metric], "labelled_rows": len(window), "at_promotion": before[metric]}
+            one = matured(f"w{start // stream.rows:04d}", told, metric, **facts)  # type: ignore[arg-type]
+            found[metric].extend([] if one is None else [one])
     return found
 
 
