@@ -49,6 +49,17 @@ def test_where_the_rows_become_harder_the_estimate_follows_and_its_interval_hold
     assert nothing > 3 * ours
 
 
+def test_the_sampling_error_is_that_of_the_windows_losses_around_their_expectation() -> None:
+    random = np.random.default_rng(13)
+    window, _ = world(random, 500, shift=0.5)
+    found = estimated(world(random, 4000), window).of("mae")
+    spread = np.exp(0.4 * window.features["x"]) * (1 + (window.features["kind"] == "b"))
+    known = np.sqrt(np.square(spread).sum() / 12) / 500  # an absolute error is uniform up to the row's spread
+    assert found is not None
+    assert found.sampling_error == pytest.approx(known, rel=0.15)
+    assert 0 < (found.model_error or 0) < found.sampling_error * 2
+
+
 def test_without_a_shift_the_estimate_is_about_the_loss_on_the_test_rows() -> None:
     random = np.random.default_rng(1)
     reference = world(random, 3000)
