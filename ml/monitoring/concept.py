@@ -1,0 +1,210 @@
+"""Concept drift on matured labels: is the champion worse than a fresh model would be?
+
+It is not compared with its own first window: one that was trained in a bad one is born bad and never "drops". Two yardsticks remain:
+
+- what fresh models usually score (`usual`, `against_fresh`): always at hand, but rows that are harder for every model look like drift;
+- a shadow, trained on newer rows and asked about the same ones (`regret`): tells the two apart, and costs a training.
+
+Each row's influence on the metric is summed within blocks of time or entities, whose sums have the variance that dependent rows really
+cause (cluster-robust, Liang & Zeger 1986; batch means, Schmeiser 1982); the effective number of units (Kish 1965) gives the degrees of
+freedom. The functions look once at a level that the caller states: who looks often spends it over the looks.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.spec import LOWER_IS_BETTER
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
+
+SPREAD_SCORES = 5
+"""With so many fresh scores their own spread is looked at; with fewer, the newest one's interval alone says how sure it is."""
+_NORMAL_MAD = 1.4826
+"""Times this the median absolute deviation is the standard deviation of a normal distribution."""
+_NORMAL_95 = 1.959964
+_EXACT = 1e-12
+"""Standard errors below this share of the difference are rounding: every unit says the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fresh:
+    """A model's metric on test rows right after its training; `low` and `high` are its 95 % interval, None where there is none."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usual:
+    """What fresh models usually score: the median of `scores` ones.
+
+    `error` is the standard deviation of a next one around it, estimated with `degrees_of_freedom` (infinite: known).
+    """
+
+    value: float
+    error: float
+    degrees_of_freedom: float
+    scores: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """A model's metric on rows with matured labels.
+
+    Attributes:
+        value: The metric, finite.
+        influence: How much each row moves it, in its unit, mean about 0: for a mean of losses each row's less the mean.
+        units: The number of the block of time or of the entity that each row belongs to; None: rows are independent.
+    """
+
+    value: float
+    influence: Floats
+    units: Codes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConceptDrift:
+    """How much worse the champion is than its yardstick; in the metric's unit, positive is worse.
+
+    Attributes:
+        yardstick: fresh (what fresh models usually score) or shadow (a newer model on the same rows).
+        metric: One of `ml.spec.METRICS`.
+        now: The champion's metric; None where it is not known.
+        usual: The yardstick's.
+        worse_by: Their difference, turned so that positive is worse.
+        standard_error: Of `worse_by`; None where the rows cannot tell.
+        units: How many rows, blocks or entities count as independent.
+        p: One-sided p-value of "not worse by more than is tolerated"; 1 where nothing is known.
+        drifted: `p` is at most the level.
+        obstacle: Why nothing is known; empty otherwise. It never means "no drift".
+    """
+
+    yardstick: Literal["fresh", "shadow"]
+    metric: str
+    now: float | None = None
+    usual: float | None = None
+    worse_by: float | None = None
+    standard_error: float | None = None
+    units: int = 0
+    p: float = 1.0
+    drifted: bool = False
+    obstacle: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON types."""
+        return asdict(self)
+
+
+def usual(scores: Sequence[Fresh]) -> Usual | None:
+    """What fresh models usually score, from test results at promotion or replayed ones, the oldest first.
+
+    The median and a robust spread (median absolute deviation) bear single bad births. Never surer than the newest one's interval.
+    None where there is no score, or a single one without an interval: nothing says then how far the next may lie from it.
+    """
+    values = np.array([one.value for one in scores if math.isfinite(one.value)])
+    if not len(values):
+        return None
+    middle = float(np.median(values))
+    errors = [((one.high - one.low) / (2 * _NORMAL_95), math.inf) for one in scores if one.low is not None and one.high is not None][-1:]
+    if len(values) >= SPREAD_SCORES:
+        spread = _NORMAL_MAD * float(np.median(np.abs(values - middle)))
+        errors.append((spread * math.sqrt(1 + math.pi / (2 * len(values))), len(values) - 1))
+    elif len(values) > 1:
+        errors.append((float(values.std(ddof=1)) * math.sqrt(1 + 1 / len(values)), len(values) - 1))
+    error, freedom = max(errors, default=(0.0, math.inf))
+    return Usual(value=middle, error=error, degrees_of_freedom=freedom, scores=len(values)) if error > 0 else None
+
+
+def against_fresh(metric: str, champion: Observed, yardstick: Usual | None, *, tolerated: float = 0.0, level: float = 0.05) -> ConceptDrift:
+    """Whether the champion's matured quality is worse than fresh models usually score.
+
+    Args:
+        metric: One of `ml.spec.METRICS`; says which way is worse.
+        champion: What it scores now.
+        yardstick: As `usual` made it.
+        tolerated: A difference that nobody minds, in the metric's unit.
+        level: How often chance alone may say "drifted", 0-1.
+    """
+    unknown = ConceptDrift(yardstick="fresh", metric=metric)
+    if yardstick is None:
+        return _known(unknown, champion, None, "nothing says what fresh models usually score")
+    if why := _obstacle(champion):
+        return _known(unknown, champion, yardstick.value, why)
+    error, units, freedom = _error(champion.influence, champion.units)
+    total = math.hypot(error, yardstick.error)
+    # Welch-Satterthwaite: the degrees of freedom of a sum of two variances.
+    own = yardstick.error**4 / yardstick.degrees_of_freedom
+    freedom = total**4 / (error**4 / freedom + own)
+    return _tested(unknown, champion.value, yardstick.value, (total, units, freedom), tolerated, level)
+
+
+def regret(metric: str, champion: Observed, shadow: Observed, *, tolerated: float = 0.0, level: float = 0.05) -> ConceptDrift:
+    """Whether the champion is worse than a shadow on the same rows, in the same order.
+
+    Raises:
+        ValueError: They are of different numbers of rows.
+    """
+    unknown = ConceptDrift(yardstick="shadow", metric=metric)
+    if len(champion.influence) != len(shadow.influence):
+        raise ValueError(f"{len(champion.influence)} rows of the champion, but {len(shadow.influence)} of its shadow")
+    if why := _obstacle(champion) or _obstacle(shadow):
+        return _known(unknown, champion, shadow.value, why)
+    found = _error(champion.influence - shadow.influence, champion.units)
+    return _tested(unknown, champion.value, shadow.value, found, tolerated, level)
+
+
+def _tested(drift: ConceptDrift, now: float, usual: float, known: tuple[float, int, float], tolerated: float, level: float) -> ConceptDrift:
+    from scipy.special import stdtr
+
+    error, units, freedom = known
+    worse = now - usual if drift.metric in LOWER_IS_BETTER else usual - now
+    beyond = worse - tolerated
+    exact = error <= _EXACT * abs(worse)
+    # Where all units say the same, the sign test knows how certain so many of them can be.
+    p = (0.5**units if beyond > 0 else 1.0) if exact else float(stdtr(freedom, -beyond / error))
+    return ConceptDrift(
+        yardstick=drift.yardstick,
+        metric=drift.metric,
+        now=now,
+        usual=usual,
+        worse_by=worse,
+        standard_error=error,
+        units=units,
+        p=p,
+        drifted=p <= level,
+    )
+
+
+def _known(drift: ConceptDrift, champion: Observed, usual: float | None, why: str) -> ConceptDrift:
+    def finite(value: float | None) -> float | None:
+        return value if value is not None and math.isfinite(value) else None
+
+    return ConceptDrift(yardstick=drift.yardstick, metric=drift.metric, now=finite(champion.value), usual=finite(usual), obstacle=why)
+
+
+def _error(influence: Floats, units: Codes | None) -> tuple[float, int, float]:
+    """Standard error of the metric, the number of units, and degrees of freedom."""
+    sums = influence if units is None else np.bincount(units, influence)
+    sizes = np.ones(len(influence)) if units is None else np.bincount(units).astype(float)
+    present = sizes > 0
+    count = int(present.sum())
+    error = math.sqrt(count / (count - 1) * float(np.square(sums[present]).sum())) / len(influence)
+    return error, count, float(sizes.sum()) ** 2 / float(np.square(sizes).sum()) - 1
+
+
+def _obstacle(observed: Observed) -> str:
+    rows = len(observed.influence)
+    if not math.isfinite(observed.value) or not np.isfinite(observed.influence).all():
+        return "the metric is not defined on the matured rows"
+    if rows < 2:
+        return f"{rows} rows have a matured label, and nothing tells their quality from chance"
+    if observed.units is not None and len(set(observed.units.tolist())) < 2:
+        return "all matured rows are of one block or entity, and nothing tells their quality from chance"
+    return ""
