@@ -33,7 +33,10 @@ _MEASURED: ContextVar[Mapping[str, Drift]] = ContextVar("measured")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """What is drawn: `reference` and `window` have a column for each measured one, `kinds` says as what it was measured."""
+    """What is drawn: `reference` and `window` have a column for each measured one, `kinds` says as what it was measured.
+
+    Both may be draws; `reference_rows` are all that the champion learnt from.
+    """
 
     reference: pd.DataFrame
     window: pd.DataFrame
@@ -100,7 +103,7 @@ def render(spec: ModelSpec, window: Window, measurement: Measurement, *, compare
         if quality := _quality_widgets(spec, judged):
             parts.append(group_widget(title="Quality of the champion on the labelled rows", widgets=quality))
         page = render_widgets(parts)
-    return _finish(page, window=window, head=_head(spec, window, measurement, reference_rows=compared.reference_rows))
+    return _finish(page, window=window, head=_head(spec, window, measurement, compared=compared))
 
 
 def _drift_widgets(spec: ModelSpec, drifts: Sequence[Drift], compared: Compared) -> list[Any]:
@@ -239,19 +242,19 @@ def _positive(spec: ModelSpec) -> str:
     return shown_label(label_text(spec.positive))
 
 
-def _head(spec: ModelSpec, window: Window, measurement: Measurement, *, reference_rows: int) -> str:
+def _head(spec: ModelSpec, window: Window, measurement: Measurement, *, compared: Compared) -> str:
     features = [drift for drift in measurement.drifts if drift.kind not in NOT_FEATURES]
     drifted = sum(drift.drifted for drift in features)
     facts = {
         "Window": f"{window.id}: {window.rows:,} rows of dataset versions {window.start_version + 1} to {window.end_version}",
         "Rows happened": _period(window),
-        "Champion": f"version {window.champion}, which learnt from the {reference_rows:,} rows of the reference",
+        "Champion": f"version {window.champion}, which learnt from the {compared.reference_rows:,} rows of the reference",
         "Drifted feature columns": f"{drifted} of {len(features)}" + (f" ({drifted / len(features):.2f})" if features else ""),
         "Quality": ", ".join(f"{one.metric} {one.value:.4f}" for one in measurement.qualities) or "not measured",
         "Labelled rows": f"{measurement.labelled_rows:,}"
         + (f", and {measurement.late_rows:,} from before the window whose labels are new" if measurement.late_rows else ""),
     }
-    notes = [*measurement.notes, *_sampling(spec, window, reference_rows, measurement.labelled_rows + measurement.late_rows)]
+    notes = [*measurement.notes, *_sampling(spec, window, compared, measurement.labelled_rows + measurement.late_rows)]
     table = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in facts.items() if text)
     listed = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
     return f"<header class='perennial'><h1>{html.escape(spec.model)}</h1><table>{table}</table><ul>{listed}</ul></header>"
@@ -263,11 +266,12 @@ def _period(window: Window) -> str:
     return f"{window.start_time:%Y-%m-%d %H:%M} to {window.end_time:%Y-%m-%d %H:%M} UTC"
 
 
-def _sampling(spec: ModelSpec, window: Window, reference_rows: int, labelled_rows: int) -> list[str]:
+def _sampling(spec: ModelSpec, window: Window, compared: Compared, labelled_rows: int) -> list[str]:
     notes = []
     most = spec.monitoring.sample_rows
-    if max(window.rows, reference_rows) > most:
-        notes.append(f"The drift values are of all rows; the plots are drawn from a sample of at most {most:,} rows of each side.")
+    drawn = min(most, max(len(compared.window), len(compared.reference)))
+    if max(window.rows, compared.reference_rows) > drawn:
+        notes.append(f"The drift values are of all rows; the plots are drawn from a sample of at most {drawn:,} rows of each side.")
     if labelled_rows > min(QUALITY_ROWS, most):
         notes.append(f"The quality above is of all labelled rows; its plots below are of a sample of {min(QUALITY_ROWS, most):,}.")
     if spec.features.datetime:
