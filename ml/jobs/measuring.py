@@ -14,7 +14,7 @@ from ml.data.table import AcceptedTable
 from ml.errors import NoData
 from ml.jobs import labels_seen, reference_profile
 from ml.jobs import said as saying
-from ml.monitoring import NOT_FEATURES, report
+from ml.monitoring import NOT_FEATURES, report, report_drift
 from ml.monitoring import drift as drifting
 from ml.monitoring.drift import MISSING_SHARE
 from ml.monitoring.profile_file import ReferenceProfile, plot_rows, positions
@@ -89,7 +89,7 @@ def _store(settings: Settings, state: State, window: Window, measurement: report
 
 def _compare(
     spec: ModelSpec, reference: ReferenceProfile, read: Read, *, target: pd.Series, said: Predicted
-) -> tuple[report.Compared, list[Drift]]:
+) -> tuple[report_drift.Compared, list[Drift]]:
     """The drift of features and target from the rows that the champion learnt from, and of its predictions.
 
     The predictions are compared with what the tested model said of the test rows of its training.
@@ -111,7 +111,7 @@ def _compare(
         name = None if one is pin else one.column
         drifts.append(drifting.compare(one, reference=reference.profile(name), window=drifting.profile_of(one, held[one.column])))
         before[one.column], now[one.column] = reference.drawn(name), held[one.column].iloc[draw].reset_index(drop=True)
-    compared = report.Compared(
+    compared = report_drift.Compared(
         reference=pd.DataFrame(before),
         window=pd.DataFrame(now),
         kinds={one.column: one.measured_as for one in [*pins, *others]},
