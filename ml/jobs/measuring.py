@@ -56,7 +56,7 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
     for late in labels_seen.late_rows(table, window, seen, spec=spec, trained=trained):
         labels.append(late[spec.target])
         said_of_them.append(predict(champion, late, task=spec.task))
-    with reference_profile.kept(settings, trained, learnt=learnt, champion=champion) as reference:
+    with reference_profile.kept(settings, trained, learnt=learnt) as reference:
         judged, qualities, strange = _judge(spec, pd.concat(labels), saying.joined(said_of_them), known=_classes(spec, reference))
         compared, drifts = _compare(spec, reference, lambda names: table.read_columns(names, **versions), target=target, said=said)
     late_rows = int((judged.index >= len(target)).sum())

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pandas as pd
 
-from ml.errors import NoData
+from ml.errors import ConcurrentChange, NoData
 from ml.jobs.said import compared_prediction
 from ml.monitoring import profile_file
 from ml.monitoring.drift import TEXT_ROWS
@@ -16,7 +15,7 @@ from ml.monitoring.window_columns import chunks
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state.records import Training
-from ml.training import dataset, reference
+from ml.training import champions, dataset, reference
 from ml.training.evaluation import predict
 from ml.training.split import split
 
@@ -27,7 +26,7 @@ def url_of(settings: Settings, training: Training) -> str:
 
 
 @contextmanager
-def kept(settings: Settings, training: Training, *, learnt: ModelSpec, champion: Any) -> Iterator[ReferenceProfile]:
+def kept(settings: Settings, training: Training, *, learnt: ModelSpec) -> Iterator[ReferenceProfile]:
     """The profile of the rows that a champion learnt from, and of what its tested model said of the test rows.
 
     It is made where there is none, or one of another format or of other rows; two that make it at once make the same.
@@ -36,7 +35,6 @@ def kept(settings: Settings, training: Training, *, learnt: ModelSpec, champion:
         settings: Where the tables are.
         training: The run that made the champion.
         learnt: The declaration of that run.
-        champion: The fitted pipeline: asked about the test rows where the tested model's words were not kept.
 
     Raises:
         NoData: There is no profile, and the rows that it would be made of are gone.
@@ -46,21 +44,23 @@ def kept(settings: Settings, training: Training, *, learnt: ModelSpec, champion:
         if found is not None:
             yield found
             return
-    make(settings, training, learnt=learnt, champion=champion)
+    make(settings, training, learnt=learnt)
     with profile_file.opened(url, of=of) as made:
         if made is None:
-            raise NoData(f"the reference profile {url} was removed while it was being used; look again")
+            raise ConcurrentChange(f"the reference profile {url} was removed while it was being used; look again")
         yield made
 
 
-def make(settings: Settings, training: Training, *, learnt: ModelSpec, champion: Any) -> None:
+def make(settings: Settings, training: Training, *, learnt: ModelSpec) -> None:
     """Writes the profile anew. Memory: a chunk of columns of the reference at a time."""
     try:
         keys = _rows(settings, learnt, training, [])
         if keys.empty:
             raise NoData(f"the training of version {training.version} of {training.model} has no rows left: train again")
-        columns = _columns(settings, learnt, training, keys=keys, champion=champion)
-        profile_file.write(url_of(settings, training), columns, of=_identity(training), rows=len(keys))
+        test = keys.iloc[split(keys, learnt).test]
+        columns = _columns(settings, learnt, training, keys=keys, test=test)
+        tested = {} if learnt.task == "regression" else labels(test[learnt.target]).counts
+        profile_file.write(url_of(settings, training), columns, of=_identity(training), rows=len(keys), tested=tested)
     except FileNotFoundError as error:
         raise NoData(
             f"the rows that version {training.version} of {training.model} learnt from are gone ({error}), and no profile of them "
@@ -89,7 +89,7 @@ def _rows(settings: Settings, learnt: ModelSpec, training: Training, columns: li
     )
 
 
-def _columns(settings: Settings, learnt: ModelSpec, training: Training, *, keys: pd.DataFrame, champion: Any) -> Iterator[KeptColumn]:
+def _columns(settings: Settings, learnt: ModelSpec, training: Training, *, keys: pd.DataFrame, test: pd.DataFrame) -> Iterator[KeptColumn]:
     names = [*learnt.features.numeric, *learnt.features.categorical, *learnt.features.text]
     drawn = profile_file.plot_rows(learnt.monitoring.sample_rows, columns=len(names))
     places = profile_file.positions(len(keys), drawn)
@@ -100,7 +100,7 @@ def _columns(settings: Settings, learnt: ModelSpec, training: Training, *, keys:
         for name in chunk:
             yield KeptColumn(name, _profile(learnt, name, frame[name]), frame[name].iloc[places])
         del frame
-    said = _said(settings, learnt, training, keys=keys, champion=champion)
+    said = _said(settings, learnt, training, test)
     profile = numeric(said) if pd.api.types.is_float_dtype(said.dtype) else labels(said)
     yield KeptColumn(None, profile, said.iloc[profile_file.positions(len(said), drawn)])
 
@@ -111,11 +111,14 @@ def _profile(learnt: ModelSpec, name: str, column: pd.Series) -> Profile:
     return text(column, rows=TEXT_ROWS) if name in learnt.features.text else labels(column)
 
 
-def _said(settings: Settings, learnt: ModelSpec, training: Training, *, keys: pd.DataFrame, champion: Any) -> pd.Series:
-    """What the tested model said of the test rows: a model is surer of rows that it was fitted on."""
-    found = reference.load(settings, training, keys.iloc[split(keys, learnt).test])
+def _said(settings: Settings, learnt: ModelSpec, training: Training, test: pd.DataFrame) -> pd.Series:
+    """What the tested model said of the test rows: a model is surer of rows that it was fitted on.
+
+    Trainings that did not keep it are asked for what their promoted model says.
+    """
+    found = reference.load(settings, training, test)
     if found is None:
-        test = dataset.of_training(settings, learnt, training).test
+        champion = champions.load(settings, champions.Champion(int(training.version or 0), training, learnt))
+        found = predict(champion, dataset.of_training(settings, learnt, training).test, task=learnt.task)
         dataset.forget()
-        found = predict(champion, test, task=learnt.task)
     return compared_prediction(learnt, found)

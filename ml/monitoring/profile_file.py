@@ -56,6 +56,7 @@ class ReferenceProfile:
 
     Attributes:
         rows: How many rows the champion learnt from.
+        tested: Of classes: how many of the rows that the champion's recipe was judged on had each label.
         columns: What was kept, None for the predictions.
     """
 
@@ -64,6 +65,7 @@ class ReferenceProfile:
         self._lock = threading.Lock()
         self._entries = {one["name"]: _Entry(**{name: one[name] for name in _Entry.__slots__}) for one in facts["columns"]}
         self.rows = int(facts["rows"])
+        self.tested: dict[str, int] = dict(facts["tested"])
 
     @property
     def columns(self) -> list[str | None]:
@@ -113,7 +115,7 @@ def plot_rows(wanted: int, *, columns: int) -> int:
     return min(wanted, max(1000, PLOT_CELLS // max(columns, 1)))
 
 
-def write(url: str, columns: Iterable[KeptColumn], *, of: Mapping[str, object], rows: int) -> None:
+def write(url: str, columns: Iterable[KeptColumn], *, of: Mapping[str, object], rows: int, tested: Mapping[str, int]) -> None:
     """Writes the file whole or not at all; a second call replaces it. Memory: one column at a time.
 
     Args:
@@ -121,13 +123,14 @@ def write(url: str, columns: Iterable[KeptColumn], *, of: Mapping[str, object], 
         columns: What to keep.
         of: What makes this reference the same as another one (JSON-able).
         rows: How many rows the champion learnt from.
+        tested: Of classes: how many of the rows that judged the champion's recipe had each label.
     """
     fs, path = own_store_of(url, variable="PERENNIAL_TABLES_URL")
     fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
     beside = f"{path}.{uuid.uuid4().hex}.part"
     try:
         with fs.open(beside, "wb") as stream:
-            _write(stream, columns, {"format": FORMAT, "of": dict(of), "rows": rows})
+            _write(stream, columns, {"format": FORMAT, "of": dict(of), "rows": rows, "tested": dict(tested)})
         fs.mv(beside, path)
     finally:
         if fs.exists(beside):

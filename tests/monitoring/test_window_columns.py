@@ -50,7 +50,7 @@ def frame(count: int, *, seed: int) -> pd.DataFrame:
 def kept(folder: Path, reference: pd.DataFrame, pins: Sequence[Pin] = PINS) -> str:
     url = str(folder / "profiles" / "reference.parquet")
     columns = [KeptColumn(pin.column, profile_of(pin, reference[pin.column]), reference[pin.column].head(50)) for pin in pins]
-    profile_file.write(url, columns, of=OF, rows=len(reference))
+    profile_file.write(url, columns, of=OF, rows=len(reference), tested={"yes": 2})
     return url
 
 
@@ -90,7 +90,7 @@ def test_a_kept_column_is_what_was_given(tmp_path: Path) -> None:
     reference = frame(300, seed=0)
     with profile_file.opened(kept(tmp_path, reference), of=OF) as found:
         assert found is not None
-        assert found.rows == 300
+        assert (found.rows, found.tested) == (300, {"yes": 2})
         assert found.columns == [pin.column for pin in PINS]
         for pin in PINS:
             before, after = profile_of(pin, reference[pin.column]), found.profile(pin.column)
@@ -126,7 +126,7 @@ def test_a_kill_while_writing_leaves_what_was_there(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        profile_file.write(url, (killed() for _ in range(1)), of=OF, rows=1)
+        profile_file.write(url, (killed() for _ in range(1)), of=OF, rows=1, tested={})
     assert Path(url).read_bytes() == before
     assert list(Path(url).parent.iterdir()) == [Path(url)]
     assert kept(tmp_path, frame(100, seed=0)) == url
