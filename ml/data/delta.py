@@ -24,6 +24,8 @@ _ATTEMPTS = 20
 _ROW_GROUP_ROWS = 131_072
 _ROW_GROUP_CELLS = 16_777_216
 """Tables with more columns than this allows for have shorter row groups: whoever reads row after row holds a group of each column."""
+_READ_BYTES = 65_536
+"""Columns are decoded from a buffer of this size each: else their whole stored bytes would be held beside what they become."""
 _READERS, _AT_ONCE_ROWS = 16, 250_000
 """Small files of a remote store are read so many at once, as long as they have no more rows together."""
 _LOG_BLOCK = 200
@@ -150,7 +152,7 @@ class AppendLog:
         for commit in commits:
             for file in commit.files:
                 with self._opened_file(file) as stream:
-                    parquet = pq.ParquetFile(stream)
+                    parquet = pq.ParquetFile(stream, buffer_size=_READ_BYTES)
                     there = [name for name in columns if name in set(parquet.schema_arrow.names)]
                     for batch in parquet.iter_batches(rows, columns=there):
                         yield self._complete(pa.Table.from_batches([batch]), commit, columns, batch.num_rows)
@@ -164,7 +166,7 @@ class AppendLog:
 
     def _read_file(self, commit: Commit, file: str, columns: Sequence[str]) -> pa.Table:
         with self._opened_file(file) as stream:
-            parquet = pq.ParquetFile(stream)
+            parquet = pq.ParquetFile(stream, buffer_size=_READ_BYTES)
             there = set(parquet.schema_arrow.names)
             rows = parquet.metadata.num_rows
             table = parquet.read(columns=[name for name in columns if name in there], use_threads=rows > _ROW_GROUP_ROWS)

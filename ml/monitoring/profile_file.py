@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 """A file of another format is made anew."""
-PLOT_CELLS = 8_000_000
-"""Values that are drawn for plots, of all columns together: as 64-bit floats 64 MB."""
+PLOT_CELLS = 2_000_000
+"""Values that are drawn for plots, of all columns together: as 64-bit floats 16 MB."""
 _SCHEMA = pa.schema([("values", pa.float64()), ("counts", pa.int64()), ("labels", pa.string())])
 _KEY = "perennial.profile"
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import pandas as pd
@@ -61,9 +62,10 @@ def measure_window(pins: Sequence[Pin], *, reference: ReferenceProfile, read: Re
     with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as workers:
         for names in chunks(list(by_name), rows=rows):
             table = read(names)
-            drifts += workers.map(lambda name, table=table: _measured(by_name[name], reference, table[name]), names)
+            drifts += workers.map(_measured, [by_name[name] for name in names], repeat(reference), (table[name] for name in names))
             drawn |= {name: _taken(table[name], places) for name in names}
-    return MeasuredColumns(drifts, pd.DataFrame(drawn))
+            del table  # or two chunks would be held while the next one is read
+    return MeasuredColumns(drifts, pd.DataFrame(drawn, copy=False))
 
 
 def _measured(pin: Pin, reference: ReferenceProfile, column: Any) -> Drift:
