@@ -26,6 +26,8 @@ _ROW_GROUP_CELLS = 16_777_216
 """Tables with more columns than this allows for have shorter row groups: whoever reads row after row holds a group of each column."""
 _READ_BYTES = 65_536
 """Columns are decoded from a buffer of this size each: else their whole stored bytes would be held beside what they become."""
+_READ_CELLS = 1_000_000
+"""Of more values the columns are read one after the other: what decodes a column takes as much memory as 200,000 of its values."""
 _READERS, _AT_ONCE_ROWS = 16, 250_000
 """Small files of a remote store are read so many at once, as long as they have no more rows together."""
 _LOG_BLOCK = 200
@@ -152,7 +154,7 @@ class AppendLog:
         for commit in commits:
             for file in commit.files:
                 with self._opened_file(file) as stream:
-                    parquet = pq.ParquetFile(stream, buffer_size=_READ_BYTES)
+                    parquet = pq.ParquetFile(stream, buffer_size=_READ_BYTES, pre_buffer=not self._is_local)
                     there = [name for name in columns if name in set(parquet.schema_arrow.names)]
                     for batch in parquet.iter_batches(rows, columns=there):
                         yield self._complete(pa.Table.from_batches([batch]), commit, columns, batch.num_rows)
@@ -166,10 +168,14 @@ class AppendLog:
 
     def _read_file(self, commit: Commit, file: str, columns: Sequence[str]) -> pa.Table:
         with self._opened_file(file) as stream:
-            parquet = pq.ParquetFile(stream, buffer_size=_READ_BYTES)
+            parquet = pq.ParquetFile(stream, buffer_size=_READ_BYTES, pre_buffer=not self._is_local)
             there = set(parquet.schema_arrow.names)
             rows = parquet.metadata.num_rows
-            table = parquet.read(columns=[name for name in columns if name in there], use_threads=rows > _ROW_GROUP_ROWS)
+            named = [name for name in columns if name in there]
+            if rows * len(named) > _READ_CELLS:
+                table = pa.table([parquet.read(columns=[name], use_threads=False).column(0) for name in named], names=named)
+            else:
+                table = parquet.read(columns=named, use_threads=rows > _ROW_GROUP_ROWS)
         return self._complete(table, commit, columns, rows)
 
     def _opened_file(self, file: str) -> Any:

@@ -163,7 +163,7 @@ def opened(url: str, *, of: Mapping[str, object]) -> Iterator[ReferenceProfile |
 
 def _facts(stream: Any, url: str) -> tuple[pq.ParquetFile | None, dict[str, Any]]:
     try:
-        file = pq.ParquetFile(stream)
+        file = pq.ParquetFile(stream, pre_buffer=False)
         found: dict[str, Any] = json.loads((file.metadata.metadata or {})[_KEY.encode()])
     except (pa.ArrowInvalid, KeyError, ValueError) as error:
         log.warning("reference profile broken url=%s error=%s", url, error)
