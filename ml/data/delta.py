@@ -22,6 +22,12 @@ log = logging.getLogger(__name__)
 
 _ATTEMPTS = 20
 _ROW_GROUP_ROWS = 131_072
+_ROW_GROUP_CELLS = 16_777_216
+"""Tables with more columns than this allows for have shorter row groups: whoever reads row after row holds a group of each column."""
+_READ_BYTES = 65_536
+"""Columns are decoded from a buffer of this size each: else their whole stored bytes would be held beside what they become."""
+_READ_CELLS = 1_000_000
+"""Of more values the columns are read one after the other: what decodes a column takes as much memory as 200,000 of its values."""
 _READERS, _AT_ONCE_ROWS = 16, 250_000
 """Small files of a remote store are read so many at once, as long as they have no more rows together."""
 _LOG_BLOCK = 200
@@ -143,6 +149,16 @@ class AppendLog:
             for block in _blocks(files):
                 yield from readers.map(lambda one: self._read_file(one[0], one[1], columns), block)
 
+    def pieces(self, commits: Sequence[Commit], columns: Sequence[str], *, rows: int) -> Iterator[pa.Table]:
+        """The tables of `read` with at most so many rows each, in order. Memory: a piece, and a row group as it is stored."""
+        for commit in commits:
+            for file in commit.files:
+                with self._opened_file(file) as stream:
+                    parquet = pq.ParquetFile(stream, buffer_size=_READ_BYTES, pre_buffer=not self._is_local)
+                    there = [name for name in columns if name in set(parquet.schema_arrow.names)]
+                    for batch in parquet.iter_batches(rows, columns=there):
+                        yield self._complete(pa.Table.from_batches([batch]), commit, columns, batch.num_rows)
+
     def schema(self) -> pa.Schema | None:
         """The columns of the newest version; None before the table exists."""
         try:
@@ -151,18 +167,28 @@ class AppendLog:
             return None
 
     def _read_file(self, commit: Commit, file: str, columns: Sequence[str]) -> pa.Table:
-        path = f"{self._root}/{file}"
-        # Arrow opens a local file by itself four times as fast as through Python.
-        with pa.OSFile(path) if self._is_local else self._fs.open(path, "rb") as stream:
-            parquet = pq.ParquetFile(stream)
+        with self._opened_file(file) as stream:
+            parquet = pq.ParquetFile(stream, buffer_size=_READ_BYTES, pre_buffer=not self._is_local)
             there = set(parquet.schema_arrow.names)
             rows = parquet.metadata.num_rows
-            table = parquet.read(columns=[name for name in columns if name in there], use_threads=rows > _ROW_GROUP_ROWS)
+            named = [name for name in columns if name in there]
+            if rows * len(named) > _READ_CELLS:
+                table = pa.table([parquet.read(columns=[name], use_threads=False).column(0) for name in named], names=named)
+            else:
+                table = parquet.read(columns=named, use_threads=rows > _ROW_GROUP_ROWS)
+        return self._complete(table, commit, columns, rows)
+
+    def _opened_file(self, file: str) -> Any:
+        """Arrow opens a local file by itself four times as fast as through Python."""
+        path = f"{self._root}/{file}"
+        return pa.OSFile(path) if self._is_local else self._fs.open(path, "rb")
+
+    def _complete(self, table: pa.Table, commit: Commit, columns: Sequence[str], rows: int) -> pa.Table:
         arrays = []
         for name in columns:
             if name == self.partition:
                 arrays.append(pa.chunked_array([pa.repeat(pa.scalar(commit.key), rows)]))
-            elif name in there:
+            elif name in table.column_names:
                 arrays.append(table.column(name))
             else:
                 arrays.append(pa.chunked_array([pa.nulls(rows)]))
@@ -220,7 +246,8 @@ class AppendLog:
         full = f"{self._root}/{path}"
         self._fs.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
         with self._fs.open(full, "wb") as stream:
-            pq.write_table(table, stream, row_group_size=_ROW_GROUP_ROWS)
+            fitting = _ROW_GROUP_CELLS // max(table.num_columns, 1)
+            pq.write_table(table, stream, row_group_size=max(1, min(_ROW_GROUP_ROWS, fitting)))
         return path, int(self._fs.size(full))
 
     def _add(self, delta: DeltaTable, table: pa.Table, *, key: str, path: str, size: int, facts: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """The accepted table: every accepted row of a model, in versions that trained models name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -173,10 +173,34 @@ class AcceptedTable:
         needs_labels = spec.target in wanted and spec.id is not None and self._are_labels(labels_version)
         reading = list(dict.fromkeys((*wanted, spec.id))) if needs_labels and spec.id is not None else wanted
         parts = self._parts(commits, reading, self._newest(commits, spec, newest_rows))
-        frame = _pandas(parts, reading, {**column_kinds(spec)})
+        frame = _frame(parts, reading, column_kinds(spec))
         if needs_labels and spec.id is not None:
             frame[spec.target] = self.labels.filled(frame[spec.id], frame[spec.target], as_of=labels_as_of, labels_version=labels_version)
         return frame[wanted]
+
+    def read_columns(self, columns: Sequence[str], *, version: int, after_version: int | None = None) -> pa.Table:
+        """Some columns of the rows of `read`, in its order, as Arrow and without the table's keys; late labels are not filled in."""
+        spec = self.spec or specfile.load(self.settings, self.model)
+        commits = self.log.commits(version=self._checked(version), after_version=after_version)
+        return _joined(list(self.log.read(commits, columns)), columns, column_kinds(spec))
+
+    def pieces(self, columns: Sequence[str], *, version: int, after_version: int | None = None, rows: int) -> Iterator[pd.DataFrame]:
+        """The same columns as frames of `rows` rows each (the last may be shorter): memory does not follow the number of rows."""
+        spec = self.spec or specfile.load(self.settings, self.model)
+        commits = self.log.commits(version=self._checked(version), after_version=after_version)
+        waiting: list[pa.Table] = []
+        held = 0
+        for part in self.log.pieces(commits, columns, rows=rows):
+            if held + part.num_rows < rows:
+                waiting.append(part)
+                held += part.num_rows
+                continue
+            waiting.append(part[: rows - held])
+            left = part[rows - held :]
+            yield _frame(waiting, columns, column_kinds(spec))
+            waiting, held = [left] if left.num_rows else [], left.num_rows
+        if waiting:
+            yield _frame(waiting, columns, column_kinds(spec))
 
     def _are_labels(self, version: int | None) -> bool:
         return self.labels.version() is not None if version is None else version != NO_LABELS
@@ -239,12 +263,15 @@ def _arrow(frame: pd.DataFrame, spec: ModelSpec, arrived_at: datetime) -> pa.Tab
     return pa.table(columns)
 
 
-def _pandas(parts: list[pa.Table], columns: list[str], kinds: dict[str, str]) -> pd.DataFrame:
+def _joined(parts: list[pa.Table], columns: Sequence[str], kinds: dict[str, str]) -> pa.Table:
     types = {name: KINDS[kind] for name, kind in kinds.items()} | {BATCH: pa.string(), ROW: pa.int64(), ARRIVED: _TIME}
     schema = pa.schema([pa.field(name, types.get(name, pa.string())) for name in columns])
-    table = (
-        pa.concat_tables([part if part.schema.equals(schema) else part.cast(schema) for part in parts]) if parts else schema.empty_table()
-    )
+    cast = [part if part.schema.equals(schema) else part.cast(schema) for part in parts]
     parts.clear()
-    frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    return pa.concat_tables(cast) if cast else schema.empty_table()
+
+
+def _frame(parts: list[pa.Table], columns: Sequence[str], kinds: dict[str, str]) -> pd.DataFrame:
+    """The rows as pandas has them; `parts` is emptied, so that nothing is held twice."""
+    frame: pd.DataFrame = _joined(parts, columns, kinds).to_pandas(split_blocks=True, self_destruct=True)
     return frame

@@ -5,16 +5,14 @@ from datetime import datetime
 
 from ml.data.casting import label_text
 from ml.data.table import AcceptedTable
-from ml.jobs import labels_seen
+from ml.jobs import labels_seen, reference_profile
 from ml.monitoring import NOT_FEATURES
 from ml.policy import Evidence, QualityChange, Sample, error_of_difference
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, trainings
 from ml.state.records import Quality, Training, Window
-from ml.training import dataset
 from ml.training.results import verdict_of
-from ml.training.split import split
 
 
 def gather(
@@ -60,13 +58,9 @@ def _with_error(
     settings: Settings, quality: QualityChange, seen: labels_seen.Seen, *, learnt: ModelSpec, trained: Training
 ) -> QualityChange:
     """The change with its standard error, from the numbers of rows and of positives behind both of its sides."""
-    frame = dataset.labelled(
-        settings, learnt, version=trained.dataset_version, as_of=trained.as_of, labels_version=trained.labels_version, columns=()
-    )
-    tested = frame[learnt.target].iloc[split(frame, learnt).test]
-    positive = label_text(learnt.positive)
-    now, before = (
-        Sample(value=value, rows=len(labels), positives=int((labels == positive).sum()))
-        for value, labels in ((quality.now, seen.fresh[learnt.target]), (quality.at_promotion, tested))
-    )
+    positive, labels = label_text(learnt.positive), seen.fresh[learnt.target]
+    with reference_profile.kept(settings, trained, learnt=learnt) as reference:
+        tested = reference.tested
+    now = Sample(value=quality.now, rows=len(labels), positives=int((labels == positive).sum()))
+    before = Sample(value=quality.at_promotion, rows=sum(tested.values()), positives=tested.get(positive, 0))
     return replace(quality, error=error_of_difference(quality.metric, now, before))

@@ -2,25 +2,31 @@
 
 import logging
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ml.data.casting import label_text
 from ml.data.faults import first_few
 from ml.data.table import AcceptedTable
-from ml.jobs import labels_seen
-from ml.monitoring import NOT_FEATURES, report
+from ml.errors import NoData
+from ml.jobs import labels_seen, reference_profile
+from ml.jobs import said as saying
+from ml.monitoring import NOT_FEATURES, report, report_drift
 from ml.monitoring import drift as drifting
 from ml.monitoring.drift import MISSING_SHARE
+from ml.monitoring.profile_file import ReferenceProfile, plot_rows, positions
+from ml.monitoring.profiles import LabelProfile
+from ml.monitoring.window_columns import Read
+from ml.monitoring.window_columns import measure_window as measure_columns
 from ml.registry import runs
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger
 from ml.state.records import Drift, Quality, Training, Window
-from ml.training import champions, dataset, reference
+from ml.training import champions
 from ml.training.evaluation import Predicted, predict
 from ml.training.evaluation import measure as measure_quality
 
@@ -39,25 +45,21 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         trained: The run that made the champion.
     """
     table = AcceptedTable.of(settings, window.model, spec)
-    rows = table.read(
-        version=window.end_version,
-        after_version=window.start_version,
-        columns=[*spec.features.used, spec.target],
-        **labels_seen.labels_of(window),
-    )
     champion = champions.load(settings, champions.Champion(window.champion, trained, learnt))
-    said = predict(champion, rows, task=spec.task)
+    if not window.rows:
+        raise NoData(f"window {window.id} has no rows, so nothing can be measured in it; the next look takes a new one")
+    said = saying.of_window(champion, table, window, spec=spec)
+    versions = {"version": window.end_version, "after_version": window.start_version}
+    target = table.read(**versions, columns=[spec.target], **labels_seen.labels_of(window))[spec.target]
     seen = labels_seen.seen(table, state, window, spec=spec, trained=trained)
-    labels, said_of_them = [rows[spec.target]], [said]
+    labels, said_of_them = [target], [said]
     for late in labels_seen.late_rows(table, window, seen, spec=spec, trained=trained):
         labels.append(late[spec.target])
         said_of_them.append(predict(champion, late, task=spec.task))
-    known = dataset.of_training(settings, learnt, trained)
-    dataset.forget()
-    judged, qualities, strange = _judge(spec, pd.concat(labels), _joined(said_of_them), known=known.frame[spec.target])
-    late_rows = int((judged.index >= len(rows)).sum())
-    said_before = reference.load(settings, trained, known.test) or predict(champion, known.test, task=spec.task)
-    compared, drifts = _compare(spec, known.frame, rows, said_before=said_before, said=said)
+    with reference_profile.kept(settings, trained, learnt=learnt) as reference:
+        judged, qualities, strange = _judge(spec, pd.concat(labels), saying.joined(said_of_them), known=_classes(spec, reference))
+        compared, drifts = _compare(spec, reference, lambda names: table.read_columns(names, **versions), target=target, said=said)
+    late_rows = int((judged.index >= len(target)).sum())
     measurement = report.Measurement(
         drifts=drifts,
         qualities=qualities,
@@ -65,45 +67,63 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         late_rows=late_rows,
         notes=[*_notes(spec, drifts, judged, late=late_rows), *strange],
     )
-    page = report.render(spec, window, measurement, compared=compared, judged=judged)
+    _store(settings, state, window, measurement, page=report.render(spec, window, measurement, compared=compared, judged=judged))
+
+
+def _store(settings: Settings, state: State, window: Window, measurement: report.Measurement, *, page: str) -> None:
+    drifts = measurement.drifts
     url = report.save(settings, model=window.model, window=window.id, page=page)
     ledger.save_measurement(
         state,
         window.id,
         drifts=drifts,
-        qualities=qualities,
+        qualities=measurement.qualities,
         labelled_rows=measurement.labelled_rows,
         report_url=url,
         mlflow_run=_log_to_mlflow(settings, window, page, measurement),
         at=datetime.now(UTC),
     )
-    drifted = _drifted(drifts)
-    log.info("window measured window=%s drifted=%d of %d judged=%d late=%d", window.id, drifted, len(drifts), len(judged), late_rows)
+    judged, late = measurement.labelled_rows + measurement.late_rows, measurement.late_rows
+    log.info("window measured window=%s drifted=%d of %d judged=%d late=%d", window.id, _drifted(drifts), len(drifts), judged, late)
 
 
 def _compare(
-    spec: ModelSpec, fitted: pd.DataFrame, rows: pd.DataFrame, *, said_before: Predicted, said: Predicted
-) -> tuple[report.Compared, list[Drift]]:
+    spec: ModelSpec, reference: ReferenceProfile, read: Read, *, target: pd.Series, said: Predicted
+) -> tuple[report_drift.Compared, list[Drift]]:
     """The drift of features and target from the rows that the champion learnt from, and of its predictions.
 
-    `said_before` is what the tested model said of the test rows of its training: a model is surer of rows that it was fitted on.
+    The predictions are compared with what the tested model said of the test rows of its training.
     """
-    reference = fitted[[*spec.features.used, spec.target]].reset_index(drop=True)
-    column = prediction_column(spec)
+    most = spec.monitoring.sample_rows
     pins = drifting.feature_pins(spec)
-    if rows[spec.target].notna().any():
-        pins.append(drifting.target_pin(spec))
-    drifts = drifting.measure_columns(reference=reference, window=rows, pins=pins)
-    before, now = _compared_prediction(spec, said_before, column), _compared_prediction(spec, said, column)
-    pin = drifting.prediction_pin(spec, column, has_probability=pd.api.types.is_float_dtype(now.dtype))
-    drifts.append(drifting.measure_column(pin, reference=before, window=now))
-    compared = report.Compared(
-        reference=pd.concat([reference, before], axis=1),
-        window=pd.concat([rows.reset_index(drop=True), now], axis=1),
-        kinds={one.column: one.measured_as for one in [*pins, pin]},
-        reference_rows=len(reference),
+    measured = measure_columns(pins, reference=reference, read=read, rows=len(target), draw=most)
+    drifts, before, now = measured.drifts, {pin.column: reference.drawn(pin.column) for pin in pins}, dict(measured.drawn)
+    column = prediction_column(spec)
+    predicted = saying.compared_prediction(spec, said)
+    held = {column: predicted}
+    pin = drifting.prediction_pin(spec, column, has_probability=pd.api.types.is_float_dtype(predicted.dtype))
+    others = [pin]
+    if target.notna().any():
+        held[spec.target] = target
+        others.insert(0, drifting.target_pin(spec))
+    draw = positions(len(target), plot_rows(most, columns=len(pins)))
+    for one in others:
+        name = None if one is pin else one.column
+        drifts.append(drifting.compare(one, reference=reference.profile(name), window=drifting.profile_of(one, held[one.column])))
+        before[one.column], now[one.column] = reference.drawn(name), held[one.column].iloc[draw].reset_index(drop=True)
+    compared = report_drift.Compared(
+        reference=pd.DataFrame(before),
+        window=pd.DataFrame(now),
+        kinds={one.column: one.measured_as for one in [*pins, *others]},
+        reference_rows=reference.rows,
     )
     return compared, drifts
+
+
+def _classes(spec: ModelSpec, reference: ReferenceProfile) -> set[str]:
+    """The classes that a binary model's champion learnt."""
+    found = reference.profile(spec.target) if spec.task == "binary" else None
+    return set(found.counts) if isinstance(found, LabelProfile) else set()
 
 
 def prediction_column(spec: ModelSpec) -> str:
@@ -114,39 +134,19 @@ def prediction_column(spec: ModelSpec) -> str:
     return name
 
 
-def _compared_prediction(spec: ModelSpec, said: Predicted, name: str) -> pd.Series:
-    """What is compared: the positive class's probability where there is one, else numbers or labels."""
-    probability = _probability(spec, said)
-    return pd.Series(said.values if probability is None else probability.to_numpy(), name=name)
-
-
-def _probability(spec: ModelSpec, said: Predicted) -> pd.Series | None:
-    positive = label_text(spec.positive)
-    if spec.task != "binary" or said.probabilities is None or positive not in said.probabilities:
-        return None
-    return said.probabilities[positive]
-
-
-def _joined(parts: list[Predicted]) -> Predicted:
-    probabilities = [part.probabilities for part in parts if part.probabilities is not None]
-    return Predicted(
-        np.concatenate([part.values for part in parts]), pd.concat(probabilities, ignore_index=True) if probabilities else None
-    )
-
-
-def _judge(spec: ModelSpec, labels: pd.Series, said: Predicted, *, known: pd.Series) -> tuple[pd.DataFrame, list[Quality], list[str]]:
+def _judge(spec: ModelSpec, labels: pd.Series, said: Predicted, *, known: set[str]) -> tuple[pd.DataFrame, list[Quality], list[str]]:
     """The labelled rows, the metrics on them, and a note where rows are left out.
 
     Columns: `label`, `prediction`, `probability` of the positive class where there is one; indexed by position. A label that is
     neither of a binary model's two, as its champion learnt them (`known`), is no outcome to judge by.
     """
     judged = pd.DataFrame({"label": labels.to_numpy(), "prediction": said.values})
-    if (probability := _probability(spec, said)) is not None:
+    if (probability := saying.probability(spec, said)) is not None:
         judged["probability"] = probability.to_numpy()
     judged = judged[judged["label"].notna()]
     notes = []
     if spec.task == "binary":
-        is_known = judged["label"].isin({label_text(spec.positive), *known.dropna().unique()})
+        is_known = judged["label"].isin({label_text(spec.positive), *known})
         if not is_known.all():
             names = first_few([str(name) for name in judged.loc[~is_known, "label"].unique()])
             notes.append(f"Quality leaves out {(~is_known).sum():,} rows whose label is neither of the model's two classes: {names}.")
@@ -184,7 +184,7 @@ def _notes(spec: ModelSpec, drifts: list[Drift], judged: pd.DataFrame, *, late: 
     return notes
 
 
-def _drifted(drifts: list[Drift]) -> int:
+def _drifted(drifts: Sequence[Drift]) -> int:
     return sum(one.drifted for one in drifts if one.kind not in NOT_FEATURES)
 
 

@@ -25,8 +25,9 @@ _LEAST_STD = 0.001
 
 def wasserstein(reference: NumericProfile, window: NumericProfile) -> float:
     """The first Wasserstein distance, in standard deviations of the reference (at least 0.001)."""
-    values, apart = _apart(reference, window)
-    return float(np.abs(apart[:-1]) @ np.diff(values)) / max(reference.std, _LEAST_STD)
+    many = len(reference.values) + len(window.values) > (reference.present + window.present) / 2
+    apart = _between_quantiles(reference, window) if many else _between_shares(reference, window)
+    return apart / max(reference.std, _LEAST_STD)
 
 
 def jensenshannon(reference: "NumericProfile | LabelProfile", window: "NumericProfile | LabelProfile") -> float:
@@ -128,6 +129,31 @@ def _at(side: NumericProfile, values: Floats) -> Floats:
     counts = np.zeros(len(values))
     counts[np.searchsorted(values, side.values)] = side.counts
     return counts / side.present
+
+
+def _between_shares(reference: NumericProfile, window: NumericProfile) -> float:
+    """The area between the two distribution functions: quick where values repeat."""
+    values, apart = _apart(reference, window)
+    return float(np.abs(apart[:-1]) @ np.diff(values))
+
+
+def _between_quantiles(reference: NumericProfile, window: NumericProfile) -> float:
+    """The same area, between the two quantile functions: no value has to be looked up.
+
+    With n rows on the longer side and m on the shorter one, row j of the shorter covers the shares from j/m to (j+1)/m, that is whole rows
+    of the longer side and parts of the two at its ends (Villani 2003, remark 2.19: W1 is the integral of |F⁻¹ - G⁻¹|).
+    """
+    long, short = reference.ordered, window.ordered
+    if len(long) < len(short):
+        long, short = short, long
+    n, m = len(long), len(short)
+    if n == m:
+        return float(np.abs(long - short).mean())
+    later = np.arange(1, m)
+    begins = (later * n + m - 1) // m  # the first row of the longer side that lies in row j of the shorter one whole
+    apart = np.abs(long - np.repeat(short, np.diff(begins, prepend=0, append=n))).sum()
+    cut, part = long[begins - 1], (begins * m - later * n) / m
+    return float(apart + part @ (np.abs(cut - short[1:]) - np.abs(cut - short[:-1]))) / n
 
 
 def _apart(reference: NumericProfile, window: NumericProfile) -> tuple[Floats, Floats]:

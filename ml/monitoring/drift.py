@@ -24,7 +24,7 @@ import pandas as pd
 
 from ml.errors import ModelOwnerError, NoData
 from ml.monitoring import distances, load_evidently, profiles
-from ml.monitoring.profiles import LabelProfile, NumericProfile
+from ml.monitoring.profiles import LabelProfile, NumericProfile, Profile, TextProfile
 from ml.spec import ModelSpec
 from ml.state.records import Drift
 
@@ -87,8 +87,15 @@ def _pin(spec: ModelSpec, column: str, *, kind: str, measured_as: str) -> Pin:
     return Pin(column, kind, measured_as, chosen.categorical, chosen.categorical_threshold)
 
 
+def profile_of(pin: Pin, column: profiles.Column) -> Profile:
+    """What is kept of a column to measure it as the pin says."""
+    if pin.measured_as == "numeric":
+        return profiles.numeric(column)
+    return profiles.labels(column) if pin.measured_as == "categorical" else profiles.text(column, rows=TEXT_ROWS)
+
+
 def measure_columns(*, reference: pd.DataFrame, window: pd.DataFrame, pins: Sequence[Pin]) -> list[Drift]:
-    """The drift of each pinned column, in the order of the pins.
+    """The drift of each pinned column of two frames, in the order of the pins.
 
     Raises:
         NoData: One of the frames has no rows.
@@ -101,13 +108,24 @@ def measure_columns(*, reference: pd.DataFrame, window: pd.DataFrame, pins: Sequ
 
 
 def measure_column(pin: Pin, *, reference: pd.Series, window: pd.Series) -> Drift:
-    """The drift of one column, by its distance or by its share of missing values; `drifted` means `value >= threshold`."""
-    if pin.measured_as == "numeric":
-        return compare_numbers(pin, reference=profiles.numeric(reference), window=profiles.numeric(window))
-    before, now = profiles.labels(reference), profiles.labels(window)
-    if pin.measured_as == "categorical":
-        return compare_labels(pin, reference=before, window=now)
-    return _reported(pin, before, now, lambda: _text(pin, reference.dropna(), window.dropna()))
+    """The drift of one column; as `compare`."""
+    return compare(pin, reference=profile_of(pin, reference), window=profile_of(pin, window))
+
+
+def compare(pin: Pin, *, reference: Profile, window: Profile) -> Drift:
+    """The drift of one column, by its distance or by its share of missing values; `drifted` means `value >= threshold`.
+
+    Raises:
+        ModelOwnerError: The statistic is not a finite number, or the sides are not of the pin's kind.
+    """
+    match reference, window:
+        case NumericProfile(), NumericProfile():
+            return compare_numbers(pin, reference=reference, window=window)
+        case LabelProfile(), LabelProfile():
+            return compare_labels(pin, reference=reference, window=window)
+        case TextProfile(), TextProfile():
+            return _reported(pin, reference, window, lambda: _text(pin, reference.drawn, window.drawn))
+    raise ModelOwnerError(f"column {pin.column!r} has another kind now than in the champion's reference; train again")
 
 
 def compare_numbers(pin: Pin, *, reference: NumericProfile, window: NumericProfile) -> Drift:
@@ -138,9 +156,7 @@ def compare_labels(pin: Pin, *, reference: LabelProfile, window: LabelProfile) -
     )
 
 
-def _reported(
-    pin: Pin, reference: NumericProfile | LabelProfile, window: NumericProfile | LabelProfile, distance: Callable[[], Drift]
-) -> Drift:
+def _reported(pin: Pin, reference: Profile, window: Profile, distance: Callable[[], Drift]) -> Drift:
     """The distance, or the change of the missing share where that is what has drifted."""
     change = round(abs(reference.missing_share - window.missing_share), 12)  # 0.2 - 0.1 is 0.1, whatever floats say
     lost = _drift(pin, MISSING_SHARE, change, MISSING_SHARE_THRESHOLD)
@@ -182,17 +198,16 @@ def _text(pin: Pin, reference: pd.Series, window: pd.Series) -> Drift:
     """
     from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 
-    sampled = [side if side.size <= TEXT_ROWS else side.sample(TEXT_ROWS, random_state=0) for side in (reference, window)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=ConvergenceWarning)  # a classifier that finds nothing need not converge
         warnings.simplefilter("error", category=UndefinedMetricWarning)
         try:
-            value = _told_apart(sampled[0], sampled[1])
+            value = _told_apart(reference, window)
         except (ValueError, UndefinedMetricWarning):
             value = math.nan
     if not math.isnan(value):
         return _drift(pin, TEXT_METHOD, value, TEXT_THRESHOLD)
-    before, now = profiles.labels(sampled[0]), profiles.labels(sampled[1])
+    before, now = profiles.labels(reference), profiles.labels(window)
     if _FEW_ROWS * len(before.counts | now.counts) > min(before.present, now.present):
         return _drift(pin, TEXT_METHOD, 0.5, TEXT_THRESHOLD)
     return _drift(pin, "jensenshannon", distances.jensenshannon(before, now), 0.1)

@@ -5,6 +5,7 @@ reference's profiles are made once for each champion, so a window costs only its
 """
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
+Column: TypeAlias = "pa.ChunkedArray | pa.Array | pd.Series"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,11 @@ class NumericProfile:
     def missing_share(self) -> float:
         """0-1; 1 where there are no rows."""
         return 1 - self.present / self.rows if self.rows else 1.0
+
+    @property
+    def ordered(self) -> Floats:
+        """Each finite value as often as it stands there, ascending."""
+        return self.values if self.present == len(self.values) else np.repeat(self.values, self.counts)
 
     @property
     def largest(self) -> float:
@@ -71,7 +78,30 @@ class LabelProfile:
         return 1 - self.present / self.rows if self.rows else 1.0
 
 
-def numeric(column: "pa.ChunkedArray | pa.Array | pd.Series | npt.NDArray[np.float64]") -> NumericProfile:
+@dataclass(frozen=True, slots=True)
+class TextProfile:
+    """A bounded draw of a text column: what a classifier learns from.
+
+    Args:
+        drawn: Texts that are there, at most as many as were asked for.
+        present: How many rows have a text.
+        rows: All rows.
+    """
+
+    drawn: pd.Series
+    present: int
+    rows: int
+
+    @property
+    def missing_share(self) -> float:
+        """0-1; 1 where there are no rows."""
+        return 1 - self.present / self.rows if self.rows else 1.0
+
+
+Profile = NumericProfile | LabelProfile | TextProfile
+
+
+def numeric(column: "Column | Floats") -> NumericProfile:
     """The profile of numbers; nulls, NaN and infinities count as missing, as Evidently has it."""
     numbers = _numbers(column)
     rows = len(numbers)
@@ -79,12 +109,14 @@ def numeric(column: "pa.ChunkedArray | pa.Array | pd.Series | npt.NDArray[np.flo
     if not len(finite):
         return NumericProfile(np.empty(0), np.empty(0, dtype=np.int64), rows, 0.0)
     ordered = np.sort(finite)
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    counts = np.diff(np.append(starts, len(ordered)))
-    return NumericProfile(ordered[starts], counts.astype(np.int64), rows, _std(finite))
+    ends = np.flatnonzero(ordered[1:] != ordered[:-1])
+    if len(ends) == len(ordered) - 1:
+        return NumericProfile(ordered, np.ones(len(ordered), dtype=np.int64), rows, _std(finite))
+    ends = np.append(ends, len(ordered) - 1)
+    return NumericProfile(ordered[ends], np.diff(ends, prepend=-1), rows, _std(finite))
 
 
-def labels(column: "pa.ChunkedArray | pa.Array | pd.Series") -> LabelProfile:
+def labels(column: Column) -> LabelProfile:
     """The profile of labels; nulls count as missing."""
     array = column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column, pa.string(), from_pandas=True)
     counted = pc.value_counts(array.cast(pa.string()).drop_null())
@@ -92,7 +124,14 @@ def labels(column: "pa.ChunkedArray | pa.Array | pd.Series") -> LabelProfile:
     return LabelProfile(dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))), len(array))
 
 
-def _numbers(column: "pa.ChunkedArray | pa.Array | pd.Series | npt.NDArray[np.float64]") -> Floats:
+def text(column: Column, *, rows: int) -> TextProfile:
+    """At most `rows` of the texts that are there, drawn without replacement; the same column gives the same draw."""
+    series = column if isinstance(column, pd.Series) else pd.Series(column.cast(pa.string()).to_numpy(zero_copy_only=False))
+    present = series.dropna()
+    return TextProfile(present if present.size <= rows else present.sample(rows, random_state=0), int(present.size), len(series))
+
+
+def _numbers(column: "Column | Floats") -> Floats:
     if isinstance(column, pa.Array | pa.ChunkedArray):
         found: Floats = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy()
         return found

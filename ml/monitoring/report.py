@@ -5,20 +5,16 @@ import logging
 import re
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import pandas as pd
 
 from ml.data.stores import own_store_of
-from ml.errors import OperatorError
 from ml.monitoring import NOT_FEATURES, load_evidently
-from ml.monitoring.drift import MISSING_SHARE
-from ml.monitoring.frames import OTHER, harmless, harmless_names, sample, shown_frames, shown_label
+from ml.monitoring.frames import OTHER, harmless, sample, shown_label
+from ml.monitoring.report_drift import Compared, drift_widgets, listed_only
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state.records import Drift, Quality, Window
@@ -28,17 +24,6 @@ log = logging.getLogger(__name__)
 QUALITY_ROWS = 20_000
 """Evidently's model quality takes 10 s for 100,000 rows: at most so many go into its plots."""
 _POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; font-src data:; img-src data: blob:"
-_MEASURED: ContextVar[Mapping[str, Drift]] = ContextVar("measured")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
-    """What is drawn: `reference` and `window` have a column for each measured one, `kinds` says as what it was measured."""
-
-    reference: pd.DataFrame
-    window: pd.DataFrame
-    kinds: Mapping[str, str]
-    reference_rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,103 +81,11 @@ def render(spec: ModelSpec, window: Window, measurement: Measurement, *, compare
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # constant columns have no correlation, rare classes no precision: the plots stay empty
-        parts = [group_widget(title="Drift", widgets=_drift_widgets(spec, measurement.drifts, compared))]
+        parts = [group_widget(title="Drift", widgets=drift_widgets(spec, measurement.drifts, compared))]
         if quality := _quality_widgets(spec, judged):
             parts.append(group_widget(title="Quality of the champion on the labelled rows", widgets=quality))
         page = render_widgets(parts)
-    return _finish(page, window=window, head=_head(spec, window, measurement, reference_rows=compared.reference_rows))
-
-
-def _drift_widgets(spec: ModelSpec, drifts: Sequence[Drift], compared: Compared) -> list[Any]:
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.metrics import ValueDrift
-    from evidently.presets import DataDriftPreset
-
-    names = harmless_names(drift.column for drift in drifts)
-    rows = spec.monitoring.sample_rows
-    before, now = shown_frames(
-        reference=sample(compared.reference, rows), window=sample(compared.window, rows), drifts=drifts, kinds=compared.kinds, names=names
-    )
-    drawn_as = {names[drift.column]: _drawn_as(drift, compared.kinds) for drift in drifts}
-    definition = DataDefinition(
-        numerical_columns=[name for name, kind in drawn_as.items() if kind == "numeric"],
-        categorical_columns=[name for name, kind in drawn_as.items() if kind == "categorical"],
-        text_columns=[name for name, kind in drawn_as.items() if kind == "text"],
-    )
-    shown = {names[drift.column]: drift for drift in drifts}
-    features = [name for name, drift in shown.items() if drift.kind not in NOT_FEATURES]
-    items: list[Any] = [
-        ValueDrift(column=name, method=_method(drift.method), threshold=drift.threshold)
-        for name, drift in shown.items()
-        if name not in features
-    ]
-    if features:
-        items.append(
-            DataDriftPreset(
-                columns=features,
-                drift_share=spec.retraining.drift_share or 1.0,
-                per_column_method={name: _method(shown[name].method) for name in features},
-                per_column_threshold={name: shown[name].threshold for name in features},
-            )
-        )
-    if not items:
-        return []
-    with _showing(shown):
-        snapshot = Report(items).run(
-            Dataset.from_pandas(now[list(shown)], data_definition=definition),
-            Dataset.from_pandas(before[list(shown)], data_definition=definition),
-        )
-    _reconcile(snapshot.dict(), shown)
-    return list(snapshot._widgets)
-
-
-def _drawn_as(drift: Drift, kinds: Mapping[str, str]) -> str:
-    if drift.method == MISSING_SHARE or (kinds[drift.column] == "text" and drift.method == "jensenshannon"):
-        return "categorical"
-    return kinds[drift.column]
-
-
-@contextmanager
-def _showing(measured: Mapping[str, Drift]) -> Iterator[None]:
-    token = _MEASURED.set(measured)
-    try:
-        yield
-    finally:
-        _MEASURED.reset(token)
-
-
-@cache
-def _method(method: str) -> str:
-    """A test of Evidently that answers with what was measured: nothing is computed twice, and samples change no number."""
-    from evidently.legacy.calculations.stattests import StatTest, register_stattest
-    from evidently.legacy.core import ColumnType
-
-    display = {
-        "wasserstein": "Wasserstein distance (normed)",
-        "jensenshannon": "Jensen-Shannon distance",
-        "psi": "PSI",
-        "TVD": "Total variation distance",
-        "abs_text_content_drift": "Absolute text content drift",
-        MISSING_SHARE: "Change of the share of missing values",
-    }
-    kinds = [ColumnType.Numerical, ColumnType.Categorical, ColumnType.Text]
-    name = f"measured_{method}"
-    register_stattest(StatTest(name=name, display_name=display.get(method, method), allowed_feature_types=kinds), _measured)
-    return name
-
-
-def _measured(reference: pd.Series, window: pd.Series, kind: object, threshold: float) -> tuple[float, bool]:  # noqa: ARG001
-    drift = _MEASURED.get()[str(window.name)]
-    return drift.value, drift.drifted
-
-
-def _reconcile(result: Mapping[str, Any], shown: Mapping[str, Drift]) -> None:
-    """Every number on the page is the recorded one, by column name; otherwise `OperatorError`."""
-    found = {one["config"]["column"]: float(one["value"]) for one in result["metrics"] if one["config"]["type"].endswith(":ValueDrift")}
-    recorded = {name: drift.value for name, drift in shown.items()}
-    if found != recorded:
-        wrong = sorted(name for name in found.keys() | recorded.keys() if found.get(name) != recorded.get(name))
-        raise OperatorError(f"Evidently shows other drift than was measured for {', '.join(wrong[:5])}; is it the locked version?")
+    return _finish(page, window=window, head=_head(spec, window, measurement, compared=compared))
 
 
 def _quality_widgets(spec: ModelSpec, judged: pd.DataFrame) -> list[Any]:
@@ -239,22 +132,38 @@ def _positive(spec: ModelSpec) -> str:
     return shown_label(label_text(spec.positive))
 
 
-def _head(spec: ModelSpec, window: Window, measurement: Measurement, *, reference_rows: int) -> str:
+def _head(spec: ModelSpec, window: Window, measurement: Measurement, *, compared: Compared) -> str:
     features = [drift for drift in measurement.drifts if drift.kind not in NOT_FEATURES]
     drifted = sum(drift.drifted for drift in features)
     facts = {
         "Window": f"{window.id}: {window.rows:,} rows of dataset versions {window.start_version + 1} to {window.end_version}",
         "Rows happened": _period(window),
-        "Champion": f"version {window.champion}, which learnt from the {reference_rows:,} rows of the reference",
+        "Champion": f"version {window.champion}, which learnt from the {compared.reference_rows:,} rows of the reference",
         "Drifted feature columns": f"{drifted} of {len(features)}" + (f" ({drifted / len(features):.2f})" if features else ""),
         "Quality": ", ".join(f"{one.metric} {one.value:.4f}" for one in measurement.qualities) or "not measured",
         "Labelled rows": f"{measurement.labelled_rows:,}"
         + (f", and {measurement.late_rows:,} from before the window whose labels are new" if measurement.late_rows else ""),
     }
-    notes = [*measurement.notes, *_sampling(spec, window, reference_rows, measurement.labelled_rows + measurement.late_rows)]
+    notes = [
+        *measurement.notes,
+        *_narrowing(measurement.drifts),
+        *_sampling(spec, window, compared, measurement.labelled_rows + measurement.late_rows),
+    ]
     table = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in facts.items() if text)
     listed = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
-    return f"<header class='perennial'><h1>{html.escape(spec.model)}</h1><table>{table}</table><ul>{listed}</ul></header>"
+    wide = _listed(measurement.drifts)
+    return f"<header class='perennial'><h1>{html.escape(spec.model)}</h1><table>{table}</table><ul>{listed}</ul>{wide}</header>"
+
+
+def _listed(drifts: Sequence[Drift]) -> str:
+    """The numbers of the columns that are not drawn, the farthest first."""
+    rows = "".join(
+        f"<tr><td>{html.escape(harmless(one.column))}</td><td>{html.escape(one.method)}</td><td>{one.value:.6g}</td>"
+        f"<td>{one.threshold:g}</td><td>{'drifted' if one.drifted else ''}</td></tr>"
+        for one in listed_only(drifts)
+    )
+    head = "<tr><th>column</th><th>method</th><th>value</th><th>threshold</th><th></th></tr>"
+    return f"<details><summary>The columns that are not drawn</summary><table>{head}{rows}</table></details>" if rows else ""
 
 
 def _period(window: Window) -> str:
@@ -263,11 +172,22 @@ def _period(window: Window) -> str:
     return f"{window.start_time:%Y-%m-%d %H:%M} to {window.end_time:%Y-%m-%d %H:%M} UTC"
 
 
-def _sampling(spec: ModelSpec, window: Window, reference_rows: int, labelled_rows: int) -> list[str]:
+def _narrowing(drifts: Sequence[Drift]) -> list[str]:
+    listed = len(listed_only(drifts))
+    shown = len(drifts) - listed
+    return (
+        [f"Of {len(drifts):,} columns the {shown:,} farthest are drawn; the other {listed:,} are listed with their numbers."]
+        if listed
+        else []
+    )
+
+
+def _sampling(spec: ModelSpec, window: Window, compared: Compared, labelled_rows: int) -> list[str]:
     notes = []
     most = spec.monitoring.sample_rows
-    if max(window.rows, reference_rows) > most:
-        notes.append(f"The drift values are of all rows; the plots are drawn from a sample of at most {most:,} rows of each side.")
+    drawn = min(most, max(len(compared.window), len(compared.reference)))
+    if max(window.rows, compared.reference_rows) > drawn:
+        notes.append(f"The drift values are of all rows; the plots are drawn from a sample of at most {drawn:,} rows of each side.")
     if labelled_rows > min(QUALITY_ROWS, most):
         notes.append(f"The quality above is of all labelled rows; its plots below are of a sample of {min(QUALITY_ROWS, most):,}.")
     if spec.features.datetime:

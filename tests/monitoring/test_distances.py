@@ -64,6 +64,14 @@ def test_labels_are_as_far_apart_as_evidently_says(method: str, reference: list[
     assert same(ours, evidently(method, "labels", before, now))
 
 
+@settings(max_examples=150, deadline=None)
+@given(reference=NUMBERS, window=NUMBERS)
+def test_both_ways_to_wasserstein_give_the_same(reference: list[float], window: list[float]) -> None:
+    before, now = profiles.numeric(np.array(reference)), profiles.numeric(np.array(window))
+    of_quantiles, of_shares = distances._between_quantiles(before, now), distances._between_shares(before, now)
+    assert of_quantiles == pytest.approx(of_shares, rel=1e-9, abs=1e-9)
+
+
 def test_ks_of_many_rows_is_scipys() -> None:
     random = np.random.default_rng(0)
     reference, window = random.normal(size=30_000).round(3), random.normal(0.02, 1, 12_000).round(3)

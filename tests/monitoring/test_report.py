@@ -16,7 +16,7 @@ import pytest
 
 from ml.errors import OperatorError
 from ml.monitoring import drift as drifting
-from ml.monitoring import frames, report
+from ml.monitoring import frames, report, report_drift
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state.records import Quality, Window
@@ -75,7 +75,7 @@ def page(declared: ModelSpec, *, count: int = 300) -> tuple[str, report.Measurem
     measurement = report.Measurement(
         drifts=drifts, qualities=[Quality(metric="f1", value=0.5, rows=count)], labelled_rows=count, notes=["a <note>"]
     )
-    compared = report.Compared(
+    compared = report_drift.Compared(
         reference=reference, window=window, kinds={one.column: one.measured_as for one in pins}, reference_rows=len(reference)
     )
     return report.render(declared, opened(count), measurement, compared=compared, judged=judged), measurement
@@ -170,7 +170,7 @@ def test_a_column_that_is_shown_by_its_missing_values_is_drawn_so() -> None:
     shown = frames.shown_frames(reference=before, window=now, drifts=[found], kinds={"a": "numeric"}, names={"a": "a"})
     assert shown[1]["a"].value_counts().to_dict() == {"present": 50, "missing": 50}
     measurement = report.Measurement(drifts=[found], qualities=[], labelled_rows=0, late_rows=7, notes=[])
-    compared = report.Compared(reference=before, window=now, kinds={"a": "numeric"}, reference_rows=100)
+    compared = report_drift.Compared(reference=before, window=now, kinds={"a": "numeric"}, reference_rows=100)
     judged = pd.DataFrame({"label": [], "prediction": [], "probability": []})
     text = report.render(declared, opened(100), measurement, compared=compared, judged=judged)
     assert "Change of the share of missing values" in text
@@ -185,6 +185,18 @@ def test_large_frames_are_drawn_from_a_sample_and_keep_the_numbers_of_all_rows()
     assert "its plots below are of a sample of 1,000" in head
 
 
+def test_of_a_wide_table_the_farthest_columns_are_drawn_and_all_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_drift, "DRAWN_COLUMNS", 4)
+    text, measurement = page(spec())
+    head = text[: text.index("</header>")]
+    assert "Of 10 columns the 4 farthest are drawn; the other 6 are listed with their numbers." in head
+    left = report_drift.listed_only(measurement.drifts)
+    assert {one.kind for one in measurement.drifts} - {one.kind for one in left} >= {"target", "prediction"}
+    for one in left:
+        assert f"<td>{frames.harmless(one.column)}</td><td>{one.method}</td><td>{one.value:.6g}</td>" in head
+    assert EVIL not in head
+
+
 def test_the_same_window_gives_the_same_bytes(binary: tuple[str, report.Measurement]) -> None:
     assert page(spec())[0] == binary[0]
 
@@ -196,7 +208,9 @@ def test_one_class_only_is_no_reason_to_fail() -> None:
     pins = [*drifting.feature_pins(declared), drifting.target_pin(declared)]
     drifts = drifting.measure_columns(reference=reference, window=window, pins=pins)
     measurement = report.Measurement(drifts=drifts, qualities=[], labelled_rows=200, notes=[])
-    compared = report.Compared(reference=reference, window=window, kinds={one.column: one.measured_as for one in pins}, reference_rows=200)
+    compared = report_drift.Compared(
+        reference=reference, window=window, kinds={one.column: one.measured_as for one in pins}, reference_rows=200
+    )
     judged = pd.DataFrame({"label": window["y"], "prediction": "no", "probability": 0.5})
     text = report.render(declared, opened(200), measurement, compared=compared, judged=judged)
     assert "Quality of the champion" not in text
@@ -207,7 +221,7 @@ def test_a_page_that_would_show_other_numbers_is_an_error() -> None:
     drifts = drifting.measure_columns(reference=rows(50, seed=0), window=rows(50, seed=1), pins=drifting.feature_pins(spec())[:1])
     shown = {"metrics": [{"config": {"type": "evidently:metric_v2:ValueDrift", "column": "a"}, "value": drifts[0].value + 1e-9}]}
     with pytest.raises(OperatorError, match="other drift than was measured for a;"):
-        report._reconcile(shown, {"a": drifts[0]})
+        report_drift._reconcile(shown, {"a": drifts[0]})
 
 
 def test_a_page_is_written_whole_or_not_at_all(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +257,7 @@ def test_a_third_label_of_a_binary_model_is_no_reason_to_fail(labels: list[str],
     pins = drifting.feature_pins(declared)
     drifts = drifting.measure_columns(reference=frame, window=frame, pins=pins)
     measurement = report.Measurement(drifts=drifts, qualities=[], labelled_rows=300, notes=[])
-    compared = report.Compared(reference=frame, window=frame, kinds={"a": "numeric"}, reference_rows=300)
+    compared = report_drift.Compared(reference=frame, window=frame, kinds={"a": "numeric"}, reference_rows=300)
     judged = pd.DataFrame({"label": (labels * 150)[:300], "prediction": predicted, "probability": np.linspace(0, 1, 300)})
     text = report.render(declared, opened(300), measurement, compared=compared, judged=judged)
     assert ("Quality of the champion" in text) is (EVIL in labels)

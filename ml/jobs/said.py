@@ -1,0 +1,49 @@
+"""What the champion said of a window's rows, and what of it is compared."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ml.data.casting import label_text
+from ml.data.table import AcceptedTable
+from ml.spec import ModelSpec
+from ml.state.records import Window
+from ml.training.evaluation import Predicted, predict
+
+PIECE_CELLS = 16_000_000
+"""Values that are scored at a time: as 64-bit floats 128 MB."""
+
+
+def of_window(champion: Any, table: AcceptedTable, window: Window, *, spec: ModelSpec) -> Predicted:
+    """The champion's predictions for the window's rows, in their order. Memory: a piece of the rows at a time."""
+    columns = spec.features.used
+    pieces = table.pieces(
+        columns,
+        version=window.end_version,
+        after_version=window.start_version,
+        rows=max(1000, PIECE_CELLS // max(len(columns), 1)),
+    )
+    return joined([predict(champion, piece, task=spec.task) for piece in pieces])
+
+
+def joined(parts: list[Predicted]) -> Predicted:
+    """The predictions of several frames as of one; at least one."""
+    probabilities = [part.probabilities for part in parts if part.probabilities is not None]
+    return Predicted(
+        np.concatenate([part.values for part in parts]), pd.concat(probabilities, ignore_index=True) if probabilities else None
+    )
+
+
+def probability(spec: ModelSpec, said: Predicted) -> pd.Series | None:
+    """The probability of a binary model's positive class, where there is one."""
+    positive = label_text(spec.positive)
+    if spec.task != "binary" or said.probabilities is None or positive not in said.probabilities:
+        return None
+    return said.probabilities[positive]
+
+
+def compared_prediction(spec: ModelSpec, said: Predicted) -> pd.Series:
+    """What is compared: the positive class's probability where there is one, else numbers or labels."""
+    found = probability(spec, said)
+    return pd.Series(said.values if found is None else found.to_numpy())

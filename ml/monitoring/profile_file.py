@@ -1,0 +1,211 @@
+"""The reference of a champion as one file: the profile of each column, and a bounded draw of its rows for plots.
+
+A parquet file with two row groups for each column (its profile, its draw), so that a column is read without the others, also from a
+remote store. Exact profiles of numbers that are all different are as large as the column: they are read one by one and let go.
+"""
+
+import json
+import logging
+import threading
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml.data.stores import own_store_of
+from ml.errors import NoData, StoreUnavailable
+from ml.monitoring.profiles import LabelProfile, NumericProfile, Profile, TextProfile
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+"""A file of another format is made anew."""
+PLOT_CELLS = 2_000_000
+"""Values that are drawn for plots, of all columns together: as 64-bit floats 16 MB."""
+_SCHEMA = pa.schema([("values", pa.float64()), ("counts", pa.int64()), ("labels", pa.string())])
+_KEY = "perennial.profile"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptColumn:
+    """One column of the reference. `name` is None for the champion's predictions; `drawn` are the rows for plots, in their order."""
+
+    name: str | None
+    profile: Profile
+    drawn: pd.Series
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    kind: str
+    rows: int
+    present: int
+    std: float
+    group: int
+
+
+class ReferenceProfile:
+    """A kept reference, opened by `opened`. Reading is safe from several threads.
+
+    Attributes:
+        rows: How many rows the champion learnt from.
+        tested: Of classes: how many of the rows that the champion's recipe was judged on had each label.
+        columns: What was kept, None for the predictions.
+    """
+
+    def __init__(self, file: pq.ParquetFile, facts: Mapping[str, Any]) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._entries = {one["name"]: _Entry(**{name: one[name] for name in _Entry.__slots__}) for one in facts["columns"]}
+        self.rows = int(facts["rows"])
+        self.tested: dict[str, int] = dict(facts["tested"])
+
+    @property
+    def columns(self) -> list[str | None]:
+        return list(self._entries)
+
+    def profile(self, name: str | None) -> Profile:
+        """The profile of a column; None: of the predictions.
+
+        Raises:
+            NoData: The reference has no such column.
+        """
+        entry = self._entry(name)
+        if entry.kind == "numeric":
+            table = self._read(entry.group, "values", "counts")
+            return NumericProfile(_floats(table.column("values")), table.column("counts").to_numpy(), entry.rows, entry.std)
+        if entry.kind == "text":
+            return TextProfile(self._read(entry.group, "labels").column("labels").to_pandas(), entry.present, entry.rows)
+        table = self._read(entry.group, "labels", "counts")
+        return LabelProfile(dict(zip(table.column("labels").to_pylist(), table.column("counts").to_pylist(), strict=True)), entry.rows)
+
+    def drawn(self, name: str | None) -> pd.Series:
+        """The column's draw for plots: the same rows of each column but the predictions, which are of the test rows."""
+        entry = self._entry(name)
+        of = "values" if entry.kind == "numeric" else "labels"
+        drawn: pd.Series = self._read(entry.group + 1, of).column(of).to_pandas()
+        return drawn
+
+    def _entry(self, name: str | None) -> _Entry:
+        if name not in self._entries:
+            raise NoData(f"the champion's reference has no column {name!r}: nothing can be compared with it; train again")
+        return self._entries[name]
+
+    def _read(self, group: int, *columns: str) -> pa.Table:
+        with self._lock:
+            return self._file.read_row_group(group, columns=list(columns), use_threads=False)
+
+
+def positions(rows: int, most: int) -> npt.NDArray[np.int64]:
+    """At most so many of the positions 0 … rows - 1, ascending, drawn without replacement; the same at each call."""
+    if rows <= most:
+        return np.arange(rows, dtype=np.int64)
+    return np.sort(np.random.default_rng(0).choice(rows, most, replace=False)).astype(np.int64)
+
+
+def plot_rows(wanted: int, *, columns: int) -> int:
+    """How many rows to draw for plots: as many as wanted; of many columns as many as fill `PLOT_CELLS`, but 1,000."""
+    return min(wanted, max(1000, PLOT_CELLS // max(columns, 1)))
+
+
+def write(url: str, columns: Iterable[KeptColumn], *, of: Mapping[str, object], rows: int, tested: Mapping[str, int]) -> None:
+    """Writes the file whole or not at all; a second call replaces it. Memory: one column at a time.
+
+    Args:
+        url: Where, below `PERENNIAL_TABLES_URL`.
+        columns: What to keep.
+        of: What makes this reference the same as another one (JSON-able).
+        rows: How many rows the champion learnt from.
+        tested: Of classes: how many of the rows that judged the champion's recipe had each label.
+    """
+    fs, path = own_store_of(url, variable="PERENNIAL_TABLES_URL")
+    fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+    beside = f"{path}.{uuid.uuid4().hex}.part"
+    try:
+        with fs.open(beside, "wb") as stream:
+            _write(stream, columns, {"format": FORMAT, "of": dict(of), "rows": rows, "tested": dict(tested)})
+        fs.mv(beside, path)
+    finally:
+        if fs.exists(beside):
+            fs.rm_file(beside)
+    log.info("reference profile kept url=%s rows=%d", url, rows)
+
+
+@contextmanager
+def opened(url: str, *, of: Mapping[str, object]) -> Iterator[ReferenceProfile | None]:
+    """The kept reference; None where there is none, or one of another format or of something else, or one that cannot be read.
+
+    Raises:
+        StoreUnavailable: The store did not answer.
+    """
+    fs, path = own_store_of(url, variable="PERENNIAL_TABLES_URL")
+    try:
+        stream = fs.open(path, "rb")
+    except FileNotFoundError:
+        yield None
+        return
+    except OSError as error:
+        raise StoreUnavailable(f"the reference profile {url} cannot be read: {error}") from error
+    with stream:
+        file, facts = _facts(stream, url)
+        is_same = file is not None and facts.get("format") == FORMAT and facts.get("of") == json.loads(json.dumps(dict(of)))
+        if not is_same:
+            log.info("reference profile not usable url=%s format=%s", url, facts.get("format"))
+        yield ReferenceProfile(file, facts) if is_same else None
+
+
+def _facts(stream: Any, url: str) -> tuple[pq.ParquetFile | None, dict[str, Any]]:
+    try:
+        file = pq.ParquetFile(stream, pre_buffer=False)
+        found: dict[str, Any] = json.loads((file.metadata.metadata or {})[_KEY.encode()])
+    except (pa.ArrowInvalid, KeyError, ValueError) as error:
+        log.warning("reference profile broken url=%s error=%s", url, error)
+        return None, {}
+    return file, found
+
+
+def _write(stream: Any, columns: Iterable[KeptColumn], facts: dict[str, Any]) -> None:
+    # Sorted numbers that are all different do not get smaller; their counts do, as a dictionary of one.
+    compression = {"values": "NONE", "counts": "SNAPPY", "labels": "ZSTD"}
+    entries: list[dict[str, Any]] = []
+    with pq.ParquetWriter(stream, _SCHEMA, compression=compression, use_dictionary=["counts"]) as writer:
+        for column in columns:
+            profile = column.profile
+            kind = "numeric" if isinstance(profile, NumericProfile) else "text" if isinstance(profile, TextProfile) else "labels"
+            std = profile.std if isinstance(profile, NumericProfile) else 0.0
+            sizes = {"rows": profile.rows, "present": profile.present, "std": std}
+            entries.append({"name": column.name, "kind": kind, "group": 2 * len(entries), **sizes})
+            for table in (_profile_table(profile), _drawn_table(kind, column.drawn)):
+                writer.write_table(table, row_group_size=max(table.num_rows, 1))
+        writer.add_key_value_metadata({_KEY: json.dumps({**facts, "columns": entries})})
+
+
+def _profile_table(profile: Profile) -> pa.Table:
+    if isinstance(profile, NumericProfile):
+        return _table(values=pa.array(profile.values), counts=pa.array(profile.counts))
+    if isinstance(profile, TextProfile):
+        return _table(labels=pa.array(profile.drawn, pa.string(), from_pandas=True))
+    return _table(labels=pa.array(profile.counts.keys(), pa.string()), counts=pa.array(profile.counts.values(), pa.int64()))
+
+
+def _drawn_table(kind: str, drawn: pd.Series) -> pa.Table:
+    if kind == "numeric":
+        return _table(values=pa.array(drawn.to_numpy(dtype=float, na_value=np.nan)))
+    return _table(labels=pa.array(drawn, pa.string(), from_pandas=True))
+
+
+def _table(**arrays: pa.Array) -> pa.Table:
+    rows = len(next(iter(arrays.values())))
+    return pa.table([arrays.get(field.name, pa.nulls(rows, field.type)) for field in _SCHEMA], schema=_SCHEMA)
+
+
+def _floats(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    found: npt.NDArray[np.float64] = column.to_numpy()
+    return found
