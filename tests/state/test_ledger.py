@@ -100,12 +100,12 @@ def test_a_claim_whose_lease_is_over_is_open_again(state: State) -> None:
 def test_a_claim_that_is_given_back_is_open_and_a_finished_one_is_not(state: State) -> None:
     decided(state, start=0)
     ledger.claim(state, "m", run="a", at=NOW)
-    ledger.give_back(state, run="a")
+    ledger.give_back(state, run="a", at=NOW, error="killed")
     assert len(ledger.open_decisions(state, "m", at=NOW)) == 1
     ledger.claim(state, "m", run="b", at=NOW)
     ledger.finish(state, run="b", outcome={"version": 2})
     assert ledger.open_decisions(state, "m", at=NOW + timedelta(days=99)) == []
-    ledger.give_back(state, run="b")
+    ledger.give_back(state, run="b", at=NOW, error="killed")
     assert ledger.open_decisions(state, "m", at=NOW + timedelta(days=99)) == []
 
 
