@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select,
 from ml.state.records import Decision, Drift, Quality, Window, record
 from ml.state.sql import insert_once, lock
 from ml.state.store import State
-from ml.state.tables import decisions, drift, quality, windows
+from ml.state.tables import decisions, drift, quality, trainings, windows
 
 LEASE = timedelta(hours=8)
 """How long a claim holds when its run neither finishes nor gives it back."""
@@ -89,6 +89,33 @@ def measurement(state: State, window_id: str) -> tuple[list[Drift], list[Quality
         found = [record(Drift, row) for row in drifts]
         qualities = connection.execute(select(quality).where(quality.c.window == window_id).order_by(quality.c.metric))
         return found, [record(Quality, row) for row in qualities]
+
+
+def judged(state: State, model: str, *, champion: int, metric: str, until: int) -> list[tuple[int, Quality]]:
+    """The metric in each measured window of a champion, with the window's number, oldest first; up to the window `until`."""
+    query = (
+        select(windows.c.number, quality)
+        .join(quality, quality.c.window == windows.c.id)
+        .where(windows.c.model == model, windows.c.champion == champion, windows.c.number <= until, quality.c.metric == metric)
+        .order_by(windows.c.number)
+    )
+    with state.begin() as connection:
+        return [(row.number, record(Quality, row)) for row in connection.execute(query)]
+
+
+def windows_since(state: State, model: str, *, after: datetime, until: int) -> int:
+    """How many windows were taken after a moment, up to the one with the number `until`."""
+    query = select(func.count()).where(windows.c.model == model, windows.c.as_of > after, windows.c.number <= until)
+    with state.begin() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def asked_since(state: State, model: str, *, after: datetime) -> list[datetime]:
+    """When the trainings were started that decisions asked for and that have not failed, after a moment; the newest first."""
+    asked = (trainings.c.model == model, trainings.c.decision.is_not(None), trainings.c.state != "failed", trainings.c.started_at > after)
+    query = select(trainings.c.started_at).where(*asked).order_by(trainings.c.started_at.desc())
+    with state.begin() as connection:
+        return [row.started_at for row in connection.execute(query)]
 
 
 def decide(state: State, decision: Decision) -> Decision:

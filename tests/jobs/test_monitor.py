@@ -134,8 +134,8 @@ def test_drift_is_measured_reported_decided_and_announced_once(trained: Settings
     assert EVIL not in page
     assert list(Path(trained.reports_url).rglob("*.part")) == []
     requests = monitor.open_requests(trained, "loans")
-    assert [one["id"] for one in requests] == [result.decision.id]
-    assert requests[0]["report"] == result.report
+    assert [one.id for one in requests] == [result.decision.id]
+    assert requests[0].report == result.report
 
     again = monitor.monitor(trained, "loans")
     assert again.window is None
