@@ -170,7 +170,7 @@ def test_each_decision_ends_in_one_finished_training_or_one_explained_failure(st
     machine = type("OnThisDatabase", (Ledger,), {"state": state})
     few = state.engine.dialect.name == "postgresql"
     bounded = settings(
-        max_examples=15 if few else 50,
+        max_examples=10 if few else 30,
         stateful_step_count=30,
         derandomize=True,
         deadline=None,
@@ -215,5 +215,13 @@ def test_two_processes_that_claim_at_the_same_time_never_hold_the_same_decision(
 
 def lone(model: str, at: datetime) -> Decision:
     return Decision(
-        id=f"d-{model}", model=model, window=None, retrain=True, reasons=["drift"], evidence={}, report_url=None, state="open", decided_at=at
+        id=f"d-{model}",
+        model=model,
+        window=None,
+        retrain=True,
+        reasons=["drift"],
+        evidence={},
+        report_url=None,
+        state="open",
+        decided_at=at,
     )
