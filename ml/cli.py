@@ -240,6 +240,19 @@ def promote(
 
 
 @app.command()
+def confirm(
+    name: Model,
+    no: Annotated[bool, typer.Option("--no", help="Do not train.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Answer a suggested training (retraining.mode: suggest): yes, or with --no."""
+    from ml import show
+    from ml.jobs.suggestion import confirm as answer
+
+    show.result(answer(Settings.from_env(), name, approved=not no, by=show.user()), as_json, show.facts)
+
+
+@app.command()
 def rollback(name: Model, reason: Reason = None, as_json: Json = False) -> None:
     """Make the former champion the champion again."""
     from ml import show

@@ -180,6 +180,8 @@ def monitor(value: "MonitorResult") -> None:
         console.print("decision: " + ("retrain" if value.decision.retrain else "do not retrain"))
         for reason in value.decision.reasons:
             console.print(f"  {reason}")
+    for failed in value.ledger.failed:
+        console.print(f"failed: {failed.id} after {failed.tries} tries, last {failed.run}: {failed.error}. {failed.cure}")
     console.print(f"report: {value.report}")
 
 
@@ -253,6 +255,14 @@ def _model(model: "ModelStatus") -> None:
         if window.retrain is not None:
             table.add_row("  decision", Text(("retrain: " if window.retrain else "no: ") + "; ".join(window.reasons)))
     table.add_row("  open decisions", str(len(model.open_decisions)))
+    for asked in model.suggestions:
+        table.add_row(
+            "  suggested", Text(f"a training, until {asked.until:%Y-%m-%d %H:%M} UTC: `perennial confirm {model.model}` or with --no")
+        )
+    if model.decisions and model.decisions[0].state == "failed" and (why := model.decisions[0].outcome) is not None:
+        table.add_row(
+            "  failed", Text(f"{model.decisions[0].id} after {why['tries']} tries, last {why['run']}: {why['error']}. {why['cure']}")
+        )
     console.print(table)
 
 

@@ -7,13 +7,13 @@ person learns of it, and a decision "no" with the reason stands in the ledger, s
 
 import logging
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import BaseModel
 
 from ml import specfile
 from ml.errors import CallError, UnknownVersion
 from ml.jobs import windows
+from ml.jobs.reconcile import OpenRequest, Reconciled, now, reconcile, requests
 from ml.jobs.watch import WatchResult, watch
 from ml.monitoring import NOT_FEATURES
 from ml.settings import Settings
@@ -79,13 +79,25 @@ class Measured(BaseModel):
     report: str
 
 
+class RuleResult(BaseModel):
+    """What one rule of the policy said. `fired`: it asks (`role` asks) or holds back (holds_back) here; None: it is not declared."""
+
+    rule: str
+    role: str
+    fired: bool | None
+    reason: str
+
+
 class DecisionResult(BaseModel):
-    """The decision about a window. `state`: `no`, `recorded` (yes, but retraining is off), or one of the ledger's."""
+    """The decision about a window. `state`: one of the ledger's (`ml.state.records.Decision`); `until`: when a suggestion expires."""
 
     id: str
     retrain: bool
     reasons: list[str]
     state: str
+    policy: str
+    rules: list[RuleResult]
+    until: datetime | None = None
 
 
 class MonitorResult(BaseModel):
@@ -103,14 +115,19 @@ class MonitorResult(BaseModel):
     quality_rows: int = 0
     decision: DecisionResult | None = None
     report: str | None = None
+    ledger: Reconciled
 
 
 def monitor(settings: Settings, model: str) -> MonitorResult:
-    """Watches the champion beside the former one, then takes, measures and decides one window of the champion that remains."""
+    """Watches the champion beside the former one, then takes, measures and decides one window of the champion that remains.
+
+    What the ledger has still open is looked after first, so that a window that cannot be measured does not keep it waiting.
+    """
+    looked = reconcile(settings, model)
     watched = watch(settings, model)
     taken = take_window(settings, model)
     if taken.window is None:
-        return MonitorResult(model=model, watch=watched, reason=taken.reason)
+        return MonitorResult(model=model, watch=watched, reason=taken.reason, ledger=looked)
     measured = measure(settings, taken.window)
     decision = decide(settings, taken.window)
     return MonitorResult(
@@ -122,6 +139,7 @@ def monitor(settings: Settings, model: str) -> MonitorResult:
         quality_rows=measured.quality_rows,
         decision=decision,
         report=measured.report,
+        ledger=now(settings, model, looked),
     )
 
 
@@ -201,7 +219,7 @@ def decide(settings: Settings, window: str) -> DecisionResult:
         with windows.giving_up(state, found, "could not be judged"):
             made = _decided(settings, state, found)
         log.info("decided decision=%s retrain=%s state=%s", made.id, made.retrain, made.state)
-    return DecisionResult(id=made.id, retrain=made.retrain, reasons=made.reasons, state=made.state)
+    return DecisionResult.model_validate(made, from_attributes=True)
 
 
 def _decided(settings: Settings, state: State, window: Window) -> Decision:
@@ -214,32 +232,29 @@ def _decided(settings: Settings, state: State, window: Window) -> Decision:
     learnt = specs.recall(state, trained.spec_hash)
     found = evidence.gather(settings, state, window, spec=_watched(spec, learnt), learnt=learnt, trained=trained, at=at)
     outcome = policy.decide(found, spec.retraining)
+    version = policy.version(spec.retraining)
     return ledger.decide(
         state,
         Decision(
-            id=f"decision-{window.id}",
+            id=f"decision-{window.id}-{version}",
             model=window.model,
             window=window.id,
             retrain=outcome.retrain,
             reasons=list(outcome.reasons),
             evidence=found.to_json(),
             report_url=window.report_url,
-            state=_state(outcome.retrain, spec),
+            state=outcome.state,
             decided_at=at,
+            policy=version,
+            rules=outcome.rules_json(),
+            until=at + spec.retraining.answer_within if outcome.state == "suggested" else None,
         ),
     )
 
 
-def open_requests(settings: Settings, model: str) -> list[dict[str, Any]]:
-    """Decisions that ask for a training and that nobody is working on, oldest first: `id`, `reasons`, `report`."""
-    found = ledger.open_decisions(State.open(settings), model, at=datetime.now(UTC))
-    return [{"id": one.id, "reasons": one.reasons, "report": one.report_url} for one in found]
-
-
-def _state(retrain: bool, spec: ModelSpec) -> str:
-    if not retrain:
-        return "no"
-    return "recorded" if spec.retraining.mode == "off" else "open"
+def open_requests(settings: Settings, model: str) -> list[OpenRequest]:
+    """Decisions that ask for a training and that nobody is working on, oldest first."""
+    return requests(State.open(settings), model, at=datetime.now(UTC))
 
 
 def _window(state: State, window: str) -> Window:

@@ -1,14 +1,18 @@
 """How each model stands: champion, last window, open decisions, quarantine."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from ml import specfile
 from ml.jobs.champion import heal_missed
 from ml.jobs.history import WatchStatus, watch_status
+from ml.jobs.reconcile import OpenRequest, Suggestion, requests, suggested
 from ml.settings import Settings
 from ml.state import State, approvals, batches, ledger, trainings, watches
+
+_SHOWN_DECISIONS = 5
 
 
 class ChampionStatus(BaseModel):
@@ -50,12 +54,21 @@ class TrainingStatus(BaseModel):
     awaits_approval_until: datetime | None = None
 
 
-class OpenDecision(BaseModel):
-    """A decision that asks for a training and that nobody works on."""
+class DecisionStatus(BaseModel):
+    """One of the newest decisions. `kind`: `retrain` or `rollback`; `outcome`: how it ended, as the ledger has it."""
 
     id: str
+    kind: str
+    window: str | None
+    policy: str
+    state: str
+    retrain: bool
     decided_at: datetime
     reasons: list[str]
+    tries: int
+    failures: list[dict[str, Any]]
+    answer: dict[str, Any] | None
+    outcome: dict[str, Any] | None
 
 
 class ModelStatus(BaseModel):
@@ -70,7 +83,9 @@ class ModelStatus(BaseModel):
     champion: ChampionStatus | None
     last_training: TrainingStatus | None
     last_window: WindowStatus | None
-    open_decisions: list[OpenDecision]
+    open_decisions: list[OpenRequest]
+    suggestions: list[Suggestion] = []
+    decisions: list[DecisionStatus] = []
 
 
 class Status(BaseModel):
@@ -108,8 +123,11 @@ def _of(state: State, settings: Settings, model: str, now: datetime) -> ModelSta
         champion=_champion(state, model),
         last_training=_training(state, model),
         last_window=_window(state, model),
-        open_decisions=[
-            OpenDecision(id=one.id, decided_at=one.decided_at, reasons=one.reasons) for one in ledger.open_decisions(state, model, at=now)
+        open_decisions=requests(state, model, at=now),
+        suggestions=suggested(state, model, at=now),
+        decisions=[
+            DecisionStatus.model_validate(one, from_attributes=True)
+            for one in ledger.recent_decisions(state, model, limit=_SHOWN_DECISIONS)
         ],
     )
 

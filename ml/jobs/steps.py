@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from ml.errors import ModelOwnerError
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, specs, trainings
@@ -16,6 +17,10 @@ def taken_up(state: State, run: str) -> tuple[Training, ModelSpec]:
     """The training and its declaration, for the step that begins: what it has claimed stays its own for as long as the step may take.
 
     One that had failed is running again: somebody starts it from this step.
+
+    Raises:
+        ModelOwnerError: Another run has taken over its decision, or nobody is to work on that any more. So a run that was taken for dead
+            and lives makes no second champion.
     """
     from ml.training import freezing
 
@@ -23,8 +28,18 @@ def taken_up(state: State, run: str) -> tuple[Training, ModelSpec]:
     if training.state == "failed":
         training = freezing.resume(state, training, "manual") or training
     spec = specs.recall(state, training.spec_hash)
-    ledger.renew(state, run=run, at=datetime.now(UTC), lease=spec.training.timeout + _MARGIN)
+    lease = spec.training.timeout + _MARGIN
+    if training.decision is None:
+        return training, spec
+    if ledger.hold(state, training.decision, run=run, at=datetime.now(UTC), lease=lease) is None:
+        raise ModelOwnerError(_lost(state, training))
     return training, spec
+
+
+def _lost(state: State, training: Training) -> str:
+    now = ledger.find_decision(state, str(training.decision))
+    stands = "is gone" if now is None else f"is {now.state}" + (f" by {now.claimed_by}" if now.claimed_by else "")
+    return f"training run {training.key!r} may not go on: {training.decision}, which asked for it, {stands} since its claim ended"
 
 
 def stored(settings: Settings, training: Training, name: str) -> CandidateResult | None:

@@ -170,8 +170,8 @@ def abandon(settings: Settings, *, run: str, error: str) -> Ending:
     """Closes a run that goes no further, and says what that meant.
 
     `finished`: it had ended before and stays as it is; what MLflow was not told then, it is told now. `promoted`: it was killed after
-    its version became champion, and is closed as that. `failed`: it is marked so, and its decisions are open again for another run.
-    `none`: it had not begun; what it may have claimed is open again.
+    its version became champion, and is closed as that. `failed`: it is marked so, and its decisions are open again for another run,
+    or have failed with it (`ledger.MOST_TRIES`). `none`: it had not begun; what it may have claimed is open again.
     """
     from ml.training import closing
 
@@ -183,7 +183,7 @@ def abandon(settings: Settings, *, run: str, error: str) -> Ending:
     if training is not None and training.state == "running" and closing.crowned(state, training) is not None:
         _tell(settings, training)
         return "promoted"
-    ledger.give_back(state, run=run)
+    ledger.give_back(state, run=run, at=datetime.now(UTC), error=error)
     if training is None:
         return "none"
     if training.state != "failed":

@@ -16,8 +16,8 @@ from ml.jobs import watched
 from ml.jobs.watched import WatchResult
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, specs, trainings, watches
-from ml.state.records import Promotion, Watch
+from ml.state import State, ledger, specs, trainings, watches
+from ml.state.records import Decision, Promotion, Watch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -244,9 +244,31 @@ def _rolled_back(settings: Settings, state: State, spec: ModelSpec, found: Watch
         assert ended is not None, "it was just read"
         return ended
     log.warning("champion rolled back model=%s version=%d former=%d reason=%r", found.model, found.version, found.former, crowned.reason)
+    _recorded(state, found, crowned)
     ended = _ended(state, found, "rolled_back", crowned.reason)
     champions_job.heal_aliases(settings, found.model)
     return ended
+
+
+def _recorded(state: State, found: Watch, change: Promotion) -> None:
+    """Writes the rollback into the ledger as a closed decision. Idempotent; before the watch is ended, so that a kill loses nothing."""
+    ledger.decide(
+        state,
+        Decision(
+            id=f"rollback-{found.model}-{change.number}",
+            model=found.model,
+            window=None,
+            retrain=False,
+            reasons=[change.reason],
+            evidence=change.evidence or {},
+            report_url=None,
+            state="done",
+            decided_at=change.at,
+            kind="rollback",
+            policy=_BY,
+            outcome={"champion": found.former, "rolled_back": found.version, "promotion": change.number},
+        ),
+    )
 
 
 def _end_former(state: State, history: list[Promotion]) -> None:
@@ -257,6 +279,7 @@ def _end_former(state: State, history: list[Promotion]) -> None:
     for change, after in pairwise(history):
         if change.number in found and found[change.number].state == "watching":
             if after.key == f"{_BY}-{change.number}":
+                _recorded(state, found[change.number], after)
                 _ended(state, found[change.number], "rolled_back", after.reason)
             else:
                 text = f"version {after.version} was made champion by {after.by} ({after.kind}) before the watch was over"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+GIVEN_UP = "none"
+"""In place of the policy's version: no rule was asked."""
 _SAID_CHARACTERS = 500
 
 
@@ -94,11 +96,12 @@ def give_up(state: State, window: Window, reason: str) -> None:
     ledger.decide(
         state,
         Decision(
-            id=f"decision-{window.id}",
+            id=f"decision-{window.id}-{GIVEN_UP}",
             model=window.model,
             window=window.id,
             retrain=False,
             reasons=[reason],
+            policy=GIVEN_UP,
             evidence={"given_up": reason},
             report_url=window.report_url,
             state="no",

@@ -1,7 +1,23 @@
 """From recorded evidence to a decision, without a side effect."""
 
-from ml.policy.evidence import Evidence, QualityChange
+from ml.policy.evidence import EstimatedQuality, Evidence, LearnableRows, Losses, QualityChange, Usual, WindowLoss, loss
+from ml.policy.finding import Finding
 from ml.policy.noise import Sample, error_of_difference
-from ml.policy.rules import Outcome, decide
+from ml.policy.rules import Outcome, decide, version
 
-__all__ = ["Evidence", "Outcome", "QualityChange", "Sample", "decide", "error_of_difference"]
+__all__ = [
+    "EstimatedQuality",
+    "Evidence",
+    "Finding",
+    "LearnableRows",
+    "Losses",
+    "Outcome",
+    "QualityChange",
+    "Sample",
+    "Usual",
+    "WindowLoss",
+    "decide",
+    "error_of_difference",
+    "loss",
+    "version",
+]

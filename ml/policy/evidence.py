@@ -10,11 +10,44 @@ from ml.spec import LOWER_IS_BETTER
 from ml.state.records import Drift
 
 
+def loss(metric: str, value: float) -> float:
+    """The metric as something that should be small: itself, or what it lacks to 1."""
+    return value if metric in LOWER_IS_BETTER else 1 - value
+
+
+def worse_by(metric: str, value: float, *, than: float) -> float:
+    """How much worse the value is, in the metric's unit; negative when it is better. Rounded past what floats can tell apart."""
+    return round(loss(metric, value) - loss(metric, than), 12)
+
+
+def _finite(values: dict[str, float]) -> None:
+    for what, value in values.items():
+        if not math.isfinite(value):
+            raise ModelOwnerError(f"{what} is {value}, and no decision can be made from that; leave it out and say why")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usual:
+    """What fresh models usually score: the median of a metric on the test rows of the newest `models` trainings.
+
+    `spread`: the median distance of their values from it (MAD), in the metric's unit.
+    """
+
+    metric: str
+    value: float
+    models: int
+    spread: float
+
+    def __post_init__(self) -> None:
+        _finite({f"the usual {self.metric}": self.value, f"the spread of {self.metric}": self.spread})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityChange:
-    """The champion's metric on rows whose labels the window brought, beside the one that it was promoted with.
+    """The champion's metric on rows whose labels the window brought, beside the one that it is compared with.
 
-    Both are of rows that it was not fitted on. `error`: the standard error of their difference, where one is known.
+    All are of rows that the models were not fitted on. `error`: the standard error of their difference, where one is known. `usual`:
+    what fresh models usually score, where enough of them are known; else the champion's own value at its promotion counts.
     """
 
     metric: str
@@ -22,11 +55,10 @@ class QualityChange:
     at_promotion: float
     rows: int
     error: float | None = None
+    usual: Usual | None = None
 
     def __post_init__(self) -> None:
-        for moment, value in (("in the window", self.now), ("at promotion", self.at_promotion)):
-            if not math.isfinite(value):
-                raise ModelOwnerError(f"{self.metric} {moment} is {value}, and no decision can be made from that; leave it out and say why")
+        _finite({f"{self.metric} in the window": self.now, f"{self.metric} at promotion": self.at_promotion})
 
     @property
     def by_chance(self) -> float | None:
@@ -35,9 +67,93 @@ class QualityChange:
 
     @property
     def drop(self) -> float:
-        """How much worse it is now, in the metric's unit; negative when it is better. Rounded past what floats can tell apart."""
-        worse = self.now - self.at_promotion if self.metric in LOWER_IS_BETTER else self.at_promotion - self.now
-        return round(worse, 12)
+        """How much worse it is now, in the metric's unit; negative when it is better."""
+        return worse_by(self.metric, self.now, than=self.at_promotion if self.usual is None else self.usual.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimatedQuality:
+    """The champion's metric in a window as it was estimated without labels, and how well such estimates did before.
+
+    Args:
+        metric: Which metric.
+        value: The estimate.
+        low: The interval's lower end,
+        high: and its upper one.
+        usual: What it is compared with: the metric where nothing is wrong.
+        audited_share: In which share (0-1) of the audited windows the value of the matured labels lay inside of the interval.
+        audit_windows: How many earlier windows were audited so.
+    """
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    usual: float
+    audited_share: float
+    audit_windows: int
+
+    def __post_init__(self) -> None:
+        named = {"": self.value, " at the lower end": self.low, " at the upper end": self.high, " that is usual": self.usual}
+        _finite({f"the estimated {self.metric}{where}": value for where, value in named.items()})
+        if not self.low <= self.value <= self.high:
+            raise ModelOwnerError(f"the estimated {self.metric} {self.value} lies outside of its interval {self.low} to {self.high}")
+
+    @property
+    def drop(self) -> float:
+        """How much worse than usual it is estimated to be, in the metric's unit; negative when better."""
+        return worse_by(self.metric, self.value, than=self.usual)
+
+    @property
+    def least_drop(self) -> float:
+        """The drop at the interval's better end."""
+        return worse_by(self.metric, self.low if self.metric in LOWER_IS_BETTER else self.high, than=self.usual)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowLoss:
+    """What the champion lost in a window, and what a fresh model lost or usually loses: means a row, as `loss`."""
+
+    window: int
+    loss: float
+    fresh: float
+    rows: int
+
+    def __post_init__(self) -> None:
+        _finite({f"the loss of window {self.window}": self.loss, f"the fresh loss of window {self.window}": self.fresh})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """The champion's windows that were judged since its training, oldest first.
+
+    `shadow`: whether the fresh losses are those of a challenger on the same rows; else they are what fresh models usually lose.
+    `noise`: how far the regret of a window moves where nothing has changed (MAD).
+    """
+
+    metric: str
+    windows: tuple[WindowLoss, ...]
+    shadow: bool
+    noise: float
+
+    @property
+    def regrets(self) -> tuple[float, ...]:
+        """How much less a fresh model loses, window by window."""
+        return tuple(one.loss - one.fresh for one in self.windows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnableRows:
+    """The rows with a final label that a training would use now. `needed`: with fewer there is none.
+
+    `classes`: how many there are, None for a regression; `rarest` of them has `rarest_rows`.
+    """
+
+    rows: int
+    needed: int
+    classes: int | None = None
+    rarest: str | None = None
+    rarest_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +166,14 @@ class Evidence:
         labelled_rows: Rows with a label that were accepted after those the champion learnt from.
         since_asked: The time since the last training that a decision asked for; None if there was none.
         newer_champion: The version that has replaced the one that was measured, if one has.
+        earlier_shares: The drift shares of the champion's earlier windows, newest first; as many as the rule looks back.
+        estimated: None where nothing was estimated; `no_estimate` then says why.
+        losses: What regret is made of; None where it is not looked at, or nothing was judged yet: `no_losses` then says which.
+        new_rows: Rows whose final label came after the last training; None where it is not looked at.
+        age: How old the champion's data is: the time since its inputs were frozen.
+        windows: How many windows were taken since the last training, this one included.
+        asked_ago: How long ago each training of the budget's period was that a decision asked for, the newest first.
+        learnable: What a training would learn from; None where it is not known.
     """
 
     drifts: tuple[Drift, ...]
@@ -58,6 +182,16 @@ class Evidence:
     labelled_rows: int
     since_asked: timedelta | None
     newer_champion: int | None = None
+    earlier_shares: tuple[float | None, ...] = ()
+    estimated: EstimatedQuality | None = None
+    no_estimate: str = "nothing was estimated"
+    losses: Losses | None = None
+    no_losses: str = "no window was judged since the champion's training"
+    new_rows: int | None = None
+    age: timedelta | None = None
+    windows: int | None = None
+    asked_ago: tuple[timedelta, ...] = ()
+    learnable: LearnableRows | None = None
 
     def __post_init__(self) -> None:
         if broken := [drift.column for drift in self.drifts if not math.isfinite(drift.value)]:
@@ -74,9 +208,19 @@ class Evidence:
         return len(self.drifted) / len(self.drifts) if self.drifts else None
 
     def to_json(self) -> dict[str, Any]:
-        """All facts as JSON types; `since_asked_s` is in seconds."""
+        """All facts as JSON types; times are in seconds (`…_s`)."""
         facts = asdict(self)
-        since = facts.pop("since_asked")
+        since, age, ago = facts.pop("since_asked"), facts.pop("age"), facts.pop("asked_ago")
         quality = facts["quality"] and {**facts["quality"], "drop": self.quality.drop if self.quality else None}
-        shown = {"drift_share": self.drift_share, "quality": quality, "since_asked_s": since.total_seconds() if since is not None else None}
-        return {**facts, "drifts": list(facts["drifts"]), **shown}
+        shown = {
+            "drifts": list(facts["drifts"]),
+            "drift_share": self.drift_share,
+            "earlier_shares": list(self.earlier_shares),
+            "quality": quality,
+            "since_asked_s": since.total_seconds() if since is not None else None,
+            "age_s": age.total_seconds() if age is not None else None,
+            "asked_ago_s": [one.total_seconds() for one in ago],
+        }
+        if facts["losses"] is not None:
+            shown["losses"] = {**facts["losses"], "windows": list(facts["losses"]["windows"])}
+        return {**facts, **shown}

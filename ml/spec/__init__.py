@@ -1,8 +1,9 @@
 """The declaration of a model: what `dags/<model>/model.yaml` may say."""
 
+from ml.spec.amounts import Budget, Persistence
 from ml.spec.data import RESERVED_COLUMNS, Csv, Data, Features, Files, Sql
 from ml.spec.model import ModelSpec, json_schema
-from ml.spec.rules import LOWER_IS_BETTER, METRICS, DriftMethods, Metric, Monitoring, Promotion, Retraining
+from ml.spec.rules import LOWER_IS_BETTER, METRICS, Cost, DriftMethods, Metric, Monitoring, Promotion, Regret, Retraining
 from ml.spec.training import Candidate, Choice, Costs, Ensemble, Evaluation, FloatRange, IntRange, Training
 from ml.spec.types import Duration, Name
 
@@ -10,8 +11,10 @@ __all__ = [
     "LOWER_IS_BETTER",
     "METRICS",
     "RESERVED_COLUMNS",
+    "Budget",
     "Candidate",
     "Choice",
+    "Cost",
     "Costs",
     "Csv",
     "Data",
@@ -27,7 +30,9 @@ __all__ = [
     "ModelSpec",
     "Monitoring",
     "Name",
+    "Persistence",
     "Promotion",
+    "Regret",
     "Retraining",
     "Sql",
     "Training",

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ml.spec.amounts import Persisting, Spending
 from ml.spec.types import Declared, Duration, Schedule, Share
 
 Metric = Literal["roc_auc", "accuracy", "balanced_accuracy", "f1", "log_loss", "brier", "mae", "rmse", "r2"]
@@ -72,19 +73,70 @@ class Monitoring(Declared):
     """
 
 
-class Retraining(Declared):
-    """When a new training is asked for."""
+class Cost(Declared):
+    """What a retraining costs, in the loss that it must save: the metric's worsening, summed over windows.
 
-    mode: Literal["auto", "off"] = "auto"
-    """off: decisions are recorded, none starts a training."""
+    0.1 is as much as a metric that is 0.02 worse for five windows.
+    """
+
+    train: Annotated[float, Field(ge=0)]
+    """Paid for every fit: machines, time."""
+    promote: Annotated[float, Field(ge=0)] = 0.0
+    """Paid for each new champion: validation, approval, risk."""
+
+    @property
+    def retraining(self) -> float:
+        """What one retraining costs: it is fitted, and promoted."""
+        return self.train + self.promote
+
+
+class Regret(Declared):
+    """How much worse than a fresh model the champion may be before a retraining pays. Needs `retraining.cost`."""
+
+    theta: Annotated[float, Field(gt=0)] | None = 1.0
+    """Retrain when the regret that has accumulated since the training exceeds this many times the cost; null: never for that."""
+    kappa: Annotated[float, Field(ge=0)] = 0.0
+    """So many times its usual noise is taken off the regret of each window, so that noise alone does not add up."""
+    payback_windows: Annotated[int, Field(ge=1)] | None = None
+    """Retrain when the regret of late, kept up for so many windows, exceeds the cost; null: never for that."""
+    weight: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Of the newest window in "of late" (an exponentially weighted mean)."""
+
+
+class Retraining(Declared):
+    """When a new training is asked for: a cause holds, and nothing holds it back."""
+
+    mode: Literal["auto", "suggest", "off"] = "auto"
+    """suggest: a person is asked before a training starts. off: decisions are recorded, none starts a training."""
+    answer_within: Duration = timedelta(days=2)
+    """A suggestion that nobody has answered by then has the answer no."""
     drift_share: Annotated[float, Field(gt=0, le=1)] | None = 0.3
     """Retrain when at least this share of the feature columns has drifted; null: drift alone never does."""
+    drift_windows: Persisting = Field(default="1 of 1", validate_default=True)
+    """In how many of how many windows of the champion the share must be reached, this one included."""
     quality_drop: Annotated[float, Field(gt=0)] | None = 0.05
-    """Retrain when the metric is worse than at promotion by more than this, in the metric's unit; null: never.
+    """Retrain when the metric is worse than usual by more than this, in the metric's unit; null: never.
 
     For roc_auc and accuracy of binary models the drop must also exceed two standard errors of the difference.
     """
+    quality_baseline: Literal["usual", "promotion"] = "usual"
+    """usual: the median of what fresh models scored on their test rows, once there are three. promotion: the champion's own test value."""
+    estimated_drop: Annotated[float, Field(gt=0)] | None = None
+    """The same of the quality that is estimated without labels, once it has stood the audit; null: never."""
+    cost: Cost | None = None
+    """What a retraining costs; null: regret is not looked at."""
+    regret: Regret = Regret()
+    new_rows: Annotated[int, Field(ge=1)] | None = None
+    """Retrain when so many rows with a final label have come since the last training; null: never."""
+    age: Duration | None = None
+    """Retrain when the champion's data is so old; null: never."""
+    every_windows: Annotated[int, Field(ge=1)] | None = None
+    """Retrain every so many windows; null: never."""
     minimum_rows: Annotated[int, Field(ge=1)] = 500
     """Fewer labelled rows since the champion's training: wait."""
+    minimum_class_rows: Annotated[int, Field(ge=1)] = 1
+    """A class with fewer final labels among the rows that would be learnt from: wait."""
     cooldown: Duration = timedelta(days=1)
     """The least time between two trainings that decisions ask for."""
+    budget: Spending | None = None
+    """The most trainings that decisions may ask for in a period, such as `4 per 30d`; null: any number."""

@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def _duration(value: object) -> object:
+def duration(value: object) -> object:
+    """The time that a declaration writes as `30m`; `ValueError` for anything else."""
     if isinstance(value, str) and (match := re.fullmatch(r"(\d+)\s*([smhdw])", value.strip())):
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
     if isinstance(value, timedelta):
@@ -17,7 +18,8 @@ def _duration(value: object) -> object:
     raise ValueError("write a whole number and a unit, such as 30m, 12h, 7d or 2w")
 
 
-def _duration_text(value: timedelta) -> str:
+def duration_text(value: timedelta) -> str:
+    """The time as a declaration writes it, in the largest unit that fits."""
     seconds = int(value.total_seconds())
     for unit, size in (("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds and seconds % size == 0:
@@ -38,8 +40,8 @@ def _cron(value: str) -> str:
 
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_duration),
-    PlainSerializer(_duration_text, return_type=str),
+    BeforeValidator(duration),
+    PlainSerializer(duration_text, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^\d+\s*[smhdw]$", "examples": ["30m", "12h", "7d"]}),
 ]
 Schedule = Annotated[str, AfterValidator(_cron)]

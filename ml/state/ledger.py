@@ -5,15 +5,19 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
 
 from ml.state.records import Decision, Drift, Quality, Window, record
 from ml.state.sql import insert_once, lock
 from ml.state.store import State
-from ml.state.tables import decisions, drift, quality, windows
+from ml.state.tables import decisions, drift, quality, trainings, windows
 
 LEASE = timedelta(hours=8)
 """How long a claim holds when its run neither finishes nor gives it back."""
+MOST_TRIES = 3
+"""After so many runs that came to no end a decision has failed: somebody must look."""
+_LONGEST_ERROR = 1000
+_CURE = "The logs of these runs say why. Mend that, then `perennial train {model}`; the next window decides anew."
 
 
 def open_window(state: State, window: Window) -> Window:
@@ -87,25 +91,58 @@ def measurement(state: State, window_id: str) -> tuple[list[Drift], list[Quality
         return found, [record(Quality, row) for row in qualities]
 
 
+def judged(state: State, model: str, *, champion: int, metric: str, until: int) -> list[tuple[int, Quality]]:
+    """The metric in each measured window of a champion, with the window's number, oldest first; up to the window `until`."""
+    query = (
+        select(windows.c.number, quality)
+        .join(quality, quality.c.window == windows.c.id)
+        .where(windows.c.model == model, windows.c.champion == champion, windows.c.number <= until, quality.c.metric == metric)
+        .order_by(windows.c.number)
+    )
+    with state.begin() as connection:
+        return [(row.number, record(Quality, row)) for row in connection.execute(query)]
+
+
+def windows_since(state: State, model: str, *, after: datetime, until: int) -> int:
+    """How many windows were taken after a moment, up to the one with the number `until`."""
+    query = select(func.count()).where(windows.c.model == model, windows.c.as_of > after, windows.c.number <= until)
+    with state.begin() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def asked_since(state: State, model: str, *, after: datetime) -> list[datetime]:
+    """When the trainings were started that decisions asked for and that have not failed, after a moment; the newest first."""
+    asked = (trainings.c.model == model, trainings.c.decision.is_not(None), trainings.c.state != "failed", trainings.c.started_at > after)
+    query = select(trainings.c.started_at).where(*asked).order_by(trainings.c.started_at.desc())
+    with state.begin() as connection:
+        return [row.started_at for row in connection.execute(query)]
+
+
 def decide(state: State, decision: Decision) -> Decision:
-    """Writes the decision, or returns the one that was made before for the same model and window."""
+    """Writes the decision, or returns the one that was made before for the same model, window and policy version."""
+    same = decisions.c.id == decision.id
+    if decision.window is not None:
+        same = and_(decisions.c.model == decision.model, decisions.c.window == decision.window, decisions.c.policy == decision.policy)
     with state.begin() as connection:
         insert_once(connection, decisions, asdict(decision))
-        query = select(decisions).where(decisions.c.model == decision.model, decisions.c.window == decision.window)
-        return record(Decision, connection.execute(query).one())
+        return record(Decision, connection.execute(select(decisions).where(same)).one())
 
 
 def claim(state: State, model: str, *, run: str, at: datetime, lease: timedelta = LEASE) -> Decision | None:
     """Takes every open decision of the model for this run and returns the newest; the older ones become `superseded`.
 
-    One statement takes them, so two runs never hold the same decision. A run that was killed after its claim gets it back when it asks
-    again. None means that nobody asks for a training.
+    One transaction takes them, so two runs never hold the same decision. A run that was killed after its claim gets it back when it
+    asks again, as the same try. Claims whose lease is over end first, as `reconcile` ends them. None means that nobody asks for a
+    training.
     """
+    tried = case((decisions.c.state == "open", decisions.c.tries + 1), else_=decisions.c.tries)
     with state.begin() as connection:
+        lock(connection, f"decisions of {model}")
+        _end_lapsed(connection, model, at=at, but=run)
         taken = connection.execute(
             update(decisions)
-            .where(decisions.c.model == model, or_(_is_open(at), _held_by(run)))
-            .values(state="claimed", claimed_by=run, lease_until=at + lease)
+            .where(decisions.c.model == model, or_(decisions.c.state == "open", _held_by(run)))
+            .values(state="claimed", claimed_by=run, lease_until=at + lease, tries=tried)
             .returning(*decisions.c)
         ).all()
         found = sorted((record(Decision, row) for row in taken), key=lambda one: (one.decided_at, one.id))
@@ -125,29 +162,68 @@ def renew(state: State, *, run: str, at: datetime, lease: timedelta) -> None:
         connection.execute(update(decisions).where(_held_by(run)).values(lease_until=at + lease))
 
 
-def finish(state: State, *, run: str, outcome: dict[str, Any]) -> None:
-    """Closes what this run has claimed. Idempotent."""
+def hold(state: State, decision: str, *, run: str, at: datetime, lease: timedelta) -> Decision | None:
+    """Holds a decision for the run that has begun with it, for another while; None where that may not work on it any more.
+
+    A claim that has ended with its lease is taken up again as the same try, if nobody else has it: the run was only paused. What the
+    run has finished itself stays its own.
+    """
+    mine = and_(decisions.c.id == decision, or_(decisions.c.state == "open", _held_by(run)))
     with state.begin() as connection:
-        connection.execute(update(decisions).where(_held_by(run)).values(state="done", lease_until=None, outcome=outcome))
+        connection.execute(update(decisions).where(mine).values(state="claimed", claimed_by=run, lease_until=at + lease))
+        row = connection.execute(select(decisions).where(decisions.c.id == decision, decisions.c.claimed_by == run)).first()
+    return record(Decision, row) if row else None
 
 
-def give_back(state: State, *, run: str) -> None:
-    """Opens again what this run has claimed: it failed, and another run shall try."""
+def finish(state: State, *, run: str, outcome: dict[str, Any]) -> bool:
+    """Closes what this run has claimed, and says whether there was anything. Idempotent."""
+    closed = {"state": "done", "lease_until": None, "outcome": {**outcome, "run": run}}
     with state.begin() as connection:
-        connection.execute(update(decisions).where(_held_by(run)).values(state="open", claimed_by=None, lease_until=None))
+        return connection.execute(update(decisions).where(_held_by(run)).values(closed).returning(decisions.c.id)).first() is not None
+
+
+def give_back(state: State, *, run: str, at: datetime, error: str) -> None:
+    """Opens again what this run has claimed: it failed, and another run shall try. After `MOST_TRIES` tries it has failed for good."""
+    held = _held_by(run)
+    with state.begin() as connection:
+        for row in connection.execute(select(decisions).where(held)).all():
+            _end_try(connection, record(Decision, row), at=at, error=error, still=held)
+
+
+def reconcile(state: State, model: str, *, at: datetime) -> list[Decision]:
+    """Ends the claims of runs that are dead: their lease is over. Returns those decisions as they are now, `open` or `failed`."""
+    with state.begin() as connection:
+        lock(connection, f"decisions of {model}")
+        return _end_lapsed(connection, model, at=at)
+
+
+def announced(state: State, ids: Sequence[str], *, at: datetime) -> None:
+    """Notes that a training was woken for these decisions, once more."""
+    told = {"announced_at": at, "announcements": decisions.c.announcements + 1}
+    with state.begin() as connection:
+        connection.execute(update(decisions).where(decisions.c.id.in_(ids)).values(told))
 
 
 def open_decisions(state: State, model: str, *, at: datetime) -> list[Decision]:
     """Decisions that ask for a training and that nobody is working on, oldest first."""
-    query = select(decisions).where(decisions.c.model == model, _is_open(at)).order_by(decisions.c.decided_at, decisions.c.id)
+    lapsed = and_(_is_lapsed(at), decisions.c.tries < MOST_TRIES)
+    query = select(decisions).where(decisions.c.model == model, or_(decisions.c.state == "open", lapsed))
     with state.begin() as connection:
-        return [record(Decision, row) for row in connection.execute(query)]
+        return [record(Decision, row) for row in connection.execute(query.order_by(decisions.c.decided_at, decisions.c.id))]
 
 
 def decision_for(state: State, window_id: str) -> Decision | None:
-    """The decision about a window, or None."""
+    """The decision about a window, the first one if policies of several versions made one; None before."""
+    query = select(decisions).where(decisions.c.window == window_id).order_by(decisions.c.decided_at, decisions.c.id).limit(1)
     with state.begin() as connection:
-        row = connection.execute(select(decisions).where(decisions.c.window == window_id)).first()
+        row = connection.execute(query).first()
+    return record(Decision, row) if row else None
+
+
+def find_decision(state: State, decision: str) -> Decision | None:
+    """The decision with this id, or None."""
+    with state.begin() as connection:
+        row = connection.execute(select(decisions).where(decisions.c.id == decision)).first()
     return record(Decision, row) if row else None
 
 
@@ -163,8 +239,30 @@ def _next_number(connection: Connection, model: str) -> int:
     return (highest or 0) + 1
 
 
-def _is_open(at: datetime) -> ColumnElement[bool]:
-    return or_(decisions.c.state == "open", and_(decisions.c.state == "claimed", decisions.c.lease_until < at))
+def _end_lapsed(connection: Connection, model: str, *, at: datetime, but: str = "") -> list[Decision]:
+    """Ends each claim whose lease is over, except that of the run `but`."""
+    lapsed = and_(decisions.c.model == model, decisions.c.claimed_by != but, _is_lapsed(at))
+    ended = []
+    for row in connection.execute(select(decisions).where(lapsed).order_by(decisions.c.decided_at, decisions.c.id)).all():
+        error = f"run {row.claimed_by} neither finished nor failed: its claim ended at {row.lease_until:%Y-%m-%d %H:%M} UTC"
+        found = _end_try(connection, record(Decision, row), at=at, error=error, still=lapsed)
+        ended += [found] if found is not None else []
+    return ended
+
+
+def _end_try(connection: Connection, held: Decision, *, at: datetime, error: str, still: ColumnElement[bool]) -> Decision | None:
+    """Writes down how a try failed, if the decision is `still` as it was read; it is open again, or has failed for good."""
+    failure = {"run": held.claimed_by, "at": at.isoformat(), "error": error[:_LONGEST_ERROR]}
+    values: dict[str, Any] = {"state": "open", "claimed_by": None, "lease_until": None, "failures": [*held.failures, failure]}
+    if held.tries >= MOST_TRIES:
+        values |= {"state": "failed", "outcome": {**failure, "tries": held.tries, "cure": _CURE.format(model=held.model)}}
+    changed = update(decisions).where(decisions.c.id == held.id, still).values(values).returning(*decisions.c)
+    row = connection.execute(changed).first()
+    return record(Decision, row) if row else None
+
+
+def _is_lapsed(at: datetime) -> ColumnElement[bool]:
+    return and_(decisions.c.state == "claimed", decisions.c.lease_until < at)
 
 
 def _held_by(run: str) -> ColumnElement[bool]:

@@ -1,6 +1,6 @@
 """What is read from the tables: one frozen record a row."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -83,22 +83,54 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """One row of the ledger.
+    """One row of the ledger: one for each model, window and version of the policy.
 
-    `state`: `no` (nothing to do), `recorded` (yes, but retraining is off), `open`, `claimed`, `done`, `superseded`.
+    Args:
+        id: Names it for ever.
+        model: Whose decision.
+        window: The window that was judged; None for a rollback, which the watch decides.
+        retrain: Whether the evidence asks for a training.
+        reasons: Sentences, the deciding ones first.
+        evidence: What was known, as JSON.
+        report_url: The window's Evidently page.
+        state: `no` (nothing to do), `recorded` (yes, but retraining is off), `suggested` (a person is asked), `declined`, `expired`
+            (nobody answered until `until`), `open` (a training is asked for), `claimed` (one works on it), `done`, `superseded` (a newer
+            one took its place), `failed` (it was tried `tries` times; `outcome` explains).
+        decided_at: When.
+        kind: `retrain`, or `rollback`: a former champion came back.
+        policy: The version of the policy: rules and code. `0`: from before versions were written down.
+        rules: What each rule said, as `ml.policy.Finding.to_json`.
+        tries: How many runs have claimed it.
+        failures: How each try that failed ended: `run`, `at`, `error`.
+        claimed_by: The run that works on it, or did; for `suggested`: the one that asks.
+        lease_until: Until when the claim holds by itself.
+        until: When a suggestion that nobody has answered expires.
+        answer: What a person said: `approved`, `by`, `at`.
+        announced_at: When a training was last woken for it,
+        announcements: and how often.
+        outcome: How it ended.
     """
 
     id: str
     model: str
-    window: str
+    window: str | None
     retrain: bool
     reasons: list[str]
     evidence: dict[str, Any]
     report_url: str | None
     state: str
     decided_at: datetime
+    kind: str = "retrain"
+    policy: str = "0"
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    tries: int = 0
+    failures: list[dict[str, Any]] = field(default_factory=list)
     claimed_by: str | None = None
     lease_until: datetime | None = None
+    until: datetime | None = None
+    answer: dict[str, Any] | None = None
+    announced_at: datetime | None = None
+    announcements: int = 0
     outcome: dict[str, Any] | None = None
 
 
@@ -209,4 +241,4 @@ class Watch:
 
 def record(kind: type[T], row: Row[Any]) -> T:
     """The record of a row; columns that the record does not name are left out."""
-    return kind(**{field.name: row._mapping[field.name] for field in fields(kind)})  # type: ignore[arg-type]
+    return kind(**{one.name: row._mapping[one.name] for one in fields(kind)})  # type: ignore[arg-type]

@@ -13,6 +13,11 @@ def retrain(model: str) -> Asset:
     return _asset(model, "retrain")
 
 
+def suggestion(model: str) -> Asset:
+    """A decision that suggests a training waits for a person's word."""
+    return _asset(model, "suggestion")
+
+
 def champion(model: str) -> Asset:
     """Another version became champion."""
     return _asset(model, "champion")

@@ -1,4 +1,4 @@
-"""The DAGs of a model, made from its `model.yaml`: `<model>.ingest`, `.train`, `.monitor` and `.score`.
+"""The DAGs of a model, made from its `model.yaml`: `<model>.ingest`, `.train`, `.monitor`, `.score`, with suggestions `.confirm`.
 
 Reading this file costs next to nothing: whatever is heavy is imported by the tasks.
 """
@@ -16,9 +16,10 @@ from ml.spec import ModelSpec
 from perennial_airflow import assets
 from perennial_airflow.doc import doc_md
 from perennial_airflow.operators.approve import ApproveChallenger
+from perennial_airflow.operators.confirm import ConfirmRetraining
 from perennial_airflow.operators.ingest import AnnounceData, FindDeliveries, IngestDelivery
 from perennial_airflow.operators.monitor import DecideRetraining, MeasureWindow, TakeWindow, WatchChampion
-from perennial_airflow.operators.retrain import AnnounceRetrain
+from perennial_airflow.operators.retrain import AnnounceRetrain, AnnounceSuggestion
 from perennial_airflow.operators.score import ScoreNewRows
 from perennial_airflow.operators.train import (
     AnnounceChampion,
@@ -50,7 +51,8 @@ def build(dag_file: str) -> list[DAG]:
         SpecError: Every fault of the declaration, with file, line, key and cure; Airflow shows it as this file's import error.
     """
     spec = _declared(Path(dag_file).parent / specfile.FILE_NAME)
-    return [ingest_dag(spec), train_dag(spec), monitor_dag(spec), score_dag(spec)]
+    asking = [confirm_dag(spec)] if spec.retraining.mode == "suggest" else []
+    return [ingest_dag(spec), train_dag(spec), monitor_dag(spec), *asking, score_dag(spec)]
 
 
 def ingest_dag(spec: ModelSpec) -> DAG:
@@ -160,6 +162,27 @@ def monitor_dag(spec: ModelSpec) -> DAG:
         # Announcing goes on when a step failed; `finish` is what makes the run a failed one then.
         _ = watched >> taken >> measured >> decided >> announced >> finished
         _ = [watched, decided] >> finished
+        if spec.retraining.mode == "suggest":
+            asked = AnnounceSuggestion(
+                task_id="announce_suggestion",
+                model=model,
+                asset=assets.suggestion(model),
+                # As with `announce`: a suggestion may stand whose event was lost.
+                trigger_rule=TriggerRule.ALL_DONE,
+                execution_timeout=_SHORT,
+            )
+            _ = decided >> asked >> finished
+    return dag
+
+
+def confirm_dag(spec: ModelSpec) -> DAG:
+    """Asks a person whether to train, and wakes the training after a yes. A DAG of its own: neither looks nor trainings wait for it."""
+    model = spec.model
+    with _dag(spec, "confirm", schedule=assets.suggestion(model)) as dag:
+        # No timeout of its own: how long it waits for a person, the ledger says.
+        confirmed = ConfirmRetraining(task_id="confirm", model=model)
+        announced = AnnounceRetrain(task_id="announce", model=model, asset=assets.retrain(model), execution_timeout=_SHORT)
+        _ = confirmed >> announced
     return dag
 
 
@@ -208,5 +231,6 @@ _STEPS = {
     "ingest": "take in new deliveries",
     "train": "train a challenger and promote it if it wins",
     "monitor": "watch the champion and decide whether to retrain",
+    "confirm": "ask a person whether to train again",
     "score": "predict for new rows with the champion",
 }

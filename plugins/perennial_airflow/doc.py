@@ -13,8 +13,12 @@ _TASKS = {
     "otherwise; `promote` makes the winner champion; `give_back` opens the decisions again if the training failed.",
     "monitor": "`watch` scores the former champion beside a new one and rolls back if the new one is worse (it is skipped when the "
     "champion stays); `take_window` takes the rows since the last look; `measure` writes the Evidently report; `decide` writes the "
-    "decision into the ledger; `announce` wakes the training while any decision is open, also when measuring failed; `finish` makes the "
+    "decision into the ledger; `announce` opens the claims of dead runs again and wakes the training while any "
+    "decision is open, also when measuring failed (`announce_suggestion` wakes the question to a person); `finish` makes the "
     "run fail then. A window that cannot be measured is given up with a decision that says why.",
+    "confirm": "`confirm` waits for a person (Required Actions, or the task's own page): shall a training that the policy suggests start? "
+    "Without an answer within `retraining.answer_within` it is no; `announce` wakes the training after a yes. `perennial confirm {model}` "
+    "answers by hand.",
     "score": "`score` adds the champion's predictions for accepted rows that it has not scored.",
 }
 

@@ -13,8 +13,9 @@ import yaml
 from ml import specfile
 from ml.data.table import AcceptedTable
 from ml.errors import CallError, ModelOwnerError, StoreUnavailable, UnknownVersion
-from ml.jobs import measuring, monitor
-from ml.jobs.train import train
+from ml.jobs import measuring, monitor, reconcile, suggestion
+from ml.jobs.status import status
+from ml.jobs.train import freeze, train
 from ml.monitoring import distances
 from ml.registry import models
 from ml.registry.client import reaching
@@ -134,8 +135,8 @@ def test_drift_is_measured_reported_decided_and_announced_once(trained: Settings
     assert EVIL not in page
     assert list(Path(trained.reports_url).rglob("*.part")) == []
     requests = monitor.open_requests(trained, "loans")
-    assert [one["id"] for one in requests] == [result.decision.id]
-    assert requests[0]["report"] == result.report
+    assert [one.id for one in requests] == [result.decision.id]
+    assert requests[0].report == result.report
 
     again = monitor.monitor(trained, "loans")
     assert again.window is None
@@ -162,6 +163,90 @@ def test_with_retraining_off_the_decision_is_recorded_and_asks_for_nothing(train
     assert decision is not None
     assert (decision.retrain, decision.state) == (True, "recorded")
     assert monitor.open_requests(trained, "loans") == []
+
+
+def test_a_suggestion_waits_for_a_person_and_a_yes_lets_one_training_start(trained: Settings) -> None:
+    declare(trained, retraining={"mode": "suggest", "minimum_rows": 100, "answer_within": "6h"})
+    accept(trained, rows(400, seed=2, shift=2.0, first=800), "b2")
+    looked = monitor.monitor(trained, "loans")
+    assert looked.decision is not None
+    assert (looked.decision.retrain, looked.decision.state, looked.ledger.open) == (True, "suggested", [])
+    assert looked.decision.until is not None
+    assert timedelta(hours=5) < looked.decision.until - datetime.now(UTC) <= timedelta(hours=6)
+    assert freeze(trained, "loans", run="early", trigger="asset") is None
+    declare(trained, retraining={"mode": "off"})  # what was asked stays asked
+
+    asking = suggestion.ask(trained, "loans", run="loans.confirm/1")
+    assert asking.question is not None
+    assert asking.question.timeout <= timedelta(hours=6)
+    assert "columns drifted" in asking.question.body
+    assert suggestion.ask(trained, "loans", run="loans.confirm/1").decision == asking.decision
+    said = suggestion.answer(trained, run="loans.confirm/1", approved=True, by="ada")
+    assert said is not None
+    assert (said.state, said.approved, said.by) == ("open", True, "ada")
+    assert suggestion.answer(trained, run="loans.confirm/1", approved=False, by="bob") is None
+    assert [one.id for one in reconcile.reconcile(trained, "loans", announce=True).open] == [asking.decision]
+    frozen = freeze(trained, "loans", run="run", trigger="asset")
+    assert frozen is not None
+    assert frozen.decision == asking.decision
+    with pytest.raises(CallError, match="no suggestion waits"):
+        suggestion.confirm(trained, "loans", approved=True, by="ada")
+
+
+def test_a_suggestion_about_a_champion_that_serves_no_longer_ends_by_itself(trained: Settings) -> None:
+    declare(trained, retraining={"mode": "suggest", "minimum_rows": 100})
+    accept(trained, rows(400, seed=2, shift=2.0, first=800), "b2")
+    looked = monitor.monitor(trained, "loans")
+    assert looked.decision is not None
+    (asked,) = status(trained, "loans").models[0].suggestions
+    assert asked.id == looked.decision.id
+    crown_another(trained)
+    assert reconcile.reconcile(trained, "loans").expired == [asked.id]
+    made = ledger.find_decision(State.open(trained), asked.id)
+    assert made is not None
+    assert (made.state, made.outcome) == ("superseded", {"reason": "version 2 has become champion"})
+
+
+def test_a_decision_tells_every_rule_and_the_policy_that_made_it(trained: Settings) -> None:
+    declare(trained, retraining={"minimum_rows": 100, "cost": {"train": 0.01}, "new_rows": 300, "every_windows": 2, "budget": "2 per 30d"})
+    accept(trained, rows(250, seed=2, first=800), "b2")
+    first = monitor.monitor(trained, "loans").decision
+    assert first is not None
+    assert re.fullmatch(r"2-[0-9a-f]{12}", first.policy)
+    assert first.id.endswith(first.policy)
+    accept(trained, rows(250, seed=3, first=1100), "b3")
+    second = monitor.monitor(trained, "loans").decision
+    assert second is not None
+    assert second.policy == first.policy
+    told = {one.rule: one for one in second.rules}
+    assert told["new_rows"].reason == "new rows: 500 rows with a final label came since the last training (≥ 300)"
+    assert told["every_windows"].reason == "calendar: window 2 since the last training (≥ 2)"
+    assert "over 2 windows against the usual roc_auc of fresh models" in told["regret"].reason
+    assert (told["new_rows"].fired, told["every_windows"].fired, told["budget"].fired, told["age"].fired) == (True, True, False, None)
+    assert told["data"].reason == "enough data: a training would find 1300 rows with a final label (≥ 50)"
+    assert second.retrain
+    (model,) = status(trained, "loans").models
+    assert [(one.kind, one.state) for one in model.decisions] == [("retrain", "open"), ("retrain", "no")]
+
+
+def test_a_claim_of_a_dead_worker_is_announced_again_and_a_last_failure_is_told(trained: Settings) -> None:
+    accept(trained, rows(400, seed=2, shift=1.0, first=800), "b2")
+    decision = monitor.monitor(trained, "loans").decision
+    assert decision is not None
+    state = State.open(trained)
+    for number in range(ledger.MOST_TRIES):
+        long_ago = datetime.now(UTC) - timedelta(hours=9)
+        assert ledger.claim(state, "loans", run=f"dead-{number}", at=long_ago) is not None
+        found = reconcile.reconcile(trained, "loans", announce=True)
+        if number < ledger.MOST_TRIES - 1:
+            assert (found.reopened, [one.id for one in found.open]) == ([decision.id], [decision.id])
+            assert found.open[0].tries == number + 1
+    (failed,) = found.failed
+    assert (failed.id, failed.tries, failed.run) == (decision.id, 3, "dead-2")
+    assert "neither finished nor failed" in str(failed.error)
+    assert "perennial train loans" in str(failed.cure)
+    assert monitor.open_requests(trained, "loans") == []
+    assert status(trained, "loans").models[0].decisions[0].state == "failed"
 
 
 def test_rows_without_labels_are_watched_for_drift_and_the_report_says_what_is_missing(trained: Settings) -> None:

@@ -21,7 +21,7 @@ from ml.registry import models
 from ml.registry.client import reaching
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, trainings, watches
+from ml.state import State, ledger, trainings, watches
 from ml.state.records import Watch
 from tests.training.worlds import accept, declare, visits, with_mlflow
 
@@ -238,6 +238,10 @@ def test_killed_anywhere_and_run_again_gives_the_same_state(home: Settings, wher
     assert (found.state, found.rows) == ("rolled_back", 300)
     assert versions(home)[2:] == [(1, "rollback")]
     assert stored(home).state == "rolled_back"
+    [told] = ledger.recent_decisions(State.open(home), stored(home).model, limit=9)
+    assert (told.kind, told.state, told.window, told.retrain) == ("rollback", "done", None, False)
+    assert told.reasons == [stored(home).reason]
+    assert told.outcome == {"champion": 1, "rolled_back": 2, "promotion": 3}
     assert models.aliases(home, "shop")["champion"] == 1
 
 

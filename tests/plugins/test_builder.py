@@ -135,6 +135,20 @@ def test_the_window_is_taken_after_the_watch_whatever_became_of_it(tmp_path: Pat
     assert "watch" in monitor.get_task("finish").upstream_task_ids
 
 
+def test_a_person_is_asked_in_a_dag_of_its_own_so_that_neither_looks_nor_trainings_wait(tmp_path: Path) -> None:
+    dags = _build(tmp_path, retraining={"mode": "suggest"})
+    confirm, monitor = dags["loans.confirm"], dags["loans.monitor"]
+    assert confirm.timetable.asset_condition == assets.suggestion("loans")
+    assert confirm.get_task("confirm").defaults == ["Reject"]
+    assert confirm.get_task("confirm").execution_timeout is None
+    assert confirm.get_task("announce").upstream_task_ids == {"confirm"}
+    assert confirm.get_task("announce").outlets == [assets.retrain("loans")]
+    asked = monitor.get_task("announce_suggestion")
+    assert asked.trigger_rule == TriggerRule.ALL_DONE
+    assert asked.outlets == [assets.suggestion("loans")]
+    assert "announce_suggestion" in monitor.get_task("finish").upstream_task_ids
+
+
 def test_claims_are_given_back_last_and_cannot_make_a_failed_run_succeed(tmp_path: Path) -> None:
     train = _build(tmp_path)["loans.train"]
     last = train.get_task("give_back")

@@ -1,6 +1,7 @@
 """The ledger never loses and never doubles a decision."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
@@ -100,12 +101,12 @@ def test_a_claim_whose_lease_is_over_is_open_again(state: State) -> None:
 def test_a_claim_that_is_given_back_is_open_and_a_finished_one_is_not(state: State) -> None:
     decided(state, start=0)
     ledger.claim(state, "m", run="a", at=NOW)
-    ledger.give_back(state, run="a")
+    ledger.give_back(state, run="a", at=NOW, error="killed")
     assert len(ledger.open_decisions(state, "m", at=NOW)) == 1
     ledger.claim(state, "m", run="b", at=NOW)
     ledger.finish(state, run="b", outcome={"version": 2})
     assert ledger.open_decisions(state, "m", at=NOW + timedelta(days=99)) == []
-    ledger.give_back(state, run="b")
+    ledger.give_back(state, run="b", at=NOW, error="killed")
     assert ledger.open_decisions(state, "m", at=NOW + timedelta(days=99)) == []
 
 
@@ -129,3 +130,85 @@ def test_eight_runs_at_once_claim_each_decision_once(state: State) -> None:
     with state.begin() as connection:
         counts = dict(connection.execute(select(decisions.c.state, func.count()).group_by(decisions.c.state)).all())
     assert counts == {"claimed": 1, "superseded": 19}
+
+
+def tried(state: State, run: str, at: datetime = NOW) -> None:
+    assert ledger.claim(state, "m", run=run, at=at) is not None
+    ledger.give_back(state, run=run, at=at, error=f"{run} met a wall")
+
+
+def stands(state: State, decision: Decision) -> Decision:
+    found = ledger.find_decision(state, decision.id)
+    assert found is not None
+    return found
+
+
+def test_after_a_bounded_number_of_tries_a_decision_has_failed_and_says_who_when_and_what_to_do(state: State) -> None:
+    one = decided(state, start=0)
+    for number in range(1, ledger.MOST_TRIES):
+        tried(state, f"r{number}")
+        assert (stands(state, one).state, stands(state, one).tries) == ("open", number)
+    tried(state, "last")
+    found = stands(state, one)
+    assert (found.state, found.claimed_by, [failure["run"] for failure in found.failures]) == ("failed", None, ["r1", "r2", "last"])
+    assert found.outcome is not None
+    assert (found.outcome["run"], found.outcome["error"], found.outcome["tries"]) == ("last", "last met a wall", 3)
+    assert found.outcome["at"] == NOW.isoformat()
+    assert "perennial train m" in found.outcome["cure"]
+    assert ledger.claim(state, "m", run="again", at=NOW) is None
+    assert ledger.open_decisions(state, "m", at=NOW) == []
+
+
+def test_reconciling_gives_back_what_a_dead_worker_holds_and_counts_it_as_a_try(state: State) -> None:
+    one, later = decided(state, start=0), NOW + timedelta(hours=9)
+    ledger.claim(state, "m", run="dead", at=NOW)
+    assert ledger.reconcile(state, "m", at=NOW + timedelta(hours=8)) == []
+    [given] = ledger.reconcile(state, "m", at=later)
+    assert (given.id, given.state, given.tries) == (one.id, "open", 1)
+    assert given.failures[0]["error"] == "run dead neither finished nor failed: its claim ended at 2026-01-01 08:00 UTC"
+    assert ledger.reconcile(state, "m", at=later) == []
+    for number in range(2):
+        ledger.claim(state, "m", run=f"dead{number}", at=later)
+        later += timedelta(hours=9)
+        [given] = ledger.reconcile(state, "m", at=later)
+    assert given.state == "failed"
+
+
+def test_a_run_that_was_only_paused_goes_on_and_one_that_was_replaced_may_not(state: State) -> None:
+    one, later = decided(state, start=0), NOW + timedelta(hours=9)
+    ledger.claim(state, "m", run="paused", at=NOW)
+    ledger.reconcile(state, "m", at=later)
+    held = ledger.hold(state, one.id, run="paused", at=later, lease=ledger.LEASE)
+    assert held is not None
+    assert (held.state, held.claimed_by, held.tries) == ("claimed", "paused", 1)
+    much_later = later + timedelta(hours=9)
+    ledger.claim(state, "m", run="next", at=much_later)
+    assert ledger.hold(state, one.id, run="paused", at=much_later, lease=ledger.LEASE) is None
+    assert ledger.finish(state, run="paused", outcome={}) is False
+    assert ledger.finish(state, run="next", outcome={"version": 2}) is True
+    assert stands(state, one).outcome == {"version": 2, "run": "next"}
+    assert ledger.hold(state, one.id, run="next", at=much_later, lease=ledger.LEASE) is not None, "its own, though it is done"
+    assert stands(state, one).state == "done"
+
+
+def test_a_claim_by_the_same_run_again_is_no_other_try(state: State) -> None:
+    one = decided(state, start=0)
+    for _ in range(5):
+        ledger.claim(state, "m", run="a", at=NOW)
+    assert stands(state, one).tries == 1
+
+
+def test_policies_of_two_versions_may_judge_the_same_window_and_one_version_judges_it_once(state: State) -> None:
+    one = decided(state, start=0)
+    other = replace(one, id="other", policy="2-b", decided_at=NOW + timedelta(minutes=1))
+    assert ledger.decide(state, other) == other
+    assert ledger.decide(state, replace(other, id="third")) == other
+    assert one.window is not None
+    assert ledger.decision_for(state, one.window) == one
+
+
+def test_how_often_a_decision_was_announced_is_noted(state: State) -> None:
+    one = decided(state, start=0)
+    for minutes in (1, 2):
+        ledger.announced(state, [one.id], at=NOW + timedelta(minutes=minutes))
+    assert (stands(state, one).announcements, stands(state, one).announced_at) == (2, NOW + timedelta(minutes=2))

@@ -48,12 +48,12 @@ class ApproveChallenger(ApprovalOperator):
             from ml.jobs.approval import answer
 
             approved = given["chosen_options"] == [ApprovalOperator.APPROVE]
-            said = answer(Settings.from_env(), run=training_run(context), approved=approved, by=_name(given["responded_by_user"]))
+            said = answer(Settings.from_env(), run=training_run(context), approved=approved, by=person(given["responded_by_user"]))
         self.log.info("%s by %s", "approved" if said.approved else "not approved", said.by or "nobody: the time is over")
         return said.model_dump()
 
 
-def _name(user: Any) -> str | None:
+def person(user: Any) -> str | None:
     """Who answered, as the login calls them, with the id where that is another one; None where nobody did."""
     if user is None:
         return None

@@ -1,4 +1,4 @@
-"""Waking the training: in `<model>.monitor`, and as a last look in `<model>.train`."""
+"""Waking the training, or the question whether to train: in `<model>.monitor`, and as a last look in other DAGs."""
 
 from typing import Any
 
@@ -10,9 +10,10 @@ from perennial_airflow.operators.job import JobOperator
 
 
 class AnnounceRetrain(JobOperator):
-    """Emits the asset `<model>.retrain` while any decision of the model is open, not only a new one.
+    """Reconciles the ledger, then emits the asset `<model>.retrain` while any decision of the model is open, not only a new one.
 
-    So an event that was lost (Airflow drops those that arrive while a run is under way, or while the DAG is paused) is made up for.
+    So an event that was lost (Airflow drops those that arrive while a run is under way, or while the DAG is paused) is made up for, and
+    a claim whose worker is dead is open again.
     """
 
     def __init__(self, *, asset: Asset, **kwargs: Any) -> None:
@@ -21,18 +22,53 @@ class AnnounceRetrain(JobOperator):
 
     def job(self, settings: Settings, context: Context) -> None:
         """Nothing is returned."""
-        from ml.jobs.monitor import open_requests
+        from ml.jobs.reconcile import reconcile
 
-        requests = open_requests(settings, self.model)
-        if not requests:
+        found = reconcile(settings, self.model, announce=True)
+        for one in found.failed:
+            self.log.error("%s has failed after %s tries, the last was %s: %s. %s", one.id, one.tries, one.run, one.error, one.cure)
+        if found.reopened or found.expired:
+            self.say(
+                "looked after the ledger", {"claims of dead runs, open again": found.reopened, "suggestions that ended": found.expired}
+            )
+        if not found.open:
             raise self.skip("no decision asks for a training")
-        newest = requests[-1]
-        window = newest["id"].removeprefix("decision-")
+        newest = found.open[-1]
         extra: dict[str, Any] = {
-            "decision": newest["id"],
-            "reasons": newest["reasons"],
-            "report": report_url(self.model, window) if newest["report"] else None,
-            "open_decisions": len(requests),
+            "decision": newest.id,
+            "reasons": newest.reasons,
+            "report": report_url(self.model, newest.window) if newest.report and newest.window else None,
+            "open_decisions": len(found.open),
         }
-        self.say(f"{len(requests)} open: a training is asked for", extra)
+        woken = {"woken before": newest.announcements, "tries so far": newest.tries}
+        self.say(f"{len(found.open)} open: a training is asked for", {**extra, **woken})
+        if newest.announcements:
+            self.log.warning(
+                "%s was announced %s times since %s and not picked up: is the DAG %s.train paused, or a run of it waiting?",
+                newest.id,
+                newest.announcements,
+                newest.decided_at,
+                self.model,
+            )
+        context["outlet_events"][self.asset].extra = extra
+
+
+class AnnounceSuggestion(JobOperator):
+    """Emits the asset `<model>.suggestion` while a suggestion waits for a person's word."""
+
+    def __init__(self, *, asset: Asset, **kwargs: Any) -> None:
+        super().__init__(outlets=[asset], **kwargs)
+        self.asset = asset
+
+    def job(self, settings: Settings, context: Context) -> None:
+        """Nothing is returned."""
+        from ml.jobs.reconcile import reconcile
+
+        found = reconcile(settings, self.model)
+        if not found.suggested:
+            raise self.skip("no suggestion waits for an answer")
+        newest = found.suggested[-1]
+        until = newest.until.isoformat() if newest.until else None
+        extra: dict[str, Any] = {"decision": newest.id, "reasons": newest.reasons, "until": until}
+        self.say("a person is asked whether to train", extra)
         context["outlet_events"][self.asset].extra = extra

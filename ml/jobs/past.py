@@ -1,0 +1,106 @@
+"""What earlier windows and trainings say about a window: drift before, losses so far, what is usual, what is new."""
+
+import statistics
+
+from ml.jobs import labels_seen
+from ml.monitoring import NOT_FEATURES
+from ml.policy import LearnableRows, Losses, Usual, WindowLoss, loss
+from ml.settings import Settings
+from ml.spec import ModelSpec
+from ml.state import State, ledger, specs, trainings
+from ml.state.records import Drift, Training, Window
+from ml.training import champions, dataset
+from ml.training.results import verdict_of
+
+_LEAST_FRESH = 3
+_MOST_FRESH = 20
+_LOOKED_BACK = 100
+_FINISHED = frozenset({"promoted", "challenger"})
+
+
+def share(drifts: list[Drift]) -> float | None:
+    """Which share (0-1) of the feature columns drifted; None where none was compared."""
+    features = [one for one in drifts if one.kind not in NOT_FEATURES]
+    return sum(one.drifted for one in features) / len(features) if features else None
+
+
+def earlier_shares(state: State, window: Window, *, most: int) -> tuple[float | None, ...]:
+    """The drift shares of the champion's measured windows before this one, newest first."""
+    if most < 1:
+        return ()
+    before = [
+        one
+        for one in ledger.recent_windows(state, window.model, limit=_LOOKED_BACK)
+        if one.number < window.number and one.champion == window.champion and one.measured_at is not None
+    ]
+    return tuple(share(ledger.measurement(state, one.id)[0]) for one in before[:most])
+
+
+def usual(state: State, spec: ModelSpec, *, model: str, metric: str) -> Usual | None:
+    """What fresh models score on their test rows; None as long as fewer than three that answer the same question are known."""
+    values = []
+    same = champions.question(spec)
+    for one in trainings.recent(state, model, limit=_LOOKED_BACK):
+        verdict = verdict_of(one) if one.state in _FINISHED else None
+        value = None if verdict is None else verdict.metrics.get(metric)
+        if value is not None and champions.question(specs.recall(state, one.spec_hash)) == same:
+            values.append(float(value))
+    values = values[:_MOST_FRESH]
+    if len(values) < _LEAST_FRESH:
+        return None
+    middle = statistics.median(values)
+    spread = statistics.median(abs(value - middle) for value in values)
+    return Usual(metric=metric, value=middle, models=len(values), spread=spread)
+
+
+def losses(state: State, window: Window, *, spec: ModelSpec, trained: Training, found: Usual | None) -> tuple[Losses | None, str]:
+    """The champion's loss in each window that was judged, beside what fresh models usually lose; or None and why."""
+    verdict = verdict_of(trained)
+    own = None if verdict is None else verdict.metrics.get(spec.metric)
+    fresh_value = found.value if found is not None else own
+    if fresh_value is None:
+        return None, f"neither a usual {spec.metric} nor that of version {trained.version} at its promotion is known"
+    fresh = loss(spec.metric, float(fresh_value))
+    judged = ledger.judged(state, window.model, champion=window.champion, metric=spec.metric, until=window.number)
+    counted = tuple(
+        WindowLoss(window=number, loss=loss(spec.metric, one.value), fresh=fresh, rows=one.rows)
+        for number, one in judged
+        if one.rows >= spec.monitoring.minimum_rows
+    )
+    if not counted:
+        return None, f"no window since the training of version {trained.version} had labels enough to judge it"
+    return Losses(metric=spec.metric, windows=counted, shadow=False, noise=found.spread if found is not None else 0.0), ""
+
+
+def last_training(state: State, trained: Training) -> Training:
+    """The newest training that came to an end, whoever won; at least the champion's."""
+    recent = trainings.recent(state, trained.model, limit=_LOOKED_BACK)
+    return next((one for one in recent if one.state in _FINISHED), trained)
+
+
+def new_rows(settings: Settings, window: Window, *, spec: ModelSpec, last: Training) -> int:
+    """How many rows have a final label by this window that had none when the inputs of `last` were frozen."""
+    whole = spec.model_copy(update={"training": spec.training.model_copy(update={"history_rows": None})})
+    then = dataset.labelled(settings, whole, version=last.dataset_version, as_of=last.as_of, labels_version=last.labels_version, columns=())
+    now = dataset.labelled(settings, whole, version=window.end_version, as_of=window.as_of, columns=(), **_labels(window))
+    return max(0, len(now) - len(then))
+
+
+def learnable(settings: Settings, window: Window, *, spec: ModelSpec) -> LearnableRows:
+    """What a training would learn from, with the labels that the window knows."""
+    frame = dataset.labelled(settings, spec, version=window.end_version, as_of=window.as_of, columns=(), **_labels(window))
+    if spec.task == "regression" or frame.empty:
+        return LearnableRows(rows=len(frame), needed=dataset.MINIMUM_ROWS)
+    counts = frame[spec.target].astype("string").value_counts()
+    return LearnableRows(
+        rows=len(frame),
+        needed=dataset.MINIMUM_ROWS,
+        classes=len(counts),
+        rarest=str(counts.index[-1]),
+        rarest_rows=int(counts.iloc[-1]),
+    )
+
+
+def _labels(window: Window) -> dict[str, int]:
+    known = labels_seen.labels_of(window)
+    return {"labels_version": known["labels_version"]} if "labels_version" in known else {}

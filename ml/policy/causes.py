@@ -1,0 +1,178 @@
+"""The rules that ask for a training."""
+
+from collections.abc import Callable, Sequence
+
+from ml.policy import regret
+from ml.policy.evidence import Evidence, Losses, QualityChange
+from ml.policy.finding import Finding, undeclared
+from ml.policy.words import number, span
+from ml.spec import Retraining
+from ml.state.records import Drift
+
+AUDITED_WINDOWS = 5
+"""An estimate counts once it was held against matured labels in so many windows,"""
+AUDITED_SHARE = 0.8
+"""and these lay inside of its interval in at least this share of them."""
+_NAMED_COLUMNS = 5
+
+
+def drift(evidence: Evidence, rules: Retraining) -> Finding:
+    """Enough columns have drifted, in enough of the last windows."""
+    share = evidence.drift_share
+    if share is None:
+        return Finding("drift_share", "asks", False, "drift: no feature column can be compared (dates and times never are)")
+    counted = f"{len(evidence.drifted)} of {len(evidence.drifts)} columns drifted"
+    if rules.drift_share is None:
+        said = f"drift: {counted} ({share:.2f}); retraining.drift_share is null, so drift alone asks for nothing"
+        return Finding("drift_share", "asks", False, said, declared=False)
+    reached = share >= rules.drift_share
+    named = _named(evidence.drifted) or "the farthest is " + _named(_farthest(evidence.drifts))
+    sentence = f"{counted} ({share:.2f} {'≥' if reached else '<'} {rules.drift_share:.2f}): {named}"
+    if rules.drift_windows.of == 1:
+        return Finding("drift_share", "asks", reached, sentence)
+    looked = [share, *evidence.earlier_shares[: rules.drift_windows.of - 1]]
+    often = sum(one is not None and one >= rules.drift_share for one in looked)
+    lasting = often >= rules.drift_windows.windows
+    lasts = f"so in {often} of the champion's last {len(looked)} windows ({'≥' if lasting else '<'} {rules.drift_windows})"
+    return Finding("drift_share", "asks", lasting, f"{sentence}; {lasts}")
+
+
+def _farthest(drifts: Sequence[Drift]) -> Sequence[Drift]:
+    return [max(drifts, key=lambda one: one.value / one.threshold)]
+
+
+def _named(drifts: Sequence[Drift]) -> str:
+    named = ", ".join(f"{one.column} {number(one.value)}" + _unusual(one) for one in drifts[:_NAMED_COLUMNS])
+    return named + (", …" if len(drifts) > _NAMED_COLUMNS else "")
+
+
+def _unusual(one: Drift) -> str:
+    return " (change of the share of missing values)" if one.method == "missing_share" else ""
+
+
+def quality(evidence: Evidence, rules: Retraining) -> Finding:
+    """The metric is worse than usual, by more than is allowed and more than by chance."""
+    if rules.quality_drop is None:
+        said = "quality: retraining.quality_drop is null, so quality alone asks for nothing"
+        return Finding("quality_drop", "asks", False, said, declared=False)
+    if evidence.quality is None:
+        return Finding("quality_drop", "asks", False, f"quality: {evidence.no_quality}")
+    change = evidence.quality
+    over, chance = change.drop > rules.quality_drop, change.by_chance
+    holds = over and (chance is None or change.drop > chance)
+    judged = f"worse by {number(change.drop)} {'>' if over else '≤'} {number(rules.quality_drop)}"
+    if over and chance is not None:
+        judged += f" and {'>' if holds else '≤'} {number(chance)}, two standard errors of the difference" + (
+            "" if holds else ": maybe chance"
+        )
+    if change.drop < 0:
+        judged = f"better by {number(-change.drop)}"
+    return Finding("quality_drop", "asks", holds, f"{_moved(change)} ({judged})")
+
+
+def _moved(change: QualityChange) -> str:
+    now = f"{number(change.now)} on {change.rows} labelled rows"
+    if change.usual is None:
+        return f"{change.metric} went from {number(change.at_promotion)} at promotion to {now}"
+    usual = f"{number(change.usual.value)}, the median of {change.usual.models} fresh models"
+    return f"{change.metric} went from the usual {usual} ({number(change.at_promotion)} at promotion), to {now}"
+
+
+def estimated(evidence: Evidence, rules: Retraining) -> Finding:
+    """The metric is estimated to be worse than usual, by estimates that have stood the audit."""
+    if rules.estimated_drop is None:
+        return undeclared("estimated_drop", "asks", "estimated_drop", "estimated quality")
+    found = evidence.estimated
+    if found is None:
+        return Finding("estimated_drop", "asks", False, f"estimated quality: {evidence.no_estimate}")
+    over = found.drop > rules.estimated_drop
+    holds = over and found.least_drop > 0
+    said = (
+        f"{found.metric} is estimated at {number(found.value)} ({number(found.low)} to {number(found.high)}), usual {number(found.usual)}"
+    )
+    judged = f"worse by {number(found.drop)} {'>' if over else '≤'} {number(rules.estimated_drop)}"
+    if over and not holds:
+        judged += ", but the interval reaches the usual value"
+    audit = f"the labels lay in the interval in {found.audited_share:.0%} of {found.audit_windows} windows"
+    if found.audit_windows < AUDITED_WINDOWS or found.audited_share < AUDITED_SHARE:
+        needed = f"the audit needs {AUDITED_SHARE:.0%} of at least {AUDITED_WINDOWS}"
+        return Finding("estimated_drop", "asks", False, f"{said} ({judged}), which does not count yet: {audit}, {needed}")
+    return Finding("estimated_drop", "asks", holds, f"{said} ({judged}; {audit})")
+
+
+def accumulated(evidence: Evidence, rules: Retraining) -> Finding:
+    """The regret since the champion's training is more than a retraining costs."""
+    if rules.cost is None:
+        return undeclared("regret", "asks", "cost", "regret")
+    if rules.regret.theta is None:
+        return undeclared("regret", "asks", "regret.theta", "accumulated regret")
+    if evidence.losses is None or not evidence.losses.windows:
+        return Finding("regret", "asks", False, f"regret: {evidence.no_losses}")
+    slack = rules.regret.kappa * evidence.losses.noise
+    total, limit = regret.accumulated(evidence.losses.regrets, slack=slack), rules.regret.theta * rules.cost.retraining
+    holds = total > limit
+    taken = f", {number(slack)} taken off each," if slack else ""
+    said = f"regret {number(total)} over {_counted(evidence.losses)}{taken} {'>' if holds else '≤'} {number(limit)}"
+    times = "" if rules.regret.theta == 1 else f"{number(rules.regret.theta)} times "
+    return Finding("regret", "asks", holds, f"{said}, {times}the cost of a retraining")
+
+
+def payback(evidence: Evidence, rules: Retraining) -> Finding:
+    """The regret of late would pay for a retraining soon enough."""
+    if rules.cost is None or rules.regret.payback_windows is None:
+        return undeclared("payback", "asks", "cost" if rules.cost is None else "regret.payback_windows", "payback")
+    if evidence.losses is None or not evidence.losses.windows:
+        return Finding("payback", "asks", False, f"payback: {evidence.no_losses}")
+    late = regret.of_late(evidence.losses.regrets, weight=rules.regret.weight)
+    limit = rules.cost.retraining / rules.regret.payback_windows
+    holds = late > limit
+    paid = f"{'pays' if holds else 'does not pay'} a retraining within {rules.regret.payback_windows} windows"
+    said = f"regret of late {number(late)} a window over {_counted(evidence.losses)} {'>' if holds else '≤'} {number(limit)}: it {paid}"
+    return Finding("payback", "asks", holds, said)
+
+
+def _counted(losses: Losses) -> str:
+    against = "a shadow challenger" if losses.shadow else f"the usual {losses.metric} of fresh models"
+    count = len(losses.windows)
+    return f"{count} window{'' if count == 1 else 's'} against {against}"
+
+
+def new_rows(evidence: Evidence, rules: Retraining) -> Finding:
+    """Enough labels have come since the last training."""
+    if rules.new_rows is None or evidence.new_rows is None:
+        return undeclared("new_rows", "asks", "new_rows", "new rows alone")
+    holds = evidence.new_rows >= rules.new_rows
+    since = f"{evidence.new_rows} rows with a final label came since the last training"
+    return Finding("new_rows", "asks", holds, f"new rows: {since} ({'≥' if holds else '<'} {rules.new_rows})")
+
+
+def age(evidence: Evidence, rules: Retraining) -> Finding:
+    """The champion's data is old."""
+    if rules.age is None or evidence.age is None:
+        return undeclared("age", "asks", "age", "age alone")
+    holds = evidence.age >= rules.age
+    return Finding(
+        "age", "asks", holds, f"age: the champion's data is {span(evidence.age)} old ({'≥' if holds else '<'} {span(rules.age)})"
+    )
+
+
+def schedule(evidence: Evidence, rules: Retraining) -> Finding:
+    """So many windows have passed."""
+    if rules.every_windows is None or evidence.windows is None:
+        return undeclared("every_windows", "asks", "every_windows", "the calendar")
+    holds = evidence.windows >= rules.every_windows
+    said = f"calendar: window {evidence.windows} since the last training ({'≥' if holds else '<'} {rules.every_windows})"
+    return Finding("every_windows", "asks", holds, said)
+
+
+CAUSES: tuple[Callable[[Evidence, Retraining], Finding], ...] = (
+    drift,
+    quality,
+    estimated,
+    accumulated,
+    payback,
+    new_rows,
+    age,
+    schedule,
+)
+"""In the order in which they speak."""

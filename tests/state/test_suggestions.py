@@ -1,0 +1,69 @@
+"""A suggestion waits for one answer; without one, in time, the answer is no."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from ml.state import State, ledger, suggestions
+from ml.state.records import Decision
+from tests.state.test_ledger import NOW, window
+
+UNTIL = NOW + timedelta(days=2)
+
+
+def of(window_id: str, minutes: int = 0) -> Decision:
+    return Decision(
+        id=f"s-{window_id}", model="m", window=window_id, retrain=True, reasons=["drift"], evidence={}, report_url=None, state="suggested",
+        decided_at=NOW + timedelta(minutes=minutes), until=UNTIL,
+    )  # fmt: skip
+
+
+def test_a_suggestion_is_not_claimed_before_a_person_says_yes(state: State) -> None:
+    frame = window(state, start=0)
+    one = ledger.decide(state, of(frame.id))
+    assert ledger.claim(state, "m", run="a", at=NOW) is None
+    assert suggestions.ask(state, "m", run="confirm", at=NOW) is not None
+    opened = suggestions.answer(state, one.id, approved=True, by="ada", at=NOW)
+    assert (opened.state, opened.answer) == ("open", {"approved": True, "by": "ada", "at": NOW.isoformat()})
+    claimed = ledger.claim(state, "m", run="a", at=NOW)
+    assert claimed is not None
+    assert claimed.id == one.id
+
+
+@pytest.mark.parametrize(("approved", "by", "late", "becomes"), [
+    (False, "ada", False, "declined"),
+    (True, None, False, "expired"),
+    (False, None, False, "expired"),
+    (True, "ada", True, "expired"),
+])  # fmt: skip
+def test_a_no_declines_and_silence_or_lateness_expires(state: State, approved: bool, by: str | None, late: bool, becomes: str) -> None:
+    one = ledger.decide(state, of(window(state, start=0).id))
+    at = UNTIL + timedelta(seconds=1) if late else UNTIL
+    assert suggestions.answer(state, one.id, approved=approved, by=by, at=at).state == becomes
+    assert suggestions.answer(state, one.id, approved=True, by="bob", at=NOW).state == becomes, "the first answer stays"
+    assert ledger.claim(state, "m", run="a", at=NOW) is None
+
+
+def test_what_nobody_answered_expires_at_its_time_and_not_before(state: State) -> None:
+    one = ledger.decide(state, of(window(state, start=0).id))
+    assert suggestions.expire(state, "m", at=UNTIL - timedelta(seconds=1)) == []
+    [ended] = suggestions.expire(state, "m", at=UNTIL)
+    assert (ended.id, ended.state) == (one.id, "expired")
+    assert ended.outcome is not None
+    assert ended.outcome["reason"] == "nobody answered in time: the answer is no"
+    assert suggestions.ask(state, "m", run="confirm", at=NOW) is None
+
+
+def test_the_newest_is_asked_about_and_another_run_takes_the_question_over(state: State) -> None:
+    old, new = (ledger.decide(state, of(window(state, start=start).id, minutes=start)) for start in (0, 1))
+    assert [suggestions.ask(state, "m", run="a", at=NOW), suggestions.ask(state, "m", run="a", at=NOW)] == [
+        replace(new, claimed_by="a"),
+        replace(new, claimed_by="a"),
+    ]
+    found = ledger.find_decision(state, old.id)
+    assert found is not None
+    assert (found.state, found.outcome) == ("superseded", {"superseded_by": new.id})
+    suggestions.ask(state, "m", run="b", at=NOW)
+    assert suggestions.asked_by(state, "a") is None
+    assert suggestions.asked_by(state, "b") is not None
