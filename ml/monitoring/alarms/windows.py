@@ -7,7 +7,7 @@ T_b = distance * sqrt((1/n + 1/m) / (1/n + 1/(m - n))), what a new window would 
 - Numbers: log T is taken as normal, with mean and deviation from the B windows, so that a new distance has a t tail with B - 1 degrees
   of freedom (a prediction interval, hence sqrt(1 + 1/B)).
 - Labels and missing values: G (of the 2 x K table) grows by a design effect, the mean of G_b over the degrees of freedom (Rao & Scott
-  1981, Annals of Statistics 12); with effective degrees of freedom by Satterthwaite, G has an F tail.
+  1981, JASA 76); with effective degrees of freedom by Satterthwaite above, and B below (G's parts move together), G has an F tail.
 
 The tail beyond the windows is an assumption: with fewer than 20 of them a calibration is provisional, with fewer than 3 there is none.
 """
@@ -78,7 +78,7 @@ class Calibration:
         """
         if self.method == "G":
             effective = freedom * self.spread
-            return float(f_distribution.sf(found / freedom / self.center, effective, self.windows * effective))
+            return float(f_distribution.sf(found / freedom / self.center, effective, self.windows))
         if found <= 0:
             return 1.0
         away = np.log(found) - self.center - self._stretch(rows, reference_rows)
