@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=1_000, help="windows in each judged cell; a third of it in the others")
     trials = parser.parse_args().trials
     print(
-        f"{COLUMNS} columns, one moves; {LEVEL:.0%} per window, reference {REFERENCE:,} rows, floor {FLOOR}, {trials} trials where a bar is\n"
+        f"{COLUMNS} columns, one moves; {LEVEL:.0%} per window, reference {REFERENCE:,} rows, floor {FLOOR}; {trials} trials where a bar is\n"
     )
     print(f"{'rows':>8}{'change':>14}{'alarm':>8}{'tests':>8}{'KS':>8}{'windows':>9}{'best':>8}{'others':>9}")
     found = []

@@ -128,7 +128,7 @@ def benjamini_hochberg(p_values: Sequence[float], level: float) -> npt.NDArray[n
 
 
 def _family(family: str, comparisons: Sequence[Comparison], level: float, persistence: Persistence | None) -> FamilyVerdict:
-    each = [level / len(comparisons)] * len(comparisons)
+    each = [level / len(comparisons) for _ in comparisons]
     if persistence is None or persistence.n == 1:
         significant = benjamini_hochberg([one.p_value for one in comparisons], level)
     else:
