@@ -97,9 +97,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=1_000, help="windows in each judged cell; a third of it in the others")
     trials = parser.parse_args().trials
-    print(
-        f"{COLUMNS} columns, one moves; {LEVEL:.0%} per window, reference {REFERENCE:,} rows, floor {FLOOR}; {trials} trials where a bar is\n"
-    )
+    print(f"{COLUMNS} columns, one moves; {LEVEL:.0%} per window; reference {REFERENCE:,} rows; floor {FLOOR}")
+    print(f"{trials} trials where a bar is, a third of them elsewhere\n")
     print(f"{'rows':>8}{'change':>14}{'alarm':>8}{'tests':>8}{'KS':>8}{'windows':>9}{'best':>8}{'others':>9}")
     found = []
     with ProcessPoolExecutor(2) as pool:
