@@ -154,7 +154,7 @@ def _verdict(one: Comparison, *, level: float, alone: float, is_significant: boo
         alone=alone,
         threshold=one.threshold_at(alone),
         is_significant=is_significant,
-        is_alarm=is_significant,
+        is_alarm=is_significant and one.effect.reaches(one.watched.floor),
         origin=one.origin,
         is_provisional=one.calibration is not None and one.calibration.is_provisional,
     )

@@ -95,3 +95,14 @@ def test_dependence_makes_chance_larger() -> None:
     assert inflated.expected == pytest.approx(0.18)
     assert inflated.margin == pytest.approx(2 * independent.margin)
     assert effects.inflated("psi", effects.effect("psi", value=0.3, expected=0.02, error=0.05), 4.0).expected == pytest.approx(0.08)
+
+
+def test_bins_that_are_empty_on_both_sides_count_in_psi_as_they_are_shown() -> None:
+    """Beyond 10,000 rows the sides fill empty bins with different shares."""
+    random = np.random.default_rng(5)
+    both = np.concatenate((random.normal(size=13_000), [40.0]))
+    dealt = []
+    for _ in range(100):
+        random.shuffle(both)
+        dealt.append(measured("psi", both[:12_000], both[12_000:]))
+    assert np.mean([one.expected for one in dealt]) == pytest.approx(np.mean([one.value for one in dealt]), rel=0.15)

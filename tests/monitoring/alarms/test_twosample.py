@@ -156,3 +156,13 @@ def test_thousands_of_values_share_cells_and_lose_next_to_nothing() -> None:
     assert len(few.both) < 9_000
     assert few.sizes == (30_000, 40_000)
     assert twosample.numbers(few) == pytest.approx(twosample.numbers(Cells(counts[0], counts[1], values)), rel=0.02)
+
+
+def test_tied_rows_have_the_normal_quantile_of_their_mean_rank() -> None:
+    assert twosample.normal_scores(np.array([2, 3, 1])) == pytest.approx(norm.ppf(np.array([1.5, 4, 6]) / 7))
+
+
+def test_a_spread_wider_by_two_fifths_is_found_in_few_rows() -> None:
+    random, trials = np.random.default_rng(10), 60
+    found = [twosample.numbers(of_numbers(random.normal(size=5_000), 1.4 * random.normal(size=200))) <= 0.001 for _ in range(trials)]
+    assert np.mean(found) > 0.9

@@ -146,3 +146,14 @@ def test_many_values_are_calibrated_on_a_coarse_grid() -> None:
     assert found is not None
     assert found.center == pytest.approx(shrunk.mean(), abs=0.02)
     assert len(cells.marks(np.sort(values))) <= 4_096
+
+
+def test_what_chance_adds_is_more_where_rows_follow_each_other() -> None:
+    random = np.random.default_rng(8)
+    values, now = autoregressive(0.9, 6_000, random), autoregressive(0.9, 200, random)
+    sides = {"reference": profiles.numeric(values), "window": profiles.numeric(now)}
+    naive, own = (compare(WATCHED, **sides, calibration=how) for how in (None, calibrated(values, 200)))
+    assert naive is not None
+    assert own is not None
+    assert own.effect.expected > 2 * naive.effect.expected
+    assert own.effect.margin > 2 * naive.effect.margin
