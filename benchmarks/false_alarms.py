@@ -1,8 +1,9 @@
 """How often a window without drift is an alarm, against the promised rate; and beside it Evidently's preset.
 
-The promise is "1 per 90d" with daily windows, for one kind of drift: data (kinds that share a promise each have a part of it). Each
-reference is drawn anew, and with each a few windows; the interval of the rate is over references. Where rows follow each other in time (AR), thresholds come from the
-reference's own windows. "tests" is before, "alarms" after the floor of .1; a promise is broken where the whole interval lies above it.
+The promise is "1 per 90d" with daily windows, for one kind of drift: data (kinds that share a promise have a part of it each). Each
+reference is drawn anew, and with each a few windows; the interval of the rate is over references. Where rows follow each other in time
+(AR), thresholds come from the reference's own windows. "tests" is before, "alarms" after the floor of .1; a promise is broken where the
+whole interval lies above it.
 """
 
 import argparse
