@@ -32,18 +32,18 @@ def wasserstein(reference: NumericProfile, window: NumericProfile) -> float:
 
 def jensenshannon(reference: "NumericProfile | LabelProfile", window: "NumericProfile | LabelProfile") -> float:
     """The Jensen-Shannon distance, natural logarithm; numbers in Sturges' bins of both sides together."""
-    return float(distance.jensenshannon(*_shares(reference, window)))
+    return float(distance.jensenshannon(*shares(reference, window)))
 
 
 def psi(reference: "NumericProfile | LabelProfile", window: "NumericProfile | LabelProfile") -> float:
     """The population stability index; empty bins count as a very small share, as Evidently has it."""
-    before, now = (_without_zeros(side) for side in _shares(reference, window))
+    before, now = (_without_zeros(side) for side in shares(reference, window))
     return float(np.sum((before - now) * np.log(before / now)))
 
 
 def total_variation(reference: LabelProfile, window: LabelProfile) -> float:
     """Half of the summed differences of the labels' shares, 0-1."""
-    before, now = _shares(reference, window)
+    before, now = shares(reference, window)
     return float(0.5 * np.abs(before - now).sum())
 
 
@@ -90,7 +90,7 @@ LABELS: dict[str, Callable[[LabelProfile, LabelProfile], float]] = {
 }
 
 
-def _shares(reference: "NumericProfile | LabelProfile", window: "NumericProfile | LabelProfile") -> tuple[Floats, Floats]:
+def shares(reference: "NumericProfile | LabelProfile", window: "NumericProfile | LabelProfile") -> tuple[Floats, Floats]:
     """The share of each side's rows in each bin or of each value."""
     if isinstance(reference, LabelProfile):
         assert isinstance(window, LabelProfile), "both sides are of one kind"

@@ -150,6 +150,7 @@ def _rules(draft: Draft) -> Iterator[str]:
     yield ""
     yield "monitoring:"
     yield '  schedule: "@daily"'
+    yield "  false_alarms: 1 per 90d # at most so many by chance, all kinds of drift together; null: fixed thresholds"
     yield "  minimum_rows: 200 # with fewer new rows the window waits"
     yield ""
     yield "retraining:"

@@ -1,0 +1,157 @@
+"""How one column of a window compares with the reference: by chance or not, and how much."""
+
+import math
+from dataclasses import dataclass
+
+from ml.errors import NoData
+from ml.monitoring.alarms import cells as celled
+from ml.monitoring.alarms import effects, twosample, windows
+from ml.monitoring.alarms.cells import Cells
+from ml.monitoring.alarms.effects import Effect
+from ml.monitoring.alarms.windows import Calibration
+from ml.monitoring.profiles import LabelProfile, NumericProfile
+
+_LARGE = 1e150
+"""Numbers beyond this are scaled before they are squared."""
+Profile = NumericProfile | LabelProfile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """One thing that is compared.
+
+    Args:
+        column: Its name.
+        family: The kind of drift whose level it shares, such as data, prediction, target, missing.
+        method: The distance that is shown: wasserstein, jensenshannon, psi, TVD, missing_share or a text's ROC AUC.
+        floor: The smallest change that matters, in the distance's unit.
+    """
+
+    column: str
+    family: str
+    method: str
+    floor: float
+
+    def __post_init__(self) -> None:
+        if not self.floor >= 0 or not math.isfinite(self.floor):
+            raise ValueError(f"the floor of {self.column} must be a number of 0 or more, and is {self.floor}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """How one watched thing compares with the reference.
+
+    Args:
+        watched: What it is.
+        p_value: How often a window without change would be so far off.
+        effect: The shown distance, with and without what chance adds.
+        rows: The window's rows with a value, and
+        reference_rows: the reference's.
+        calibration: The reference's own windows, if the p-value is from them; else rows are taken as independent.
+        note: Why rows are taken as independent although their time is known.
+    """
+
+    watched: Watched
+    p_value: float
+    effect: Effect
+    rows: int
+    reference_rows: int
+    calibration: Calibration | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.p_value <= 1 or not math.isfinite(self.effect.value):
+            raise ValueError(f"column {self.watched.column}: p = {self.p_value}, {self.watched.method} = {self.effect.value}")
+
+    def threshold_at(self, level: float) -> float | None:
+        """The shown distance that is significant at a level, of calibrated numbers; None where the test is not of the distance."""
+        if self.calibration is None or self.calibration.method == "G":
+            return None
+        return self.calibration.threshold(level, rows=self.rows, reference_rows=self.reference_rows)
+
+    @property
+    def origin(self) -> str:
+        """Where the p-value comes from, in plain words."""
+        if self.calibration is not None:
+            return self.calibration.sentence
+        return "from a test of independent rows" + (f": {self.note}" if self.note else "")
+
+
+def compare(
+    watched: Watched, *, reference: Profile, window: Profile, calibration: Calibration | None = None, note: str = ""
+) -> Comparison | None:
+    """How a column of numbers or labels compares; None where a side has no value: `compare_missing` sees that.
+
+    Raises:
+        NoData: One of the sides has no rows.
+    """
+    _must_have_rows(watched, reference, window)
+    if not reference.present or not window.present:
+        return None
+    if isinstance(reference, NumericProfile):
+        assert isinstance(window, NumericProfile), "both sides are of one kind"
+        return _compare_numbers(watched, reference, window, calibration, note)
+    assert isinstance(window, LabelProfile), "both sides are of one kind"
+    cells = celled.of_labels(reference, window)
+    return _compare_table(watched, cells, effects.table(watched.method, reference, window), calibration, note)
+
+
+def compare_missing(
+    watched: Watched, *, reference: Profile, window: Profile, calibration: Calibration | None = None, note: str = ""
+) -> Comparison:
+    """How a column's share of missing values compares.
+
+    Raises:
+        NoData: One of the sides has no rows.
+    """
+    _must_have_rows(watched, reference, window)
+    cells = celled.of_missing(reference, window)
+    return _compare_table(watched, cells, effects.missing(cells), calibration, note)
+
+
+def compare_text(watched: Watched, auc: float, *, rows: int, reference_rows: int, note: str = "") -> Comparison:
+    """How texts compare, from the ROC AUC of a classifier on rows that it was not fitted on: so many of either side.
+
+    An AUC of chance is 1/2 on average, so there is nothing to take off.
+    """
+    error = ((rows + reference_rows + 1) / (12 * rows * reference_rows)) ** 0.5
+    effect = Effect(value=auc, expected=0.5, debiased=auc, margin=effects.MARGIN_ERRORS * error)
+    p_value = twosample.text(auc, window_rows=rows, reference_rows=reference_rows)
+    return Comparison(watched=watched, p_value=p_value, effect=effect, rows=rows, reference_rows=reference_rows, note=note)
+
+
+def _compare_numbers(
+    watched: Watched, reference: NumericProfile, window: NumericProfile, calibration: Calibration | None, note: str
+) -> Comparison:
+    largest = max(reference.largest, window.largest)
+    if largest >= _LARGE:
+        reference, window = reference.divided(largest), window.divided(largest)
+    cells = celled.of_numbers(reference, window)
+    effect, (rows, reference_rows) = effects.numbers(watched.method, reference, window, cells), cells.sizes
+    if calibration is None:
+        p_value = twosample.numbers(cells)
+    else:
+        p_value = calibration.p_value(effect.value, rows=rows, reference_rows=reference_rows)
+        effect = effects.inflated(watched.method, effect, calibration.inflation)
+    return Comparison(
+        watched=watched, p_value=p_value, effect=effect, rows=rows, reference_rows=reference_rows, calibration=calibration, note=note
+    )
+
+
+def _compare_table(watched: Watched, cells: Cells, effect: Effect, calibration: Calibration | None, note: str) -> Comparison:
+    rows, reference_rows = cells.sizes
+    if calibration is None:
+        p_value = twosample.labels(cells)
+    else:
+        found, freedom = windows.table_test(cells)
+        p_value = calibration.p_value(found, rows=rows, reference_rows=reference_rows, freedom=freedom)
+        effect = effects.inflated(watched.method, effect, calibration.inflation)
+    return Comparison(
+        watched=watched, p_value=p_value, effect=effect, rows=rows, reference_rows=reference_rows, calibration=calibration, note=note
+    )
+
+
+def _must_have_rows(watched: Watched, reference: Profile, window: Profile) -> None:
+    for side, profile in (("reference", reference), ("window", window)):
+        if not profile.rows:
+            raise NoData(f"column {watched.column}: the {side} has no rows, so no drift can be measured; wait for data, or train again")

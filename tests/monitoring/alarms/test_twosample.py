@@ -1,0 +1,168 @@
+"""P-values from profiles: known answers, reference implementations, and their error rates."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import comb
+from scipy.stats import binomtest, chi2_contingency, fisher_exact, hypergeom, ks_2samp, mannwhitneyu, norm, permutation_test
+
+from ml.monitoring import profiles
+from ml.monitoring.alarms import cells, permutation, twosample
+from ml.monitoring.alarms.cells import Cells
+
+
+def of_numbers(reference: np.ndarray, window: np.ndarray) -> Cells:
+    return cells.of_numbers(profiles.numeric(reference), profiles.numeric(window))
+
+
+def of_labels(reference: list[str], window: list[str]) -> Cells:
+    return cells.of_labels(profiles.labels(pd.Series(reference)), profiles.labels(pd.Series(window)))
+
+
+def table(reference: list[int], window: list[int]) -> Cells:
+    return Cells(np.array(reference), np.array(window), np.empty(0))
+
+
+@pytest.mark.parametrize("shift", [0.3, 0.7, 1.1, -0.9])
+def test_the_tail_of_a_score_is_that_of_all_permutations(shift: float) -> None:
+    random = np.random.default_rng(1)
+    reference, window = np.round(random.exponential(size=60), 1), np.round(random.exponential(size=12) + shift, 1)
+    both = of_numbers(reference, window)
+    scores = twosample.normal_scores(both.both)
+    mine = dict(zip(both.values, scores, strict=True))
+    said = [np.array([mine[value] for value in side]) for side in (window, reference)]
+    dealt = permutation_test(said, lambda x, y, axis: x.mean(axis) - y.mean(axis), n_resamples=40_000, vectorized=True, rng=2)
+    found = permutation.score_test(scores, both.both, both.window)
+    assert found == pytest.approx(dealt.pvalue, rel=0.12, abs=0.0006)
+
+
+def test_far_tails_keep_their_relative_size_where_a_normal_tail_does_not() -> None:
+    """All of a window's 6 rows stand on the top: one deal of C(106, 6) does that."""
+    scores, both = np.arange(106.0), np.ones(106, dtype=np.int64)
+    window = np.zeros(106, dtype=np.int64)
+    window[[99, 101, 102, 103, 104, 105]] = 1
+    exact = 2 * 2 / comb(106, 6)  # this deal, and the one of the six highest
+    found = permutation.score_test(scores, both, window)
+    z = (window @ scores - 6 * scores.mean()) / np.sqrt(6 * 100 / 105 * scores.var())
+    assert exact / 2 < found < exact * 2
+    assert 2 * norm.sf(z) > 100 * exact
+
+
+def test_two_cells_are_fishers_exact_test() -> None:
+    for found, marked, n, rows in ((9, 20, 30, 200), (0, 5, 40, 100), (17, 40, 50, 300)):
+        of = hypergeom(rows, marked, n)
+        assert permutation.two_cells(found, marked, n, rows) == pytest.approx(min(1, 2 * min(of.cdf(found), of.sf(found - 1))))
+        one_sided = [
+            fisher_exact([[found, marked - found], [n - found, rows - n - marked + found]], side).pvalue for side in ("less", "greater")
+        ]
+        assert permutation.two_cells(found, marked, n, rows) == pytest.approx(min(1, 2 * min(one_sided)))
+
+
+def test_two_cells_of_many_rows_agree_with_the_exact_tail() -> None:
+    of = hypergeom(300_000, 30_000, 50_000)
+    assert permutation.two_cells(5_250, 30_000, 50_000, 300_000) == pytest.approx(2 * of.sf(5_249), rel=0.05)
+
+
+@pytest.mark.parametrize(("n", "m"), [(30, 50), (200, 150), (500, 5_000)])
+def test_kolmogorov_smirnov_is_scipys(n: int, m: int) -> None:
+    random = np.random.default_rng(3)
+    window, reference = random.normal(size=n) + 0.2, random.normal(size=m)
+    found = twosample.kolmogorov_smirnov(of_numbers(reference, window))
+    assert found == pytest.approx(ks_2samp(window, reference, method="exact").pvalue, rel=0.05)
+
+
+def test_the_ratio_of_likelihoods_is_scipys_with_williams_correction() -> None:
+    sides = table([400, 300, 200, 100], [50, 20, 25, 5])
+    g = chi2_contingency([sides.reference, sides.window], correction=False, lambda_="log-likelihood").statistic
+    n, rows = 100, 1_100
+    williams = 1 + (rows / n + rows / 1_000 - 1) * (rows * np.sum(1 / sides.both) - 1) / (6 * rows * 3)
+    assert twosample.likelihood_ratio(sides) == pytest.approx(g / williams)
+
+
+def test_an_auc_of_chance_has_mann_whitneys_tail() -> None:
+    random = np.random.default_rng(4)
+    reference, window = random.normal(size=400), random.normal(size=60) + 0.3
+    expected = mannwhitneyu(window, reference, alternative="greater", method="asymptotic", use_continuity=False)
+    auc = expected.statistic / (400 * 60)
+    assert twosample.text(auc, window_rows=60, reference_rows=400) == pytest.approx(expected.pvalue)
+    assert twosample.text(0.5, window_rows=60, reference_rows=400) == pytest.approx(0.5)
+
+
+DRAWS = {
+    "normal": lambda random, rows: random.normal(size=rows),
+    "heavy tails": lambda random, rows: random.standard_cauchy(size=rows),
+    "rare counts": lambda random, rows: random.poisson(0.08, size=rows).astype(float),
+    "few values": lambda random, rows: random.integers(0, 5, size=rows).astype(float),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(DRAWS))
+def test_numbers_without_drift_are_significant_as_often_as_the_level_says(kind: str) -> None:
+    random, trials, level = np.random.default_rng([5, len(kind)]), 600, 0.05
+    found = [twosample.numbers(of_numbers(DRAWS[kind](random, 1_000), DRAWS[kind](random, 150))) for _ in range(trials)]
+    hits = int(np.sum(np.array(found) <= level))
+    assert binomtest(hits, trials, level, alternative="greater").pvalue > 0.001
+    assert hits > trials * level / 4
+
+
+@pytest.mark.parametrize("labels", [2, 6, 300])
+def test_labels_without_drift_are_significant_as_often_as_the_level_says(labels: int) -> None:
+    random, trials, level = np.random.default_rng([6, labels]), 600, 0.05
+    shares = random.dirichlet(np.full(labels, 0.5 if labels > 2 else 5))
+    found = [twosample.labels(table(list(random.multinomial(1_000, shares)), list(random.multinomial(150, shares)))) for _ in range(trials)]
+    hits = int(np.sum(np.array(found) <= level))
+    assert binomtest(hits, trials, level, alternative="greater").pvalue > 0.001
+    assert hits > trials * level / 6
+
+
+def test_normal_scores_find_a_shift_that_kolmogorov_smirnov_overlooks() -> None:
+    random, trials = np.random.default_rng(7), 200
+    sides = [of_numbers(random.normal(size=10_000), random.normal(size=200) + 0.3) for _ in range(trials)]
+    assert np.mean([twosample.numbers(side) <= 0.001 for side in sides]) > 0.72
+    assert np.mean([twosample.kolmogorov_smirnov(side) <= 0.001 for side in sides]) < 0.7
+
+
+def test_a_wider_spread_and_a_spike_in_the_middle_are_found() -> None:
+    random = np.random.default_rng(8)
+    reference = random.normal(size=5_000)
+    assert twosample.numbers(of_numbers(reference, 1.5 * random.normal(size=300))) < 1e-6
+    spiked = np.where(random.random(1_000) < 0.3, 0.0, random.normal(size=1_000))
+    assert twosample.numbers(of_numbers(reference, spiked)) < 1e-6
+
+
+def test_unseen_labels_count_though_each_is_rare() -> None:
+    reference = ["a", "b"] * 500
+    new = [f"new {number}" for number in range(20)]
+    assert twosample.labels(of_labels(reference, ["a", "b"] * 90 + new)) < 1e-6
+    assert twosample.labels(of_labels(reference, ["a", "b"] * 100)) == 1
+
+
+def test_what_cannot_differ_has_p_value_one() -> None:
+    assert twosample.numbers(of_numbers(np.ones(50), np.ones(20))) == 1
+    assert twosample.labels(of_labels(["a"] * 50, ["a"] * 20)) == 1
+    assert twosample.missing(table([0, 50], [0, 20])) == 1
+
+
+def test_numbers_that_were_constant_and_moved_are_found() -> None:
+    assert twosample.numbers(of_numbers(np.ones(500), np.full(20, 2.0))) < 1e-9
+
+
+def test_thousands_of_values_share_cells_and_lose_next_to_nothing() -> None:
+    random = np.random.default_rng(9)
+    reference, window = random.standard_cauchy(40_000), random.standard_cauchy(30_000) + 0.03
+    few = of_numbers(reference, window)
+    values, places = np.unique(np.concatenate((reference, window)), return_inverse=True)
+    counts = [np.bincount(part, minlength=len(values)) for part in (places[:40_000], places[40_000:])]
+    assert len(few.both) < 9_000
+    assert few.sizes == (30_000, 40_000)
+    assert twosample.numbers(few) == pytest.approx(twosample.numbers(Cells(counts[0], counts[1], values)), rel=0.02)
+
+
+def test_tied_rows_have_the_normal_quantile_of_their_mean_rank() -> None:
+    assert twosample.normal_scores(np.array([2, 3, 1])) == pytest.approx(norm.ppf(np.array([1.5, 4, 6]) / 7))
+
+
+def test_a_spread_wider_by_two_fifths_is_found_in_few_rows() -> None:
+    random, trials = np.random.default_rng(10), 60
+    found = [twosample.numbers(of_numbers(random.normal(size=5_000), 1.4 * random.normal(size=200))) <= 0.001 for _ in range(trials)]
+    assert np.mean(found) > 0.9
