@@ -69,7 +69,8 @@ def losses(state: State, window: Window, *, spec: ModelSpec, trained: Training, 
     )
     if not counted:
         return None, f"no window since the training of version {trained.version} had labels enough to judge it"
-    return Losses(metric=spec.metric, windows=counted, shadow=False, noise=found.spread if found is not None else 0.0), ""
+    against = f"its own {spec.metric} at promotion" if found is None else f"the usual {spec.metric} of {found.models} fresh models"
+    return Losses(metric=spec.metric, windows=counted, against=against, noise=found.spread if found is not None else 0.0), ""
 
 
 def last_training(state: State, trained: Training) -> Training:
@@ -88,7 +89,11 @@ def new_rows(settings: Settings, window: Window, *, spec: ModelSpec, last: Train
 
 def learnable(settings: Settings, window: Window, *, spec: ModelSpec) -> LearnableRows:
     """What a training would learn from, with the labels that the window knows."""
-    frame = dataset.labelled(settings, spec, version=window.end_version, as_of=window.as_of, columns=(), **_labels(window))
+    try:
+        frame = dataset.labelled(settings, spec, version=window.end_version, as_of=window.as_of, columns=(), **_labels(window))
+    except FileNotFoundError as error:
+        why = f"rows that a training would learn from are gone ({error}); bring the table's files back"
+        return LearnableRows(rows=0, needed=dataset.MINIMUM_ROWS, unreadable=why)
     if spec.task == "regression" or frame.empty:
         return LearnableRows(rows=len(frame), needed=dataset.MINIMUM_ROWS)
     counts = frame[spec.target].astype("string").value_counts()

@@ -132,9 +132,8 @@ def payback(evidence: Evidence, rules: Retraining) -> Finding:
 
 
 def _counted(losses: Losses) -> str:
-    against = "a shadow challenger" if losses.shadow else f"the usual {losses.metric} of fresh models"
     count = len(losses.windows)
-    return f"{count} window{'' if count == 1 else 's'} against {against}"
+    return f"{count} window{'' if count == 1 else 's'} against {losses.against}"
 
 
 def new_rows(evidence: Evidence, rules: Retraining) -> Finding:

@@ -50,6 +50,8 @@ def data(evidence: Evidence, rules: Retraining) -> Finding:
     found = evidence.learnable
     if found is None:
         return Finding("data", "holds_back", False, "what a training would learn from was not counted", worth_saying=False)
+    if found.unreadable:
+        return Finding("data", "holds_back", True, f"no data: {found.unreadable}")
     counted = f"a training would find {found.rows} rows with a final label"
     if found.rows < found.needed:
         return Finding("data", "holds_back", True, f"too little data: {counted} (< {found.needed})")

@@ -127,13 +127,13 @@ class WindowLoss:
 class Losses:
     """The champion's windows that were judged since its training, oldest first.
 
-    `shadow`: whether the fresh losses are those of a challenger on the same rows; else they are what fresh models usually lose.
+    `against`: whose the fresh losses are, in words: a shadow challenger's on the same rows, or what fresh models usually lose.
     `noise`: how far the regret of a window moves where nothing has changed (MAD).
     """
 
     metric: str
     windows: tuple[WindowLoss, ...]
-    shadow: bool
+    against: str
     noise: float
 
     @property
@@ -146,7 +146,8 @@ class Losses:
 class LearnableRows:
     """The rows with a final label that a training would use now. `needed`: with fewer there is none.
 
-    `classes`: how many there are, None for a regression; `rarest` of them has `rarest_rows`.
+    `classes`: how many there are, None for a regression; `rarest` of them has `rarest_rows`. `unreadable`: why the rows cannot be read;
+    empty where they can.
     """
 
     rows: int
@@ -154,6 +155,7 @@ class LearnableRows:
     classes: int | None = None
     rarest: str | None = None
     rarest_rows: int = 0
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

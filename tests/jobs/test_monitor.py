@@ -208,7 +208,7 @@ def test_a_suggestion_about_a_champion_that_serves_no_longer_ends_by_itself(trai
 
 
 def test_a_decision_tells_every_rule_and_the_policy_that_made_it(trained: Settings) -> None:
-    declare(trained, retraining={"minimum_rows": 100, "cost": {"train": 0.01}, "new_rows": 300, "every_windows": 2, "budget": "2 per 30d"})
+    declare(trained, retraining={"minimum_rows": 100, "cost": {"train": 0.05}, "new_rows": 300, "every_windows": 2, "budget": "2 per 30d"})
     accept(trained, rows(250, seed=2, first=800), "b2")
     first = monitor.monitor(trained, "loans").decision
     assert first is not None
@@ -221,7 +221,7 @@ def test_a_decision_tells_every_rule_and_the_policy_that_made_it(trained: Settin
     told = {one.rule: one for one in second.rules}
     assert told["new_rows"].reason == "new rows: 500 rows with a final label came since the last training (≥ 300)"
     assert told["every_windows"].reason == "calendar: window 2 since the last training (≥ 2)"
-    assert "over 2 windows against the usual roc_auc of fresh models" in told["regret"].reason
+    assert "over 2 windows against its own roc_auc at promotion" in told["regret"].reason
     assert (told["new_rows"].fired, told["every_windows"].fired, told["budget"].fired, told["age"].fired) == (True, True, False, None)
     assert told["data"].reason == "enough data: a training would find 1300 rows with a final label (≥ 50)"
     assert second.retrain

@@ -1,8 +1,11 @@
 """The reference of a champion is read once: afterwards its profile stands for it, whatever becomes of the rows."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
 from ml.data.table import AcceptedTable
@@ -32,8 +35,11 @@ def test_the_reference_is_read_at_the_first_look_only(trained: Settings, monkeyp
     assert path.is_file()
     before = path.read_bytes()
 
-    def read(*_: object, **__: object) -> None:
-        raise AssertionError("the reference's rows are read again")
+    labelled = dataset.labelled
+
+    def read(*given: Any, columns: Sequence[str], **others: Any) -> pd.DataFrame:
+        assert not columns, "the reference's features are read again"
+        return labelled(*given, columns=columns, **others)
 
     monkeypatch.setattr(dataset, "labelled", read)
     remove_reference(trained)
@@ -42,6 +48,9 @@ def test_the_reference_is_read_at_the_first_look_only(trained: Settings, monkeyp
     assert first.drift is not None
     assert second.drift == first.drift, "the same rows again lie as far away"
     assert path.read_bytes() == before
+    assert second.decision is not None
+    assert not second.decision.retrain
+    assert "rows that a training would learn from are gone" in " ".join(second.decision.reasons)
 
 
 @pytest.mark.parametrize("lost", ["removed", "other format", "broken"])

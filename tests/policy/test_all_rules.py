@@ -81,7 +81,8 @@ def test_an_estimated_drop_counts_once_the_estimates_have_stood_the_audit(
 
 def losses(*regrets: float, noise: float = 0.0, shadow: bool = False) -> Losses:
     windows = tuple(WindowLoss(window=number, loss=0.2 + one, fresh=0.2, rows=300) for number, one in enumerate(regrets, 1))
-    return Losses(metric="accuracy", windows=windows, shadow=shadow, noise=noise)
+    against = "a shadow challenger" if shadow else "the usual accuracy of 5 fresh models"
+    return Losses(metric="accuracy", windows=windows, against=against, noise=noise)
 
 
 @pytest.mark.parametrize(("found", "regret", "fired"), [
@@ -102,7 +103,7 @@ def test_accumulated_regret_asks_when_it_exceeds_what_a_retraining_costs(found: 
 def test_regret_names_what_it_is_held_against_and_asks_nothing_without_a_cost() -> None:
     declared = rules(cost={"train": 0.05})
     assert (
-        "2 windows against the usual accuracy of fresh models > 0.050" in said(evidence(losses=losses(1, 1)), declared, "regret").sentence
+        "2 windows against the usual accuracy of 5 fresh models > 0.050" in said(evidence(losses=losses(1, 1)), declared, "regret").sentence
     )
     assert "1 window against a shadow challenger" in said(evidence(losses=losses(1, shadow=True)), declared, "regret").sentence
     assert not said(evidence(losses=losses(1, 1)), rules(), "regret").declared
