@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ml.jobs.monitor import MonitorResult
     from ml.jobs.new import NewModel
     from ml.jobs.quarantine import QuarantineDetails, QuarantineList
+    from ml.jobs.reconcile import Failure
     from ml.jobs.reproduce import Reproduced
     from ml.jobs.status import ModelStatus, Status
     from ml.jobs.train import TrainResult
@@ -165,6 +166,8 @@ def monitor(value: "MonitorResult") -> None:
     """How the champion does beside the former one, drift by column, quality, the decision, the report."""
     if value.watch is not None:
         console.print(f"watch: {value.watch.state}: {value.watch.reason}")
+    for failed in value.ledger.failed:
+        console.print(f"failed: {_failed(failed)}")
     if value.window is None or value.drift is None:
         console.print(f"{value.model}: no window: {value.reason}")
         return
@@ -180,8 +183,6 @@ def monitor(value: "MonitorResult") -> None:
         console.print("decision: " + ("retrain" if value.decision.retrain else "do not retrain"))
         for reason in value.decision.reasons:
             console.print(f"  {reason}")
-    for failed in value.ledger.failed:
-        console.print(f"failed: {failed.id} after {failed.tries} tries, last {failed.run}: {failed.error}. {failed.cure}")
     console.print(f"report: {value.report}")
 
 
@@ -259,11 +260,13 @@ def _model(model: "ModelStatus") -> None:
         table.add_row(
             "  suggested", Text(f"a training, until {asked.until:%Y-%m-%d %H:%M} UTC: `perennial confirm {model.model}` or with --no")
         )
-    if model.decisions and model.decisions[0].state == "failed" and (why := model.decisions[0].outcome) is not None:
-        table.add_row(
-            "  failed", Text(f"{model.decisions[0].id} after {why['tries']} tries, last {why['run']}: {why['error']}. {why['cure']}")
-        )
+    for failed in model.failures:
+        table.add_row("  failed", Text(_failed(failed)))
     console.print(table)
+
+
+def _failed(one: "Failure") -> str:
+    return f"{one.id} after {one.tries} tries, last {one.run}: {one.error}. {one.cure}"
 
 
 def addresses(value: "Addresses") -> None:

@@ -59,6 +59,9 @@ def ask(settings: Settings, *, run: str) -> Approving:
     """What to ask about the winner of a run, if its frozen declaration says `promotion.approval: manual`. Idempotent.
 
     The run's claim on decisions holds for as long as the question stands.
+
+    Raises:
+        ModelOwnerError: The run has no version yet, or its decision is another run's now.
     """
     state = State.open(settings)
     training = trainings.get(state, run)
@@ -67,10 +70,11 @@ def ask(settings: Settings, *, run: str) -> Approving:
     if (reason := _needless(state, spec, training, verdict)) is not None:
         return Approving(reason=reason)
     now, timeout = datetime.now(UTC), spec.promotion.approval_timeout
+    if training.decision is not None and ledger.hold(state, training.decision, run=run, at=now, lease=timeout + _MARGIN) is None:
+        raise ModelOwnerError(f"nobody is asked: {training.decision}, which asked for training run {run!r}, is another run's now")
     asked = approvals.ask(state, Approval(training=run, model=training.model, asked_at=now, until=now + timeout))
     if asked.answered_at is not None:
         return Approving(answer=_answer(asked))
-    ledger.renew(state, run=run, at=now, lease=timeout + _MARGIN)
     log.info("approval asked model=%s run=%s version=%s until=%s", training.model, run, training.version, asked.until)
     return Approving(question=Question(subject=_subject(training), body=_body(settings, training, verdict), timeout=timeout))
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from ml import specfile
 from ml.errors import CallError, UnknownVersion
 from ml.jobs import windows
-from ml.jobs.reconcile import OpenRequest, Reconciled, now, reconcile, requests
+from ml.jobs.reconcile import Reconciled, now, reconcile
 from ml.jobs.watch import WatchResult, watch
 from ml.monitoring import NOT_FEATURES
 from ml.settings import Settings
@@ -250,11 +250,6 @@ def _decided(settings: Settings, state: State, window: Window) -> Decision:
             until=at + spec.retraining.answer_within if outcome.state == "suggested" else None,
         ),
     )
-
-
-def open_requests(settings: Settings, model: str) -> list[OpenRequest]:
-    """Decisions that ask for a training and that nobody is working on, oldest first."""
-    return requests(State.open(settings), model, at=datetime.now(UTC))
 
 
 def _window(state: State, window: str) -> Window:

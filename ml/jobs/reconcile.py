@@ -57,8 +57,8 @@ class Failure(_Result):
 class Reconciled(_Result):
     """How the ledger stands: what is `open` and what was `suggested`, and what this look has changed.
 
-    `reopened`: claims of runs that are dead; `failed`: such claims that were the last try; `expired`: suggestions that nobody answered
-    or that have become pointless.
+    `reopened`: claims of runs that are dead; `expired`: suggestions that nobody answered or that have become pointless. `failed` stands at
+    each look until a training has finished: decisions that were tried as often as may be.
     """
 
     open: list[OpenRequest]
@@ -88,7 +88,7 @@ def reconcile(settings: Settings, model: str, *, announce: bool = False) -> Reco
         open=found,
         suggested=suggested(state, model, at=at),
         reopened=[one.id for one in ended if one.state == "open"],
-        failed=[failure(one) for one in ended if one.state == "failed"],
+        failed=[failure(one) for one in ledger.standing_failures(state, model)],
         expired=gone,
     )
 
@@ -115,6 +115,16 @@ def requests(state: State, model: str, *, at: datetime) -> list[OpenRequest]:
         )
         for one in ledger.open_decisions(state, model, at=at)
     ]
+
+
+def open_requests(settings: Settings, model: str) -> list[OpenRequest]:
+    """Decisions that ask for a training now and that nobody is working on, oldest first."""
+    return requests(State.open(settings), model, at=datetime.now(UTC))
+
+
+def waiting(settings: Settings, model: str) -> list[Suggestion]:
+    """Decisions that wait for a person's word now, oldest first; `announce`, which runs beside, ends those that have become pointless."""
+    return suggested(State.open(settings), model, at=datetime.now(UTC))
 
 
 def suggested(state: State, model: str, *, at: datetime) -> list[Suggestion]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from ml import specfile
 from ml.jobs.champion import heal_missed
 from ml.jobs.history import WatchStatus, watch_status
-from ml.jobs.reconcile import OpenRequest, Suggestion, requests, suggested
+from ml.jobs.reconcile import Failure, OpenRequest, Suggestion, failure, requests, suggested
 from ml.settings import Settings
 from ml.state import State, approvals, batches, ledger, trainings, watches
 
@@ -85,6 +85,7 @@ class ModelStatus(BaseModel):
     last_window: WindowStatus | None
     open_decisions: list[OpenRequest]
     suggestions: list[Suggestion] = []
+    failures: list[Failure] = []
     decisions: list[DecisionStatus] = []
 
 
@@ -125,6 +126,7 @@ def _of(state: State, settings: Settings, model: str, now: datetime) -> ModelSta
         last_window=_window(state, model),
         open_decisions=requests(state, model, at=now),
         suggestions=suggested(state, model, at=now),
+        failures=[failure(one) for one in ledger.standing_failures(state, model)],
         decisions=[
             DecisionStatus.model_validate(one, from_attributes=True)
             for one in ledger.recent_decisions(state, model, limit=_SHOWN_DECISIONS)

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-GIVEN_UP = "none"
-"""In place of the policy's version: no rule was asked."""
 _SAID_CHARACTERS = 500
 
 
@@ -96,12 +94,12 @@ def give_up(state: State, window: Window, reason: str) -> None:
     ledger.decide(
         state,
         Decision(
-            id=f"decision-{window.id}-{GIVEN_UP}",
+            id=f"decision-{window.id}-{ledger.GIVEN_UP}",
             model=window.model,
             window=window.id,
             retrain=False,
             reasons=[reason],
-            policy=GIVEN_UP,
+            policy=ledger.GIVEN_UP,
             evidence={"given_up": reason},
             report_url=window.report_url,
             state="no",

@@ -10,12 +10,14 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select,
 from ml.state.records import Decision, Drift, Quality, Window, record
 from ml.state.sql import insert_once, lock
 from ml.state.store import State
-from ml.state.tables import decisions, drift, quality, trainings, windows
+from ml.state.tables import decisions, drift, promotions, quality, trainings, windows
 
 LEASE = timedelta(hours=8)
 """How long a claim holds when its run neither finishes nor gives it back."""
 MOST_TRIES = 3
 """After so many runs that came to no end a decision has failed: somebody must look."""
+GIVEN_UP = "none"
+"""In place of the policy's version: the window could not be judged, and no rule was asked."""
 _LONGEST_ERROR = 1000
 _CURE = "The logs of these runs say why. Mend that, then `perennial train {model}`; the next window decides anew."
 
@@ -119,17 +121,26 @@ def asked_since(state: State, model: str, *, after: datetime) -> list[datetime]:
 
 
 def decide(state: State, decision: Decision) -> Decision:
-    """Writes the decision, or returns the one that was made before for the same model, window and policy version."""
+    """Writes the decision, or returns the one that was made before for the same model, window and policy version.
+
+    A window that was given up is not judged, and one that was judged is not given up: who comes second gets the first decision.
+    """
     same = decisions.c.id == decision.id
-    if decision.window is not None:
-        same = and_(decisions.c.model == decision.model, decisions.c.window == decision.window, decisions.c.policy == decision.policy)
     with state.begin() as connection:
+        if decision.window is not None:
+            lock(connection, f"decisions of {decision.model}")
+            same = and_(decisions.c.model == decision.model, decisions.c.window == decision.window)
+            if decision.policy != GIVEN_UP:
+                same = and_(same, decisions.c.policy.in_([decision.policy, GIVEN_UP]))
+            made = connection.execute(select(decisions).where(same).order_by(decisions.c.decided_at, decisions.c.id)).first()
+            if made is not None:
+                return record(Decision, made)
         insert_once(connection, decisions, asdict(decision))
-        return record(Decision, connection.execute(select(decisions).where(same)).one())
+        return record(Decision, connection.execute(select(decisions).where(decisions.c.id == decision.id)).one())
 
 
 def claim(state: State, model: str, *, run: str, at: datetime, lease: timedelta = LEASE) -> Decision | None:
-    """Takes every open decision of the model for this run and returns the newest; the older ones become `superseded`.
+    """Takes every open decision of the model for this run and returns the newest; all others, suggestions too, become `superseded`.
 
     One transaction takes them, so two runs never hold the same decision. A run that was killed after its claim gets it back when it
     asks again, as the same try. Claims whose lease is over end first, as `reconcile` ends them. None means that nobody asks for a
@@ -146,20 +157,12 @@ def claim(state: State, model: str, *, run: str, at: datetime, lease: timedelta 
             .returning(*decisions.c)
         ).all()
         found = sorted((record(Decision, row) for row in taken), key=lambda one: (one.decided_at, one.id))
-        if len(found) > 1:
-            older = [one.id for one in found[:-1]]
-            connection.execute(
-                update(decisions)
-                .where(decisions.c.id.in_(older))
-                .values(state="superseded", claimed_by=None, lease_until=None, outcome={"superseded_by": found[-1].id})
-            )
+        if found:
+            older = decisions.c.id.in_([one.id for one in found[:-1]])
+            suggested = and_(decisions.c.model == model, decisions.c.state == "suggested")
+            gone = {"state": "superseded", "claimed_by": None, "lease_until": None, "outcome": {"superseded_by": found[-1].id}}
+            connection.execute(update(decisions).where(or_(older, suggested)).values(gone))
     return found[-1] if found else None
-
-
-def renew(state: State, *, run: str, at: datetime, lease: timedelta) -> None:
-    """Holds what this run has claimed for another while. A claim whose lease is over and that another run has taken stays with that run."""
-    with state.begin() as connection:
-        connection.execute(update(decisions).where(_held_by(run)).values(lease_until=at + lease))
 
 
 def hold(state: State, decision: str, *, run: str, at: datetime, lease: timedelta) -> Decision | None:
@@ -212,6 +215,17 @@ def open_decisions(state: State, model: str, *, at: datetime) -> list[Decision]:
         return [record(Decision, row) for row in connection.execute(query.order_by(decisions.c.decided_at, decisions.c.id))]
 
 
+def standing_failures(state: State, model: str) -> list[Decision]:
+    """The decisions that have failed and that no finished training came after, oldest first."""
+    finished = select(func.max(trainings.c.as_of)).where(trainings.c.model == model, trainings.c.state.in_(["promoted", "challenger"]))
+    with state.begin() as connection:
+        last: datetime | None = connection.execute(finished).scalar_one()
+        query = select(decisions).where(decisions.c.model == model, decisions.c.state == "failed")
+        if last is not None:
+            query = query.where(decisions.c.decided_at > last)
+        return [record(Decision, row) for row in connection.execute(query.order_by(decisions.c.decided_at, decisions.c.id))]
+
+
 def decision_for(state: State, window_id: str) -> Decision | None:
     """The decision about a window, the first one if policies of several versions made one; None before."""
     query = select(decisions).where(decisions.c.window == window_id).order_by(decisions.c.decided_at, decisions.c.id).limit(1)
@@ -240,10 +254,19 @@ def _next_number(connection: Connection, model: str) -> int:
 
 
 def _end_lapsed(connection: Connection, model: str, *, at: datetime, but: str = "") -> list[Decision]:
-    """Ends each claim whose lease is over, except that of the run `but`."""
+    """Ends each claim whose lease is over, except that of the run `but`.
+
+    A run that was killed after its version had become champion has finished its decision, though it could not say so.
+    """
     lapsed = and_(decisions.c.model == model, decisions.c.claimed_by != but, _is_lapsed(at))
     ended = []
     for row in connection.execute(select(decisions).where(lapsed).order_by(decisions.c.decided_at, decisions.c.id)).all():
+        crowned = select(promotions).where(promotions.c.model == model, promotions.c.key == row.claimed_by)
+        if (change := connection.execute(crowned).first()) is not None:
+            outcome = {"version": change.version, "promoted": True, "verdict": change.reason, "run": row.claimed_by}
+            done = update(decisions).where(decisions.c.id == row.id, lapsed)
+            connection.execute(done.values(state="done", lease_until=None, outcome=outcome))
+            continue
         error = f"run {row.claimed_by} neither finished nor failed: its claim ended at {row.lease_until:%Y-%m-%d %H:%M} UTC"
         found = _end_try(connection, record(Decision, row), at=at, error=error, still=lapsed)
         ended += [found] if found is not None else []

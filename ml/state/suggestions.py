@@ -41,7 +41,8 @@ def ask(state: State, model: str, *, run: str, at: datetime) -> Decision | None:
 def answer(state: State, decision: str, *, approved: bool, by: str | None, at: datetime) -> Decision:
     """Writes down a person's answer, unless the suggestion has one or its time is over; the decision as it stands then.
 
-    `by` is None where nobody answered: then it expires. A "yes" opens it, a "no" declines it.
+    `by` is None where nobody answered: then it expires. A "yes" opens it, a "no" declines it. A person answers for all suggestions of the
+    model that stand at that moment: one training is started, or none, and nobody is asked again about what was known then.
     """
     with state.begin() as connection:
         same = decisions.c.id == decision
@@ -54,7 +55,10 @@ def answer(state: State, decision: str, *, approved: bool, by: str | None, at: d
             values = {"state": "open", "claimed_by": None, "answer": said}
         else:
             values = {"state": "declined", "claimed_by": None, "answer": said, "outcome": {"declined_by": by, "at": at.isoformat()}}
-        connection.execute(update(decisions).where(same, decisions.c.state == "suggested").values(values))
+        changed = update(decisions).where(same, decisions.c.state == "suggested").values(values).returning(decisions.c.state)
+        if connection.execute(changed).scalar_one_or_none() in ("open", "declined"):
+            gone = {"state": "superseded", "claimed_by": None, "outcome": {"answered_with": decision}}
+            connection.execute(update(decisions).where(_suggested(found.model)).values(gone))
         return record(Decision, connection.execute(select(decisions).where(same)).one())
 
 

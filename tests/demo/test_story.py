@@ -50,7 +50,8 @@ class OneProcess(Airflow):
 
     def trigger(self, dag: str, *, run: str, note: str) -> Run:
         from ml.jobs.ingest import ingest
-        from ml.jobs.monitor import monitor, open_requests
+        from ml.jobs.monitor import monitor
+        from ml.jobs.reconcile import open_requests
         from ml.jobs.train import train
 
         if dag == INGEST:

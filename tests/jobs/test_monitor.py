@@ -134,14 +134,14 @@ def test_drift_is_measured_reported_decided_and_announced_once(trained: Settings
     assert "window.hurt" in page, "the label is shown"
     assert EVIL not in page
     assert list(Path(trained.reports_url).rglob("*.part")) == []
-    requests = monitor.open_requests(trained, "loans")
+    requests = reconcile.open_requests(trained, "loans")
     assert [one.id for one in requests] == [result.decision.id]
     assert requests[0].report == result.report
 
     again = monitor.monitor(trained, "loans")
     assert again.window is None
     assert "no new rows" in str(again.reason)
-    assert len(monitor.open_requests(trained, "loans")) == 1
+    assert len(reconcile.open_requests(trained, "loans")) == 1
 
 
 def test_calm_rows_give_a_no_with_all_its_reasons(trained: Settings) -> None:
@@ -162,7 +162,7 @@ def test_with_retraining_off_the_decision_is_recorded_and_asks_for_nothing(train
     decision = monitor.monitor(trained, "loans").decision
     assert decision is not None
     assert (decision.retrain, decision.state) == (True, "recorded")
-    assert monitor.open_requests(trained, "loans") == []
+    assert reconcile.open_requests(trained, "loans") == []
 
 
 def test_a_suggestion_waits_for_a_person_and_a_yes_lets_one_training_start(trained: Settings) -> None:
@@ -245,7 +245,7 @@ def test_a_claim_of_a_dead_worker_is_announced_again_and_a_last_failure_is_told(
     assert (failed.id, failed.tries, failed.run) == (decision.id, 3, "dead-2")
     assert "neither finished nor failed" in str(failed.error)
     assert "perennial train loans" in str(failed.cure)
-    assert monitor.open_requests(trained, "loans") == []
+    assert reconcile.open_requests(trained, "loans") == []
     assert status(trained, "loans").models[0].decisions[0].state == "failed"
 
 

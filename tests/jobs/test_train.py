@@ -469,7 +469,7 @@ def test_a_claim_is_renewed_by_each_step_for_as_long_as_the_step_may_take(home: 
     state = State.open(home)
     jobs.freeze(home, "shop", run="one", trigger="asset")
     for step in (lambda: jobs.tune(home, run="one", candidate="logistic"), lambda: jobs.gate(home, run="one")):
-        ledger.renew(state, run="one", at=NOW, lease=timedelta(hours=8))
+        ledger.hold(state, decision.id, run="one", at=NOW, lease=timedelta(hours=8))
         step()
         held = ledger.decision_for(state, decision.window)
         assert held is not None
@@ -477,7 +477,7 @@ def test_a_claim_is_renewed_by_each_step_for_as_long_as_the_step_may_take(home: 
         assert timedelta(hours=30) < held.lease_until - datetime.now(UTC) < timedelta(hours=33)
     for last in (lambda: jobs.register(home, run="one"), lambda: jobs.promote(home, run="one")):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ml.state.ledger.renew", kill)
+            patch.setattr("ml.state.ledger.hold", kill)
             with pytest.raises(Killed):
                 last()
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
 
-from ml.state import State, ledger
-from ml.state.records import Decision, Window
+from ml.state import State, ledger, trainings
+from ml.state.records import Decision, Training, Window
 from ml.state.sql import insert_once
 from ml.state.tables import decisions, specs
 
@@ -212,3 +212,49 @@ def test_how_often_a_decision_was_announced_is_noted(state: State) -> None:
     for minutes in (1, 2):
         ledger.announced(state, [one.id], at=NOW + timedelta(minutes=minutes))
     assert (stands(state, one).announcements, stands(state, one).announced_at) == (2, NOW + timedelta(minutes=2))
+
+
+def by_policy(of: Window, policy: str) -> Decision:
+    return Decision(
+        id=f"d-{of.id}-{policy}", model="m", window=of.id, retrain=False, reasons=[], evidence={}, report_url=None, state="no",
+        decided_at=NOW, policy=policy,
+    )  # fmt: skip
+
+
+def test_a_window_is_given_up_or_judged_and_never_both(state: State) -> None:
+    judged, given_up = (window(state, start=start) for start in (0, 1))
+    first = ledger.decide(state, by_policy(judged, "2-a"))
+    none = ledger.decide(state, by_policy(given_up, ledger.GIVEN_UP))
+    assert ledger.decide(state, by_policy(judged, ledger.GIVEN_UP)) == first
+    assert ledger.decide(state, by_policy(given_up, "2-a")) == none
+    assert ledger.decide(state, by_policy(judged, "3-a")).policy == "3-a", "another policy may judge it as well"
+
+
+def test_a_claim_whose_run_was_killed_after_its_version_became_champion_is_done(state: State) -> None:
+    one = decided(state, start=0)
+    ledger.claim(state, "m", run="killed", at=NOW)
+    trainings.crown(
+        state, model="m", version=2, kind="promote", at=NOW, by="gate", reason="drift", key="killed", evidence=None, expected=None
+    )
+    assert ledger.claim(state, "m", run="next", at=NOW + timedelta(hours=9)) is None, "one decision, one finished training"
+    found = stands(state, one)
+    assert (found.state, found.failures) == ("done", [])
+    assert found.outcome == {"version": 2, "promoted": True, "verdict": "drift", "run": "killed"}
+
+
+def test_a_failure_is_told_whoever_found_it_until_a_training_has_finished(state: State) -> None:
+    one, at = decided(state, start=0), NOW
+    for number in range(ledger.MOST_TRIES):
+        ledger.claim(state, "m", run=f"dead{number}", at=at)
+        at += timedelta(hours=9)
+    assert ledger.claim(state, "m", run="next", at=at) is None
+    assert [found.id for found in ledger.standing_failures(state, "m")] == [one.id]
+    assert [found.id for found in ledger.standing_failures(state, "m")] == [one.id]
+    trainings.begin(
+        state,
+        Training(
+            key="by hand", model="m", spec_hash="0" * 16, dataset_version=3, labels_version=None, as_of=at, reason="r", decision=None,
+            state="challenger", started_at=at,
+        ),
+    )  # fmt: skip
+    assert ledger.standing_failures(state, "m") == []

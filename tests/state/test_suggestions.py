@@ -67,3 +67,29 @@ def test_the_newest_is_asked_about_and_another_run_takes_the_question_over(state
     suggestions.ask(state, "m", run="b", at=NOW)
     assert suggestions.asked_by(state, "a") is None
     assert suggestions.asked_by(state, "b") is not None
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_an_answer_is_for_all_suggestions_that_stand(state: State, approved: bool) -> None:
+    old, new = (ledger.decide(state, of(window(state, start=start).id, minutes=start)) for start in (0, 1))
+    suggestions.answer(state, old.id, approved=approved, by="ada", at=NOW)
+    found = ledger.find_decision(state, new.id)
+    assert found is not None
+    assert (found.state, found.outcome) == ("superseded", {"answered_with": old.id})
+    assert suggestions.ask(state, "m", run="confirm", at=NOW) is None
+    assert len(ledger.open_decisions(state, "m", at=NOW)) == approved
+
+
+def test_silence_about_one_suggestion_leaves_the_newer_one_standing(state: State) -> None:
+    old, new = (ledger.decide(state, of(window(state, start=start).id, minutes=start)) for start in (0, 1))
+    suggestions.answer(state, old.id, approved=False, by=None, at=NOW)
+    assert [one.id for one in suggestions.waiting(state, "m", at=NOW)] == [new.id]
+
+
+def test_a_training_that_begins_ends_the_suggestions(state: State) -> None:
+    one = ledger.decide(state, of(window(state, start=0).id))
+    asked = ledger.decide(state, replace(of(window(state, start=1).id, minutes=1), state="open", until=None))
+    ledger.claim(state, "m", run="a", at=NOW)
+    found = ledger.find_decision(state, one.id)
+    assert found is not None
+    assert (found.state, found.outcome) == ("superseded", {"superseded_by": asked.id})

@@ -79,9 +79,9 @@ def test_of_eight_winners_against_the_same_champion_one_is_crowned(state: State)
 
 
 def test_a_renewed_lease_holds_longer(state: State) -> None:
-    decided(state, start=0)
+    one = decided(state, start=0)
     ledger.claim(state, "m", run="a", at=NOW, lease=timedelta(hours=1))
-    ledger.renew(state, run="a", at=NOW + timedelta(minutes=50), lease=timedelta(hours=1))
+    ledger.hold(state, one.id, run="a", at=NOW + timedelta(minutes=50), lease=timedelta(hours=1))
     assert ledger.open_decisions(state, "m", at=NOW + timedelta(minutes=100)) == []
     assert len(ledger.open_decisions(state, "m", at=NOW + timedelta(minutes=111))) == 1
 

@@ -42,9 +42,11 @@ class AnnounceRetrain(JobOperator):
         }
         woken = {"woken before": newest.announcements, "tries so far": newest.tries}
         self.say(f"{len(found.open)} open: a training is asked for", {**extra, **woken})
-        if newest.announcements:
+        if newest.tries:
+            self.log.warning("%s: runs that came to no end so far: %s; the run of %s.train says why", newest.id, newest.tries, self.model)
+        elif newest.announcements:
             self.log.warning(
-                "%s was announced %s times since %s and not picked up: is the DAG %s.train paused, or a run of it waiting?",
+                "%s was announced before (%s) since %s and not picked up: is the DAG %s.train paused, or a run of it waiting?",
                 newest.id,
                 newest.announcements,
                 newest.decided_at,
@@ -62,12 +64,12 @@ class AnnounceSuggestion(JobOperator):
 
     def job(self, settings: Settings, context: Context) -> None:
         """Nothing is returned."""
-        from ml.jobs.reconcile import reconcile
+        from ml.jobs.reconcile import waiting
 
-        found = reconcile(settings, self.model)
-        if not found.suggested:
+        found = waiting(settings, self.model)
+        if not found:
             raise self.skip("no suggestion waits for an answer")
-        newest = found.suggested[-1]
+        newest = found[-1]
         until = newest.until.isoformat() if newest.until else None
         extra: dict[str, Any] = {"decision": newest.id, "reasons": newest.reasons, "until": until}
         self.say("a person is asked whether to train", extra)
