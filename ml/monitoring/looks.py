@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from ml.errors import ModelOwnerError
+from ml.errors import ModelOwnerError, NoData
 from ml.monitoring import NOT_FEATURES, profiles
 from ml.monitoring import drift as drifting
 from ml.monitoring.alarms import shares
@@ -49,6 +49,9 @@ def look(pin: Pin, *, reference: Profile, window: Profile, own: OwnWindows) -> L
         NoData: One of the sides has no rows.
         ModelOwnerError: A statistic is not a finite number, or the sides are not of the pin's kind.
     """
+    for side, profile in (("reference", reference), ("window", window)):
+        if not profile.rows:
+            raise NoData(f"column {pin.column}: the {side} has no rows, so no drift can be measured; wait for data, or train again")
     if type(reference) is not type(window):
         raise drifting.other_kind(pin)
     try:
@@ -114,8 +117,8 @@ def alarms(drifts: Sequence[Drift]) -> dict[Test, bool]:
 
 def persists(drift: Drift) -> bool | None:
     """Whether a column's drift persists; None where that was not asked for."""
-    said = [one["looks"] for one in verdicts(drift) if one["looks"] is not None]
-    return any(one["persists"] for one in said) if said else None
+    said = [bool(one["persists"]) for one in verdicts(drift) if one["persists"] is not None]
+    return any(said) if said else None
 
 
 def verdicts(drift: Drift) -> list[dict[str, Any]]:
