@@ -4,7 +4,7 @@ Both are defined by the reference, which has none of them: an exact test of two 
 exchangeable, their number in the window has a known distribution whatever the values are:
 
 - Numbers: how many of n rows lie outside of the smallest and the largest of m is beta-binomial (n; 2, m - 1), with a mean share of
-  2 / (m + 1) (Wilks 1941, Annals of Mathematical Statistics 13); ties make it conservative.
+  2 / (m + 1) (Wilks 1942, Annals of Mathematical Statistics 13); ties make it conservative.
 - Labels: given how often each label stands in both sides together, it is unseen where all of its rows were dealt to the window. These
   events are taken as independent with their exact probabilities; they are negatively associated (Joag-Dev & Proschan 1983).
 
