@@ -132,7 +132,7 @@ def _test(column: str, family: str, method: str) -> Test:
 
 def _drift(pin: Pin, said: Sequence[ColumnVerdict], persistence: Persistence | None, earlier: Sequence[Mapping[Test, bool]]) -> Drift:
     told = [_told(one, persistence, earlier) for one in said]
-    first = 0 if said[0].is_alarm else next((place for place, one in enumerate(said) if one.is_alarm), 0)
+    first = next((place for place, one in enumerate(said) if one.is_alarm), 0)
     shown = said[first]
     return Drift(
         column=pin.column,
