@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ml.jobs.check import CheckResult
     from ml.jobs.history import ChampionAt, WatchStatus
     from ml.jobs.ingest import BatchResult, IngestResult
-    from ml.jobs.monitor import MonitorResult
+    from ml.jobs.monitor import ColumnDrift, MonitorResult
     from ml.jobs.new import NewModel
     from ml.jobs.quarantine import QuarantineDetails, QuarantineList
     from ml.jobs.reconcile import Failure
@@ -162,6 +162,12 @@ def train(value: "TrainResult") -> None:
     console.print(f"champion: {'version ' + str(value.champion) if value.champion is not None else 'none'}")
 
 
+def _drifted(one: "ColumnDrift") -> str:
+    """Whether a column has drifted; under a promise, how likely chance alone is."""
+    said = "drifted" if one.drifted else ""
+    return said if one.verdict is None else f"{said} p = {one.verdict['p_value']:.2g}".strip()
+
+
 def monitor(value: "MonitorResult") -> None:
     """How the champion does beside the former one, drift by column, quality, the decision, the report."""
     if value.watch is not None:
@@ -175,7 +181,7 @@ def monitor(value: "MonitorResult") -> None:
     console.print(f"{value.model}: window {window.number}, {window.rows} rows, {window.labelled_rows or 0} labelled")
     table = _table("column", "method", "value", "threshold", "", right=("value", "threshold"))
     for name, one in sorted(value.drift.columns.items(), key=lambda item: -item[1].value):
-        table.add_row(Text(name), one.method, _number(one.value), _number(one.threshold), "drifted" if one.drifted else "")
+        table.add_row(Text(name), one.method, _number(one.value), _number(one.threshold), _drifted(one))
     console.print(table)
     for name, number in value.quality.items():
         console.print(f"{name} {_number(number)} on {value.quality_rows} labelled rows")

@@ -46,7 +46,7 @@ def gather(
     usual = past.usual(state, learnt, model=window.model, metric=spec.metric)
     quality, no_quality = _compared(trained, qualities, seen, spec=spec, usual=usual)
     if quality is not None and spec.task == "binary":
-        quality = _with_error(settings, quality, seen, learnt=learnt, trained=trained)
+        quality = _with_error(settings, quality, seen, learnt=learnt, trained=trained, window_rows=window.rows)
     losses, no_losses = (None, "") if rules.cost is None else past.losses(state, window, spec=spec, trained=trained, found=usual)
     last = past.last_training(state, trained)
     spent = [] if rules.budget is None else ledger.asked_since(state, window.model, after=at - rules.budget.period)
@@ -57,6 +57,7 @@ def gather(
         labelled_rows=seen.known,
         since_asked=at - asked if asked is not None else None,
         newer_champion=champion.version if champion is not None and champion.version != window.champion else None,
+        persisting=past.persisting(drifts),
         earlier_shares=past.earlier_shares(state, window, most=rules.drift_windows.of - 1),
         estimated=estimated,
         losses=losses,
@@ -88,11 +89,11 @@ def _compared(
 
 
 def _with_error(
-    settings: Settings, quality: QualityChange, seen: labels_seen.Seen, *, learnt: ModelSpec, trained: Training
+    settings: Settings, quality: QualityChange, seen: labels_seen.Seen, *, learnt: ModelSpec, trained: Training, window_rows: int
 ) -> QualityChange:
     """The change with its standard error, from the numbers of rows and of positives behind both of its sides."""
     positive, labels = label_text(learnt.positive), seen.fresh[learnt.target]
-    with reference_profile.kept(settings, trained, learnt=learnt) as reference:
+    with reference_profile.kept(settings, trained, learnt=learnt, window_rows=window_rows) as reference:
         tested = reference.tested
     now = Sample(value=quality.now, rows=len(labels), positives=int((labels == positive).sum()))
     before = Sample(value=quality.at_promotion, rows=sum(tested.values()), positives=tested.get(positive, 0))

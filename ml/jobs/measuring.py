@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,13 +14,16 @@ from ml.data.faults import first_few
 from ml.data.table import AcceptedTable
 from ml.errors import NoData
 from ml.jobs import labels_seen, reference_profile
+from ml.jobs import promised as promising
 from ml.jobs import said as saying
+from ml.jobs.promised import Promised
 from ml.monitoring import NOT_FEATURES, report, report_drift
 from ml.monitoring import drift as drifting
-from ml.monitoring.drift import MISSING_SHARE
+from ml.monitoring.drift import MISSING_SHARE, Pin
+from ml.monitoring.looks import look
 from ml.monitoring.profile_file import ReferenceProfile, plot_rows, positions
 from ml.monitoring.profiles import LabelProfile
-from ml.monitoring.window_columns import Read
+from ml.monitoring.window_columns import MeasuredColumns, Read
 from ml.monitoring.window_columns import measure_window as measure_columns
 from ml.registry import runs
 from ml.settings import Settings
@@ -56,9 +60,11 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
     for late in labels_seen.late_rows(table, window, seen, spec=spec, trained=trained):
         labels.append(late[spec.target])
         said_of_them.append(predict(champion, late, task=spec.task))
-    with reference_profile.kept(settings, trained, learnt=learnt) as reference:
+    promised = promising.of(state, window, spec)
+    with reference_profile.kept(settings, trained, learnt=learnt, window_rows=window.rows) as reference:
         judged, qualities, strange = _judge(spec, pd.concat(labels), saying.joined(said_of_them), known=_classes(spec, reference))
-        compared, drifts = _compare(spec, reference, lambda names: table.read_columns(names, **versions), target=target, said=said)
+        read = _Rows(lambda names: table.read_columns(names, **versions), target, said)
+        compared, drifts, promise = _compare(spec, reference, read, promised)
     late_rows = int((judged.index >= len(target)).sum())
     measurement = report.Measurement(
         drifts=drifts,
@@ -66,6 +72,7 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         labelled_rows=len(judged) - late_rows,
         late_rows=late_rows,
         notes=[*_notes(spec, drifts, judged, late=late_rows), *strange],
+        promise=promise,
     )
     _store(settings, state, window, measurement, page=report.render(spec, window, measurement, compared=compared, judged=judged))
 
@@ -87,37 +94,57 @@ def _store(settings: Settings, state: State, window: Window, measurement: report
     log.info("window measured window=%s drifted=%d of %d judged=%d late=%d", window.id, _drifted(drifts), len(drifts), judged, late)
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The window's rows: `read` gives columns of them; their target, and what the champion said of them, in one order."""
+
+    read: Read
+    target: pd.Series
+    said: Predicted
+
+
 def _compare(
-    spec: ModelSpec, reference: ReferenceProfile, read: Read, *, target: pd.Series, said: Predicted
-) -> tuple[report_drift.Compared, list[Drift]]:
+    spec: ModelSpec, reference: ReferenceProfile, rows: _Rows, promised: Promised | None
+) -> tuple[report_drift.Compared, list[Drift], str]:
     """The drift of features and target from the rows that the champion learnt from, and of its predictions.
 
-    The predictions are compared with what the tested model said of the test rows of its training.
+    The predictions are compared with what the tested model said of the test rows of its training. With a promise, its sentence.
     """
-    most = spec.monitoring.sample_rows
+    most, count = spec.monitoring.sample_rows, len(rows.target)
     pins = drifting.feature_pins(spec)
-    measured = measure_columns(pins, reference=reference, read=read, rows=len(target), draw=most)
-    drifts, before, now = measured.drifts, {pin.column: reference.drawn(pin.column) for pin in pins}, dict(measured.drawn)
-    column = prediction_column(spec)
-    predicted = saying.compared_prediction(spec, said)
-    held = {column: predicted}
-    pin = drifting.prediction_pin(spec, column, has_probability=pd.api.types.is_float_dtype(predicted.dtype))
-    others = [pin]
-    if target.notna().any():
-        held[spec.target] = target
-        others.insert(0, drifting.target_pin(spec))
-    draw = positions(len(target), plot_rows(most, columns=len(pins)))
-    for one in others:
-        name = None if one is pin else one.column
-        drifts.append(drifting.compare(one, reference=reference.profile(name), window=drifting.profile_of(one, held[one.column])))
-        before[one.column], now[one.column] = reference.drawn(name), held[one.column].iloc[draw].reset_index(drop=True)
+    measured = measure_columns(pins, reference=reference, read=rows.read, rows=count, draw=most, is_promised=promised is not None)
+    before, now = {pin.column: reference.drawn(pin.column) for pin in pins}, dict(measured.drawn)
+    others = _others(spec, rows)
+    draw = positions(count, plot_rows(most, columns=len(pins)))
+    for pin, name, held in others:
+        before[pin.column], now[pin.column] = reference.drawn(name), held.iloc[draw].reset_index(drop=True)
+    drifts, promise = _drifts(measured, reference, others, promised)
     compared = report_drift.Compared(
         reference=pd.DataFrame(before),
         window=pd.DataFrame(now),
-        kinds={one.column: one.measured_as for one in [*pins, *others]},
+        kinds={one.column: one.measured_as for one in [*pins, *(pin for pin, _, _ in others)]},
         reference_rows=reference.rows,
     )
-    return compared, drifts
+    return compared, drifts, promise
+
+
+def _others(spec: ModelSpec, rows: _Rows) -> list[tuple[Pin, str | None, pd.Series]]:
+    """Target, if it has labels, and predictions: each with its name in the reference, and its rows in the window."""
+    predicted = saying.compared_prediction(spec, rows.said)
+    pin = drifting.prediction_pin(spec, prediction_column(spec), has_probability=pd.api.types.is_float_dtype(predicted.dtype))
+    target = [(drifting.target_pin(spec), spec.target, rows.target)] if rows.target.notna().any() else []
+    return [*target, (pin, None, predicted)]
+
+
+def _drifts(
+    measured: MeasuredColumns, reference: ReferenceProfile, others: Sequence[tuple[Pin, str | None, pd.Series]], promised: Promised | None
+) -> tuple[list[Drift], str]:
+    """By fixed thresholds; or what the promise says of all columns together, and its sentence."""
+    sides = [(pin, name, drifting.profile_of(pin, held)) for pin, name, held in others]
+    if promised is None:
+        return [*measured.drifts, *(drifting.compare(pin, reference=reference.profile(name), window=now) for pin, name, now in sides)], ""
+    looks = [look(pin, reference=reference.profile(name), window=now, own=reference.own_windows(name)) for pin, name, now in sides]
+    return promised.judged([*measured.looks, *looks])
 
 
 def _classes(spec: ModelSpec, reference: ReferenceProfile) -> set[str]:

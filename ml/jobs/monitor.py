@@ -7,6 +7,7 @@ person learns of it, and a decision "no" with the reason stands in the ledger, s
 
 import logging
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -33,12 +34,16 @@ class TakenWindow(BaseModel):
 
 
 class ColumnDrift(BaseModel):
-    """How far one column lies from the reference. `drifted` means `value >= threshold`."""
+    """How far one column lies from the reference. `drifted` means `value >= threshold`, or an alarm by `verdict`.
+
+    `verdict`: what a promised rate of false alarms says (docs/json.md); None under fixed thresholds.
+    """
 
     method: str
     value: float
     threshold: float
     drifted: bool
+    verdict: dict[str, Any] | None = None
 
 
 class DriftResult(BaseModel):

@@ -3,7 +3,7 @@
 import statistics
 
 from ml.jobs import labels_seen
-from ml.monitoring import NOT_FEATURES
+from ml.monitoring import NOT_FEATURES, looks
 from ml.policy import LearnableRows, Losses, Usual, WindowLoss, loss
 from ml.settings import Settings
 from ml.spec import ModelSpec
@@ -34,6 +34,12 @@ def earlier_shares(state: State, window: Window, *, most: int) -> tuple[float | 
         if one.number < window.number and one.champion == window.champion and one.measured_at is not None
     ]
     return tuple(share(ledger.measurement(state, one.id)[0]) for one in before[:most])
+
+
+def persisting(drifts: list[Drift]) -> tuple[str, ...] | None:
+    """The feature columns that a promise judged and whose alarms persist; None where that was not asked for."""
+    said = {one.column: looks.persists(one) for one in drifts if one.kind not in NOT_FEATURES}
+    return tuple(name for name, holds in said.items() if holds) if any(holds is not None for holds in said.values()) else None
 
 
 def usual(state: State, spec: ModelSpec, *, model: str, metric: str) -> Usual | None:

@@ -2,22 +2,28 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ml.errors import ConcurrentChange, NoData
 from ml.jobs.said import compared_prediction
+from ml.monitoring import drift as drifting
 from ml.monitoring import profile_file
-from ml.monitoring.drift import TEXT_ROWS
+from ml.monitoring.alarms.own_windows import NO_TIME, Cut
+from ml.monitoring.drift import Pin
+from ml.monitoring.looks import own_windows
 from ml.monitoring.profile_file import KeptColumn, ReferenceProfile
-from ml.monitoring.profiles import Profile, labels, numeric, text
+from ml.monitoring.profiles import labels
 from ml.monitoring.window_columns import chunks
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state.records import Training
 from ml.training import champions, dataset, reference
 from ml.training.evaluation import predict
-from ml.training.split import split
+from ml.training.split import by_time, split
 
 
 def url_of(settings: Settings, training: Training) -> str:
@@ -26,7 +32,7 @@ def url_of(settings: Settings, training: Training) -> str:
 
 
 @contextmanager
-def kept(settings: Settings, training: Training, *, learnt: ModelSpec) -> Iterator[ReferenceProfile]:
+def kept(settings: Settings, training: Training, *, learnt: ModelSpec, window_rows: int) -> Iterator[ReferenceProfile]:
     """The profile of the rows that a champion learnt from, and of what its tested model said of the test rows.
 
     It is made where there is none, or one of another format or of other rows; two that make it at once make the same.
@@ -35,6 +41,8 @@ def kept(settings: Settings, training: Training, *, learnt: ModelSpec) -> Iterat
         settings: Where the tables are.
         training: The run that made the champion.
         learnt: The declaration of that run.
+        window_rows: The rows of the window that is looked at: where `time` is declared, a profile that is made now says how far such
+            windows of the reference lie from its rest. It stays of the first window's size and stretches to others.
 
     Raises:
         NoData: There is no profile, and the rows that it would be made of are gone.
@@ -44,21 +52,21 @@ def kept(settings: Settings, training: Training, *, learnt: ModelSpec) -> Iterat
         if found is not None:
             yield found
             return
-    make(settings, training, learnt=learnt)
+    make(settings, training, learnt=learnt, window_rows=window_rows)
     with profile_file.opened(url, of=of) as made:
         if made is None:
             raise ConcurrentChange(f"the reference profile {url} was removed while it was being used; look again")
         yield made
 
 
-def make(settings: Settings, training: Training, *, learnt: ModelSpec) -> None:
+def make(settings: Settings, training: Training, *, learnt: ModelSpec, window_rows: int) -> None:
     """Writes the profile anew. Memory: a chunk of columns of the reference at a time."""
     try:
         keys = _rows(settings, learnt, training, [])
         if keys.empty:
             raise NoData(f"the training of version {training.version} of {training.model} has no rows left: train again")
         test = keys.iloc[split(keys, learnt).test]
-        columns = _columns(settings, learnt, training, keys=keys, test=test)
+        columns = _columns(settings, learnt, training, _Rows(keys, test, window_rows))
         tested = {} if learnt.task == "regression" else labels(test[learnt.target]).counts
         profile_file.write(url_of(settings, training), columns, of=_identity(training), rows=len(keys), tested=tested)
     except FileNotFoundError as error:
@@ -89,26 +97,39 @@ def _rows(settings: Settings, learnt: ModelSpec, training: Training, columns: li
     )
 
 
-def _columns(settings: Settings, learnt: ModelSpec, training: Training, *, keys: pd.DataFrame, test: pd.DataFrame) -> Iterator[KeptColumn]:
-    names = [*learnt.features.numeric, *learnt.features.categorical, *learnt.features.text]
-    drawn = profile_file.plot_rows(learnt.monitoring.sample_rows, columns=len(names))
-    places = profile_file.positions(len(keys), drawn)
-    target = keys[learnt.target]
-    yield KeptColumn(learnt.target, numeric(target) if learnt.task == "regression" else labels(target), target.iloc[places])
-    for chunk in chunks(names, rows=len(keys)):
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What a profile is of: `keys` has target, time and keys of the rows that the champion learnt from, `test` of those that judged it."""
+
+    keys: pd.DataFrame
+    test: pd.DataFrame
+    window_rows: int
+
+    def cut(self, learnt: ModelSpec, frame: pd.DataFrame) -> Cut | None:
+        """The windows of rows in order of time; None where no time is declared."""
+        return None if learnt.time is None else Cut.of(by_time(frame[learnt.time])[0], size=self.window_rows)
+
+
+def _columns(settings: Settings, learnt: ModelSpec, training: Training, rows: _Rows) -> Iterator[KeptColumn]:
+    pins = drifting.feature_pins(learnt)
+    drawn = profile_file.plot_rows(learnt.monitoring.sample_rows, columns=len(pins))
+    places = profile_file.positions(len(rows.keys), drawn)
+    cut = rows.cut(learnt, rows.keys)
+    yield _kept(learnt.target, drifting.target_pin(learnt), rows.keys[learnt.target], places, cut)
+    by_name = {pin.column: pin for pin in pins}
+    for chunk in chunks(list(by_name), rows=len(rows.keys)):
         frame = _rows(settings, learnt, training, list(chunk))
         for name in chunk:
-            yield KeptColumn(name, _profile(learnt, name, frame[name]), frame[name].iloc[places])
+            yield _kept(name, by_name[name], frame[name], places, cut)
         del frame
-    said = _said(settings, learnt, training, test)
-    profile = numeric(said) if pd.api.types.is_float_dtype(said.dtype) else labels(said)
-    yield KeptColumn(None, profile, said.iloc[profile_file.positions(len(said), drawn)])
+    said = _said(settings, learnt, training, rows.test)
+    pin = drifting.prediction_pin(learnt, "prediction", has_probability=pd.api.types.is_float_dtype(said.dtype))
+    yield _kept(None, pin, said, profile_file.positions(len(said), drawn), rows.cut(learnt, rows.test))
 
 
-def _profile(learnt: ModelSpec, name: str, column: pd.Series) -> Profile:
-    if name in learnt.features.numeric:
-        return numeric(column)
-    return text(column, rows=TEXT_ROWS) if name in learnt.features.text else labels(column)
+def _kept(name: str | None, pin: Pin, column: pd.Series, places: npt.NDArray[np.int64], cut: Cut | None) -> KeptColumn:
+    whole = drifting.profile_of(pin, column)
+    return KeptColumn(name, whole, column.iloc[places], NO_TIME if cut is None else own_windows(pin, column, whole, cut))
 
 
 def _said(settings: Settings, learnt: ModelSpec, training: Training, test: pd.DataFrame) -> pd.Series:

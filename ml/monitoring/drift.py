@@ -124,17 +124,22 @@ def compare(pin: Pin, *, reference: Profile, window: Profile) -> Drift:
         case LabelProfile(), LabelProfile():
             return compare_labels(pin, reference=reference, window=window)
         case TextProfile(), TextProfile():
-            return _reported(pin, reference, window, lambda: _text(pin, reference.drawn, window.drawn))
-    raise ModelOwnerError(f"column {pin.column!r} has another kind now than in the champion's reference; train again")
+            return _reported(pin, reference, window, lambda: compare_texts(pin, reference.drawn, window.drawn))
+    raise other_kind(pin)
+
+
+def other_kind(pin: Pin) -> ModelOwnerError:
+    """What is raised where the two sides of a column are not of one kind."""
+    return ModelOwnerError(f"column {pin.column!r} has another kind now than in the champion's reference; train again")
 
 
 def compare_numbers(pin: Pin, *, reference: NumericProfile, window: NumericProfile) -> Drift:
     """The drift of a numeric column from its profiles."""
 
     def distance() -> Drift:
-        if pin.method == "wasserstein" and len(reference.values) <= _FLAG_VALUES:
+        if is_flag(pin, reference):
             method, threshold = pin.as_label
-            sides = (_flags(reference, reference), _flags(reference, window))
+            sides = (flags(reference, reference), flags(reference, window))
             return _drift(pin, method, distances.LABELS[method](*sides), threshold)
         largest = max(reference.largest, window.largest)
         numbers = (reference, window) if largest < _LARGE else (reference.divided(largest), window.divided(largest))
@@ -143,7 +148,12 @@ def compare_numbers(pin: Pin, *, reference: NumericProfile, window: NumericProfi
     return _reported(pin, reference, window, distance)
 
 
-def _flags(reference: NumericProfile, side: NumericProfile) -> LabelProfile:
+def is_flag(pin: Pin, reference: Profile) -> bool:
+    """Whether the column's numbers are compared as labels, by `pin.as_label`."""
+    return isinstance(reference, NumericProfile) and pin.method == "wasserstein" and len(reference.values) <= _FLAG_VALUES
+
+
+def flags(reference: NumericProfile, side: NumericProfile) -> LabelProfile:
     """The numbers of a side as labels: those that the reference has, and all others as one."""
     counts = {repr(value): int(side.counts[side.values == value].sum()) for value in reference.values}
     return LabelProfile({**counts, "other": side.present - sum(counts.values())}, side.rows)
@@ -191,8 +201,10 @@ def _told_apart(reference: pd.Series, window: pd.Series) -> float:
     return float(test(reference, window, ColumnType.Text, None).drift_score)
 
 
-def _text(pin: Pin, reference: pd.Series, window: pd.Series) -> Drift:
-    """Texts without a single telling word (codes, one letter, one row) are compared as labels, if they are few different ones.
+def compare_texts(pin: Pin, reference: pd.Series, window: pd.Series) -> Drift:
+    """The drift of texts that are there.
+
+    Those without a single telling word (codes, one letter, one row) are compared as labels, if they are few different ones.
 
     Else nothing tells the sides apart: 0.5. As labels, texts that are nearly all different would have drifted in each window.
     """

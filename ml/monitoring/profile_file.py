@@ -1,4 +1,4 @@
-"""The reference of a champion as one file: the profile of each column, and a bounded draw of its rows for plots.
+"""The reference of a champion as one file: the profile of each column, what its own windows say, and a bounded draw of its rows for plots.
 
 A parquet file with two row groups for each column (its profile, its draw), so that a column is read without the others, also from a
 remote store. Exact profiles of numbers that are all different are as large as the column: they are read one by one and let go.
@@ -21,11 +21,12 @@ import pyarrow.parquet as pq
 
 from ml.data.stores import own_store_of
 from ml.errors import NoData, StoreUnavailable
+from ml.monitoring.alarms.own_windows import NO_TIME, OwnWindows
 from ml.monitoring.profiles import LabelProfile, NumericProfile, Profile, TextProfile
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """A file of another format is made anew."""
 PLOT_CELLS = 2_000_000
 """Values that are drawn for plots, of all columns together: as 64-bit floats 16 MB."""
@@ -35,11 +36,19 @@ _KEY = "perennial.profile"
 
 @dataclass(frozen=True, slots=True)
 class KeptColumn:
-    """One column of the reference. `name` is None for the champion's predictions; `drawn` are the rows for plots, in their order."""
+    """One column of the reference.
+
+    Args:
+        name: None for the champion's predictions.
+        profile: What it is compared by.
+        drawn: Its rows for plots, in their order.
+        own: What its own windows say, where its rows have a time.
+    """
 
     name: str | None
     profile: Profile
     drawn: pd.Series
+    own: OwnWindows = NO_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,7 @@ class _Entry:
     present: int
     std: float
     group: int
+    own: dict[str, Any]
 
 
 class ReferenceProfile:
@@ -92,6 +102,14 @@ class ReferenceProfile:
         of = "values" if entry.kind == "numeric" else "labels"
         drawn: pd.Series = self._read(entry.group + 1, of).column(of).to_pandas()
         return drawn
+
+    def own_windows(self, name: str | None) -> OwnWindows:
+        """What the column's own windows say, as of when the profile was made.
+
+        Raises:
+            NoData: The reference has no such column.
+        """
+        return OwnWindows.from_json(self._entry(name).own)
 
     def _entry(self, name: str | None) -> _Entry:
         if name not in self._entries:
@@ -181,7 +199,7 @@ def _write(stream: Any, columns: Iterable[KeptColumn], facts: dict[str, Any]) ->
             kind = "numeric" if isinstance(profile, NumericProfile) else "text" if isinstance(profile, TextProfile) else "labels"
             std = profile.std if isinstance(profile, NumericProfile) else 0.0
             sizes = {"rows": profile.rows, "present": profile.present, "std": std}
-            entries.append({"name": column.name, "kind": kind, "group": 2 * len(entries), **sizes})
+            entries.append({"name": column.name, "kind": kind, "group": 2 * len(entries), "own": column.own.to_json(), **sizes})
             for table in (_profile_table(profile), _drawn_table(kind, column.drawn)):
                 writer.write_table(table, row_group_size=max(table.num_rows, 1))
         writer.add_key_value_metadata({_KEY: json.dumps({**facts, "columns": entries})})

@@ -5,6 +5,7 @@ import logging
 import re
 import uuid
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ import pandas as pd
 from ml.data.stores import own_store_of
 from ml.monitoring import NOT_FEATURES, load_evidently
 from ml.monitoring.frames import OTHER, harmless, sample, shown_label
+from ml.monitoring.looks import verdicts
 from ml.monitoring.report_drift import Compared, drift_widgets, listed_only
 from ml.settings import Settings
 from ml.spec import ModelSpec
@@ -21,6 +23,8 @@ from ml.state.records import Drift, Quality, Window
 
 log = logging.getLogger(__name__)
 
+SAID_ALARMS = 20
+"""So many alarms are told in sentences on top of the page; the others stand with their plots."""
 QUALITY_ROWS = 20_000
 """Evidently's model quality takes 10 s for 100,000 rows: at most so many go into its plots."""
 _POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; font-src data:; img-src data: blob:"
@@ -30,7 +34,8 @@ _POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-s
 class Measurement:
     """What was measured in a window. `drifts` names features, target and prediction; `notes` says what is missing, and why.
 
-    Quality is of the window's `labelled_rows` and of `late_rows` from before it, whose labels are new.
+    Quality is of the window's `labelled_rows` and of `late_rows` from before it, whose labels are new. `promise` says how a promised rate
+    of false alarms became levels; empty under fixed thresholds.
     """
 
     drifts: Sequence[Drift]
@@ -38,6 +43,7 @@ class Measurement:
     labelled_rows: int
     notes: Sequence[str]
     late_rows: int = 0
+    promise: str = ""
 
 
 def url_of(settings: Settings, model: str, window: str) -> str:
@@ -140,6 +146,9 @@ def _head(spec: ModelSpec, window: Window, measurement: Measurement, *, compared
         "Rows happened": _period(window),
         "Champion": f"version {window.champion}, which learnt from the {compared.reference_rows:,} rows of the reference",
         "Drifted feature columns": f"{drifted} of {len(features)}" + (f" ({drifted / len(features):.2f})" if features else ""),
+        "False alarms": measurement.promise,
+        "Alarms": _alarms(measurement) if measurement.promise else "",
+        "Thresholds": _origins(measurement.drifts) if measurement.promise else "",
         "Quality": ", ".join(f"{one.metric} {one.value:.4f}" for one in measurement.qualities) or "not measured",
         "Labelled rows": f"{measurement.labelled_rows:,}"
         + (f", and {measurement.late_rows:,} from before the window whose labels are new" if measurement.late_rows else ""),
@@ -153,6 +162,22 @@ def _head(spec: ModelSpec, window: Window, measurement: Measurement, *, compared
     listed = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
     wide = _listed(measurement.drifts)
     return f"<header class='perennial'><h1>{html.escape(spec.model)}</h1><table>{table}</table><ul>{listed}</ul>{wide}</header>"
+
+
+def _alarms(measurement: Measurement) -> str:
+    """The sentences of the columns that are alarms, the least likely by chance first."""
+    found = sorted(
+        (verdict for one in measurement.drifts for verdict in verdicts(one) if verdict["is_alarm"]), key=lambda verdict: verdict["p_value"]
+    )
+    more = f" … and {len(found) - SAID_ALARMS} more." if len(found) > SAID_ALARMS else ""
+    return "; ".join(str(verdict["sentence"]) for verdict in found[:SAID_ALARMS]) + more or "none"
+
+
+def _origins(drifts: Sequence[Drift]) -> str:
+    """Where the p-values come from: of how many comparisons."""
+    counted = Counter(str(verdict["origin"]) for one in drifts for verdict in verdicts(one))
+    floors = "an alarm is more than chance and not shown to be smaller than monitoring.drift says"
+    return floors + "".join(f"; {count} {'is' if count == 1 else 'are'} {origin}" for origin, count in counted.most_common())
 
 
 def _listed(drifts: Sequence[Drift]) -> str:

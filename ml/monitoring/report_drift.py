@@ -11,6 +11,7 @@ import pandas as pd
 
 from ml.errors import OperatorError
 from ml.monitoring import NOT_FEATURES
+from ml.monitoring.alarms.shares import OUT_OF_RANGE, UNSEEN
 from ml.monitoring.drift import MISSING_SHARE
 from ml.monitoring.frames import harmless_names, sample, shown_frames
 from ml.spec import ModelSpec
@@ -129,6 +130,8 @@ def _method(method: str) -> str:
         "TVD": "Total variation distance",
         "abs_text_content_drift": "Absolute text content drift",
         MISSING_SHARE: "Change of the share of missing values",
+        UNSEEN: "Share of values that the reference has not",
+        OUT_OF_RANGE: "Share of values outside of the reference's range",
     }
     kinds = [ColumnType.Numerical, ColumnType.Categorical, ColumnType.Text]
     name = f"measured_{method}"

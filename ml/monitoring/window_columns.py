@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ml.errors import NoData
 from ml.monitoring.drift import Pin, compare, profile_of
+from ml.monitoring.looks import Look, look
 from ml.monitoring.profile_file import ReferenceProfile, plot_rows, positions
 from ml.state.records import Drift
 
@@ -24,10 +25,14 @@ Read = Callable[[Sequence[str]], Any]
 
 @dataclass(frozen=True, slots=True)
 class MeasuredColumns:
-    """The drift of each column in the order of the pins, and a bounded draw of the window's rows for plots."""
+    """What was measured of each column, in the order of the pins, and a bounded draw of the window's rows for plots.
+
+    Either `drifts`, by fixed thresholds, or `looks`, which a promised rate of false alarms is judged from.
+    """
 
     drifts: list[Drift]
     drawn: pd.DataFrame
+    looks: list[Look]
 
 
 def chunks(columns: Sequence[str], *, rows: int) -> Iterator[Sequence[str]]:
@@ -36,7 +41,9 @@ def chunks(columns: Sequence[str], *, rows: int) -> Iterator[Sequence[str]]:
     yield from (columns[start : start + width] for start in range(0, len(columns), width))
 
 
-def measure_window(pins: Sequence[Pin], *, reference: ReferenceProfile, read: Read, rows: int, draw: int) -> MeasuredColumns:
+def measure_window(
+    pins: Sequence[Pin], *, reference: ReferenceProfile, read: Read, rows: int, draw: int, is_promised: bool = False
+) -> MeasuredColumns:
     """Measures each pinned column of a window against the kept reference.
 
     Memory: one chunk of columns, and for each of at most four threads a few times one column; beside it the draw.
@@ -47,6 +54,7 @@ def measure_window(pins: Sequence[Pin], *, reference: ReferenceProfile, read: Re
         read: Reads columns of the window.
         rows: The window's rows.
         draw: At most so many rows are drawn for plots; fewer where the columns are many.
+        is_promised: Whether a promised rate of false alarms judges, rather than fixed thresholds.
 
     Raises:
         NoData: The window has no rows, or the reference has none or lacks a column.
@@ -57,19 +65,26 @@ def measure_window(pins: Sequence[Pin], *, reference: ReferenceProfile, read: Re
             raise NoData(f"the {side} has no rows, so no drift can be measured; wait for data, or train again")
     by_name = {pin.column: pin for pin in pins}
     places = pa.array(positions(rows, plot_rows(draw, columns=len(by_name))))
-    drifts: list[Drift] = []
+    measure = _looked if is_promised else _measured
+    found: list[Drift | Look] = []
     drawn: dict[str, pd.Series] = {}
     with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as workers:
         for names in chunks(list(by_name), rows=rows):
             table = read(names)
-            drifts += workers.map(_measured, [by_name[name] for name in names], repeat(reference), (table[name] for name in names))
+            found += workers.map(measure, [by_name[name] for name in names], repeat(reference), (table[name] for name in names))
             drawn |= {name: _taken(table[name], places) for name in names}
             del table  # or two chunks would be held while the next one is read
-    return MeasuredColumns(drifts, pd.DataFrame(drawn, copy=False))
+    drifts, looks = [one for one in found if isinstance(one, Drift)], [one for one in found if isinstance(one, Look)]
+    return MeasuredColumns(drifts, pd.DataFrame(drawn, copy=False), looks)
 
 
 def _measured(pin: Pin, reference: ReferenceProfile, column: Any) -> Drift:
     return compare(pin, reference=reference.profile(pin.column), window=profile_of(pin, column))
+
+
+def _looked(pin: Pin, reference: ReferenceProfile, column: Any) -> Look:
+    own = reference.own_windows(pin.column)
+    return look(pin, reference=reference.profile(pin.column), window=profile_of(pin, column), own=own)
 
 
 def _taken(column: Any, places: pa.Array) -> pd.Series:

@@ -14,6 +14,11 @@ AUDITED_WINDOWS = 5
 AUDITED_SHARE = 0.8
 """and these lay inside of its interval in at least this share of them."""
 _NAMED_COLUMNS = 5
+_SHARES = {
+    "missing_share": "change of the share of missing values",
+    "unseen_share": "share of values that the reference has not",
+    "out_of_range_share": "share of values outside of the reference's range",
+}
 
 
 def drift(evidence: Evidence, rules: Retraining) -> Finding:
@@ -21,10 +26,11 @@ def drift(evidence: Evidence, rules: Retraining) -> Finding:
     share = evidence.drift_share
     if share is None:
         return Finding("drift_share", "asks", False, "drift: no feature column can be compared (dates and times never are)")
+    if evidence.persisting is not None:
+        return _persisting(evidence.persisting, evidence, rules)
     counted = f"{len(evidence.drifted)} of {len(evidence.drifts)} columns drifted"
     if rules.drift_share is None:
-        said = f"drift: {counted} ({share:.2f}); retraining.drift_share is null, so drift alone asks for nothing"
-        return Finding("drift_share", "asks", False, said, declared=False)
+        return _unasked(counted, share)
     reached = share >= rules.drift_share
     named = _named(evidence.drifted) or "the farthest is " + _named(_farthest(evidence.drifts))
     sentence = f"{counted} ({share:.2f} {'≥' if reached else '<'} {rules.drift_share:.2f}): {named}"
@@ -37,6 +43,24 @@ def drift(evidence: Evidence, rules: Retraining) -> Finding:
     return Finding("drift_share", "asks", lasting, f"{sentence}; {lasts}")
 
 
+def _persisting(names: Sequence[str], evidence: Evidence, rules: Retraining) -> Finding:
+    """The same where each column must persist by itself: the promised rate of false alarms is of that."""
+    share = len(names) / len(evidence.drifts)
+    often = f"{rules.drift_windows.windows} of their last {rules.drift_windows.of} looks"
+    counted = f"{len(names)} of {len(evidence.drifts)} columns alarmed in {often}"
+    if rules.drift_share is None:
+        return _unasked(counted, share)
+    reached = share >= rules.drift_share
+    farthest_first = sorted(evidence.drifts, key=lambda one: (-one.value / one.threshold, one.column))
+    named = _named([one for one in farthest_first if one.column in names]) or "the farthest now is " + _named(_farthest(evidence.drifts))
+    return Finding("drift_share", "asks", reached, f"{counted} ({share:.2f} {'≥' if reached else '<'} {rules.drift_share:.2f}): {named}")
+
+
+def _unasked(counted: str, share: float) -> Finding:
+    said = f"drift: {counted} ({share:.2f}); retraining.drift_share is null, so drift alone asks for nothing"
+    return Finding("drift_share", "asks", False, said, declared=False)
+
+
 def _farthest(drifts: Sequence[Drift]) -> Sequence[Drift]:
     return [max(drifts, key=lambda one: one.value / one.threshold)]
 
@@ -47,7 +71,7 @@ def _named(drifts: Sequence[Drift]) -> str:
 
 
 def _unusual(one: Drift) -> str:
-    return " (change of the share of missing values)" if one.method == "missing_share" else ""
+    return f" ({_SHARES[one.method]})" if one.method in _SHARES else ""
 
 
 def quality(evidence: Evidence, rules: Retraining) -> Finding:

@@ -168,6 +168,7 @@ class Evidence:
         labelled_rows: Rows with a label that were accepted after those the champion learnt from.
         since_asked: The time since the last training that a decision asked for; None if there was none.
         newer_champion: The version that has replaced the one that was measured, if one has.
+        persisting: Under a promised rate of false alarms, where a drift must persist: the columns whose alarms do. Else None.
         earlier_shares: The drift shares of the champion's earlier windows, newest first; as many as the rule looks back.
         estimated: None where nothing was estimated; `no_estimate` then says why.
         losses: What regret is made of; None where it is not looked at, or nothing was judged yet: `no_losses` then says which.
@@ -184,6 +185,7 @@ class Evidence:
     labelled_rows: int
     since_asked: timedelta | None
     newer_champion: int | None = None
+    persisting: tuple[str, ...] | None = None
     earlier_shares: tuple[float | None, ...] = ()
     estimated: EstimatedQuality | None = None
     no_estimate: str = "nothing was estimated"
@@ -215,7 +217,8 @@ class Evidence:
         since, age, ago = facts.pop("since_asked"), facts.pop("age"), facts.pop("asked_ago")
         quality = facts["quality"] and {**facts["quality"], "drop": self.quality.drop if self.quality else None}
         shown = {
-            "drifts": list(facts["drifts"]),
+            "drifts": [{name: value for name, value in one.items() if name != "verdict"} for one in facts["drifts"]],
+            "persisting": None if self.persisting is None else list(self.persisting),
             "drift_share": self.drift_share,
             "earlier_shares": list(self.earlier_shares),
             "quality": quality,

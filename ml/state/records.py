@@ -62,7 +62,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """How far one column of a window lies from the reference. `drifted` means `value >= threshold`."""
+    """How far one column of a window lies from the reference. `drifted` means `value >= threshold`, or what `verdict` says.
+
+    `verdict`: under a promised rate of false alarms, what was judged and why (`ml.monitoring.looks`), as JSON; `threshold` is then the
+    smallest change that matters.
+    """
 
     column: str
     kind: str
@@ -70,6 +74,7 @@ class Drift:
     value: float
     threshold: float
     drifted: bool
+    verdict: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,6 +151,7 @@ drift = Table(
     Column("value", Float, nullable=False),
     Column("threshold", Float, nullable=False),
     Column("drifted", Boolean, nullable=False),
+    Column("verdict", JSON(none_as_null=True), nullable=True),
 )
 
 quality = Table(

@@ -511,3 +511,55 @@ def test_a_declaration_that_changed_since_the_training_watches_what_the_champion
 def test_a_window_that_was_never_taken_is_named(trained: Settings) -> None:
     with pytest.raises(CallError, match="no window 'loans-000009'"):
         monitor.measure(trained, "loans-000009")
+
+
+PROMISED = {"minimum_rows": 100, "false_alarms": "1 per 90d"}
+
+
+def test_a_promise_judges_each_column_and_its_verdict_stands_in_state_json_and_report(trained: Settings) -> None:
+    declare(trained, monitoring=PROMISED)
+    accept(trained, rows(400, seed=2, shift=1.0, first=800).assign(home=[*["tent"] * 60, *["own"] * 340]), "b2")
+    result = monitor.monitor(trained, "loans")
+    assert result.drift is not None
+    income, home = result.drift.columns["income"], result.drift.columns["home"]
+    assert (income.drifted, home.drifted, result.drift.columns[EVIL].drifted) == (True, True, False)
+    assert income.verdict is not None
+    assert income.verdict["level"] == pytest.approx(1 / 90 / 4), "data, data quality, target and prediction share a look"
+    assert income.verdict["origin"].endswith("the reference has room for 2 windows of 400 rows, and 3 are needed")
+    assert home.verdict is not None
+    assert {one["method"]: one["value"] for one in home.verdict["also"]} == {"unseen_share": 0.15}
+    kept, _ = ledger.measurement(State.open(trained), "loans-000001")
+    assert {one.column: one.verdict for one in kept if one.column in result.drift.columns} == {
+        name: one.verdict for name, one in result.drift.columns.items()
+    }
+    page = Path(str(result.report)).read_text()
+    head = page[: page.index("</header>")]
+    assert "At most 1 per 90d by chance: 90 looks in that time, so one look alarms by chance with probability 0.011" in head
+    assert str(income.verdict["sentence"]) in head
+    assert "from a test of independent rows: the reference has room for 2 windows of 400 rows" in head
+    assert EVIL not in page
+    assert result.decision is not None
+    assert result.decision.reasons[0].startswith("3 of 4 columns drifted (0.75 ≥ 0.50)")
+    decided = ledger.decision_for(State.open(trained), "loans-000001")
+    assert decided is not None
+    assert "verdict" not in decided.evidence["drifts"][0], "it stands beside the drift"
+
+
+def test_alarms_that_must_persist_ask_for_a_training_in_the_second_look_of_the_column(trained: Settings) -> None:
+    declare(trained, monitoring=PROMISED, retraining={"minimum_rows": 100, "drift_share": 0.5, "drift_windows": "2 of 3"})
+    said, calm = [], rows(200, seed=1)
+    for number, (income, age) in enumerate([(1.0, 0.0), (0.0, 1.0), (1.0, 1.0)]):
+        frame = calm.assign(key=[f"n{number}-{place}" for place in range(200)], income=calm["income"] + income, age=calm["age"] + age)
+        accept(trained, frame, f"c{number}")
+        decision = monitor.monitor(trained, "loans").decision
+        assert decision is not None
+        said.append(next(one for one in decision.rules if one.rule == "drift_share"))
+    assert [one.fired for one in said] == [False, False, True]
+    assert said[1].reason.startswith("0 of 4 columns alarmed in 2 of their last 3 looks (0.00 < 0.50): the farthest now is age")
+    assert said[2].reason.startswith("2 of 4 columns alarmed in 2 of their last 3 looks (0.50 ≥ 0.50): ")
+    kept, _ = ledger.measurement(State.open(trained), "loans-000003")
+    verdict = {one.column: one.verdict for one in kept}["age"]
+    assert verdict is not None
+    assert (verdict["looks"], verdict["persists"], verdict["level"]) == ([True, True, False], True, pytest.approx(1 / 90 / 4))
+    assert verdict["alone"] > verdict["level"] / 4, "single looks may be looser"
+    assert verdict["origin"].startswith("from 4 disjoint windows of 200 rows of the reference's own time; provisional")

@@ -11,7 +11,9 @@ import pytest
 from ml.errors import ModelOwnerError, NoData
 from ml.monitoring import drift as drifting
 from ml.monitoring import profile_file, window_columns
+from ml.monitoring.alarms.own_windows import Cut
 from ml.monitoring.drift import Pin, measure_columns, profile_of
+from ml.monitoring.looks import look, own_windows
 from ml.monitoring.profile_file import KeptColumn, ReferenceProfile
 from ml.monitoring.window_columns import measure_window
 from ml.state.records import Drift
@@ -84,6 +86,28 @@ def test_arrow_columns_and_small_chunks_give_the_same_numbers(tmp_path: Path, mo
     places = profile_file.positions(700, 100)
     pd.testing.assert_series_equal(result.drawn["normal"], window["normal"].iloc[places].reset_index(drop=True))
     assert result.drawn["label"].isna().sum() == window["label"].iloc[places].isna().sum()
+
+
+def test_under_a_promise_the_kept_windows_judge_and_the_numbers_are_the_same(tmp_path: Path) -> None:
+    reference, window, cut = frame(1500, seed=0), frame(200, seed=3), Cut.of(np.arange(1500), size=200)
+    columns = []
+    for pin in PINS:
+        whole = profile_of(pin, reference[pin.column])
+        columns.append(KeptColumn(pin.column, whole, reference[pin.column].head(9), own_windows(pin, reference[pin.column], whole, cut)))
+    url = str(tmp_path / "reference.parquet")
+    profile_file.write(url, columns, of=OF, rows=1500, tested={})
+    with profile_file.opened(url, of=OF) as found:
+        assert found is not None
+        kept = [found.own_windows(column.name) for column in columns]
+        made = measure_window(PINS, reference=found, read=lambda names: window[list(names)], rows=200, draw=9, is_promised=True)
+    assert kept == [column.own for column in columns]
+    assert made.drifts == []
+    assert made.looks == [
+        look(column_pin, reference=column.profile, window=profile_of(column_pin, window[column_pin.column]), own=column.own)
+        for column_pin, column in zip(PINS, columns, strict=True)
+    ]
+    calibrated = {one.pin.column: one.comparisons[0].calibration is not None for one in made.looks}
+    assert [name for name, is_ in calibrated.items() if not is_] == ["constant", "empty", "words"]
 
 
 def test_a_kept_column_is_what_was_given(tmp_path: Path) -> None:

@@ -151,3 +151,18 @@ def test_evidence_becomes_json_with_what_follows_from_it() -> None:
     facts = json.loads(json.dumps(evidence(since_asked=timedelta(hours=2)).to_json()))
     assert (facts["since_asked_s"], facts["drift_share"], facts["quality"]["drop"]) == (7200, 0, 0)
     assert facts["drifts"][0]["column"] == "c0"
+
+
+@pytest.mark.parametrize(("persisting", "retrain"), [(2, False), (3, True)])
+def test_alarms_that_persist_ask_from_the_share_on_whatever_drifted_now(persisting: int, retrain: bool) -> None:
+    rules = RULES.model_copy(update={"drift_windows": Retraining(drift_windows="2 of 3").drift_windows})
+    found = evidence(drifts=with_drifted(6).drifts, persisting=tuple(f"c{number}" for number in range(persisting)))
+    outcome = decide(found, rules)
+    assert outcome.retrain is retrain
+    counted = f"{persisting} of 10 columns alarmed in 2 of their last 3 looks (0.{persisting}0 {'≥' if retrain else '<'} 0.30): "
+    assert outcome.reasons[0].startswith(counted + f"c{persisting - 1} 0.2")
+    assert json.loads(json.dumps(found.to_json()))["persisting"] == list(found.persisting or ())
+    calm = decide(evidence(persisting=()), rules)
+    assert "0 of 10 columns alarmed in 2 of their last 3 looks (0.00 < 0.30): the farthest now is c0 0.010" in calm.reasons[0]
+    switched_off = decide(found, rules.model_copy(update={"drift_share": None}))
+    assert "retraining.drift_share is null" in " ".join(one.sentence for one in switched_off.findings)

@@ -1,5 +1,6 @@
 """Rows that were written before a migration are still there after it, with what they mean."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from alembic import command
@@ -8,6 +9,7 @@ from sqlalchemy import text
 
 import ml.state.store as store
 from ml.state import State, ledger
+from ml.state.records import Drift
 from tests.state.test_ledger import NOW, decided
 from tests.state.test_trainings import begun
 
@@ -36,3 +38,16 @@ def test_decisions_of_before_policies_had_versions_are_kept_and_may_be_claimed(s
     claimed = ledger.claim(state, "m", run="next", at=NOW)
     assert claimed is not None
     assert claimed.id == waiting.id
+
+
+def test_drift_of_before_verdicts_were_kept_has_none_and_a_verdict_comes_back_as_it_was(state: State) -> None:
+    said = decided(state, start=0)
+    window = str(said.window)
+    plain = Drift(column="a", kind="numeric", method="psi", value=0.3, threshold=0.1, drifted=True)
+    judged = replace(plain, column="b", verdict={"p_value": 0.25, "looks": [True, False], "threshold": None, "also": []})
+    kept = {"qualities": [], "labelled_rows": 0, "report_url": "", "mlflow_run": None, "at": NOW}
+    ledger.save_measurement(state, window, drifts=[plain, judged], **kept)
+    assert ledger.measurement(state, window)[0] == [plain, judged]
+    migrate(state, "0003")
+    migrate(state, store.HEAD)
+    assert ledger.measurement(state, window)[0] == [plain, replace(judged, verdict=None)]

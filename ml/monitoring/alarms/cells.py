@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.monitoring.profiles import Counts, Floats, LabelProfile, NumericProfile
+from ml.monitoring.profiles import Counts, Floats, LabelProfile, NumericProfile, Profile
 
 _MOST = 4096
 """Beyond so many different values on a side, neighbours share a cell: what is lost is far below the error of sampling."""
@@ -45,13 +45,13 @@ def of_numbers(reference: NumericProfile, window: NumericProfile) -> Cells:
 
 
 def of_labels(reference: LabelProfile, window: LabelProfile) -> Cells:
-    """One cell for each label of either side."""
-    names = list(dict.fromkeys((*reference.counts, *window.counts)))
+    """One cell for each label that stands on either side."""
+    names = [name for name in dict.fromkeys((*reference.counts, *window.counts)) if reference.counts.get(name) or window.counts.get(name)]
     counts = [np.array([side.counts.get(name, 0) for name in names], dtype=np.int64) for side in (reference, window)]
     return Cells(counts[0], counts[1], np.empty(0))
 
 
-def of_missing(reference: "NumericProfile | LabelProfile", window: "NumericProfile | LabelProfile") -> Cells:
+def of_missing(reference: Profile, window: Profile) -> Cells:
     """Rows without a value and rows with one."""
     counts = [np.array([side.rows - side.present, side.present], dtype=np.int64) for side in (reference, window)]
     return Cells(counts[0], counts[1], np.empty(0))

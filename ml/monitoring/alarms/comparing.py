@@ -10,6 +10,7 @@ from ml.monitoring.alarms.cells import Cells
 from ml.monitoring.alarms.effects import Effect
 from ml.monitoring.alarms.windows import Calibration
 from ml.monitoring.profiles import LabelProfile, NumericProfile
+from ml.monitoring.profiles import Profile as AnyProfile
 
 _LARGE = 1e150
 """Numbers beyond this are scaled before they are squared."""
@@ -22,8 +23,9 @@ class Watched:
 
     Args:
         column: Its name.
-        family: The kind of drift whose level it shares, such as data, prediction, target, missing.
-        method: The distance that is shown: wasserstein, jensenshannon, psi, TVD, missing_share or a text's ROC AUC.
+        family: The kind of drift whose level it shares, such as data, data quality, prediction, target.
+        method: What is shown: wasserstein, jensenshannon, psi, TVD, a text's ROC AUC, or the share missing_share, unseen_share or
+            out_of_range_share.
         floor: The smallest change that matters, in the distance's unit.
     """
 
@@ -65,9 +67,10 @@ class Comparison:
 
     def threshold_at(self, level: float) -> float | None:
         """The shown distance that is significant at a level, of calibrated numbers; None where the test is not of the distance."""
-        if self.calibration is None or self.calibration.method == "G":
+        if self.calibration is None or self.calibration.method != self.watched.method:
             return None
-        return self.calibration.threshold(level, rows=self.rows, reference_rows=self.reference_rows)
+        found = self.calibration.threshold(level, rows=self.rows, reference_rows=self.reference_rows)
+        return found if math.isfinite(found) else None
 
     @property
     def origin(self) -> str:
@@ -97,7 +100,7 @@ def compare(
 
 
 def compare_missing(
-    watched: Watched, *, reference: Profile, window: Profile, calibration: Calibration | None = None, note: str = ""
+    watched: Watched, *, reference: AnyProfile, window: AnyProfile, calibration: Calibration | None = None, note: str = ""
 ) -> Comparison:
     """How a column's share of missing values compares.
 
@@ -151,7 +154,7 @@ def _compare_table(watched: Watched, cells: Cells, effect: Effect, calibration: 
     )
 
 
-def _must_have_rows(watched: Watched, reference: Profile, window: Profile) -> None:
+def _must_have_rows(watched: Watched, reference: AnyProfile, window: AnyProfile) -> None:
     for side, profile in (("reference", reference), ("window", window)):
         if not profile.rows:
             raise NoData(f"column {watched.column}: the {side} has no rows, so no drift can be measured; wait for data, or train again")

@@ -9,6 +9,7 @@ reference's windows adds an error that all looks share too: about another 1 / (B
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
@@ -35,6 +36,7 @@ class Persistence:
         return sum(alarms[-self.n :]) >= self.k
 
 
+@lru_cache(maxsize=4096)
 def level_of_persisting(level: float, persistence: Persistence, *, shared: float = 0.0) -> float:
     """The level of one look at one column, so that it persists by chance at `level` of the looks.
 

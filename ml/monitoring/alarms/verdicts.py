@@ -4,6 +4,7 @@ A column is an alarm if its change is more than chance (Benjamini & Hochberg 199
 and is not shown to be smaller than the floor. Nothing is corrected twice: the level is that of one look already.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -143,7 +144,8 @@ def _family(family: str, comparisons: Sequence[Comparison], level: float, persis
 
 def _shared(one: Comparison) -> float:
     windows = None if one.calibration is None else one.calibration.windows
-    return shared_part(rows=one.rows, reference_rows=one.reference_rows, windows=windows)
+    part = shared_part(rows=one.rows, reference_rows=one.reference_rows, windows=windows)
+    return math.ceil(part * 100) / 100  # columns whose missing values differ a little then have one level
 
 
 def _verdict(one: Comparison, *, level: float, alone: float, is_significant: bool) -> ColumnVerdict:

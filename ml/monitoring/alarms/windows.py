@@ -24,7 +24,7 @@ from ml.monitoring import distances
 from ml.monitoring.alarms import cells as celled
 from ml.monitoring.alarms import effects, twosample
 from ml.monitoring.alarms.cells import Cells
-from ml.monitoring.profiles import Floats, LabelProfile, NumericProfile
+from ml.monitoring.profiles import Floats, LabelProfile, NumericProfile, Profile
 
 FEWEST, ENOUGH = 3, 20
 """With fewer windows than the first nothing is calibrated; with fewer than the second it is provisional."""
@@ -85,9 +85,10 @@ class Calibration:
         return float(t_distribution.sf(away / self._deviation, self.windows - 1))
 
     def threshold(self, level: float, *, rows: int, reference_rows: int) -> float:
-        """The distance of a numeric column whose p-value is `level`."""
+        """The distance of a numeric column whose p-value is `level`; infinite where no float is so large."""
         away = t_distribution.isf(level, self.windows - 1) * self._deviation
-        return float(np.exp(self.center + self._stretch(rows, reference_rows) + away))
+        with np.errstate(over="ignore"):  # of three windows the tail may have no end
+            return float(np.exp(self.center + self._stretch(rows, reference_rows) + away))
 
     @property
     def _deviation(self) -> float:
@@ -141,7 +142,7 @@ def calibrate_labels(*, reference: LabelProfile, windows: Sequence[LabelProfile]
     return _design_effect(parts, reference.present)
 
 
-def calibrate_missing(*, reference: NumericProfile | LabelProfile, windows: Sequence[NumericProfile | LabelProfile]) -> Calibration | None:
+def calibrate_missing(*, reference: Profile, windows: Sequence[Profile]) -> Calibration | None:
     """The calibration of a share of missing values; None with fewer than three windows, or where nothing or everything is missing."""
     lost = [side.rows - side.present for side in (reference, *windows)]
     parts = []

@@ -1,0 +1,75 @@
+"""What a window's promise is: the level of a look from the schedule or from the past, and the earlier looks of the same champion."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ml.jobs import promised
+from ml.settings import Settings
+from ml.spec import ModelSpec
+from ml.state import State, ledger, specs
+from ml.state.records import Drift, Window
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def spec(schedule: str | None = "@hourly", **monitoring: object) -> ModelSpec:
+    return ModelSpec.model_validate(
+        {
+            "model": "m",
+            "task": "binary",
+            "target": "y",
+            "positive": "1",
+            "features": {"numeric": ["a"]},
+            "data": {"source": {"kind": "files", "urls": ["x"]}},
+            "training": {"candidates": [{"name": "l", "class": "a.B"}]},
+            "monitoring": {"schedule": schedule, "false_alarms": "2 per 10d"} | monitoring,
+            "retraining": {"drift_windows": "2 of 3"},
+        }
+    )
+
+
+def window(state: State, number: int, *, champion: int, alarm: bool | None) -> Window:
+    """A measured window, six hours after the one before; `alarm` None: judged by fixed thresholds."""
+    made = ledger.open_window(
+        state,
+        Window(
+            id="", model="m", number=0, start_version=number, end_version=number + 1, as_of=NOW + timedelta(hours=6 * number), rows=100,
+            labelled_rows=None, start_time=None, end_time=None, champion=champion, spec_hash=specs.remember(state, spec(), at=NOW),
+            report_url=None, mlflow_run=None, measured_at=None,
+        ),
+    )  # fmt: skip
+    also = [{"family": "data quality", "method": "missing_share", "is_alarm": False}]
+    verdict = None if alarm is None else {"family": "data", "method": "wasserstein", "is_alarm": alarm, "also": also}
+    drift = Drift(column="a", kind="numeric", method="wasserstein", value=1.0, threshold=0.1, drifted=True, verdict=verdict)
+    ledger.save_measurement(state, made.id, drifts=[drift], qualities=[], labelled_rows=0, report_url="", mlflow_run=None, at=NOW)
+    return made
+
+
+def test_without_a_promise_there_is_none(settings: Settings) -> None:
+    state = State.open(settings)
+    assert promised.of(state, window(state, 0, champion=1, alarm=None), spec(false_alarms=None)) is None
+
+
+def test_only_earlier_looks_of_the_same_champion_under_a_promise_count(settings: Settings) -> None:
+    state = State.open(settings)
+    made = [
+        window(state, number, champion=1 + (number > 1), alarm=said) for number, said in enumerate([True, True, None, True, False, True])
+    ]
+    distance, missing = ("a", "data", "distance"), ("a", "data quality", "missing_share")
+    found = promised.of(state, made[4], spec())
+    assert found is not None
+    assert list(found.earlier) == [{distance: True, missing: False}, {}], "the look by fixed thresholds tells nothing"
+    assert (found.persistence.k, found.persistence.n) == (2, 3)
+    first = promised.of(state, made[2], spec())
+    assert first is not None
+    assert first.earlier == ()
+
+
+@pytest.mark.parametrize(("schedule", "between"), [("@hourly", timedelta(hours=1)), (None, timedelta(hours=6))])
+def test_looks_come_by_the_schedule_or_as_they_came(settings: Settings, schedule: str | None, between: timedelta) -> None:
+    state = State.open(settings)
+    made = [window(state, number, champion=1, alarm=True) for number in range(3)]
+    found = promised.of(state, made[-1], spec(schedule))
+    assert found is not None
+    assert found.between == between
