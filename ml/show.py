@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ml.jobs.monitor import MonitorResult
     from ml.jobs.new import NewModel
     from ml.jobs.quarantine import QuarantineDetails, QuarantineList
+    from ml.jobs.report import Reported
     from ml.jobs.reproduce import Reproduced
     from ml.jobs.status import ModelStatus, Status
     from ml.jobs.train import TrainResult
@@ -183,6 +184,12 @@ def monitor(value: "MonitorResult") -> None:
     for failed in value.ledger.failed:
         console.print(f"failed: {failed.id} after {failed.tries} tries, last {failed.run}: {failed.error}. {failed.cure}")
     console.print(f"report: {value.report}")
+
+
+def report(value: "Reported") -> None:
+    """What the history means, and where its page is."""
+    console.print(" ".join(value.meaning))
+    console.print(f"page: {value.page}")
 
 
 def champion(value: "ChampionAt") -> None:
