@@ -189,7 +189,7 @@ def _window(one: Seen) -> WindowHistory:
 def _period(since: str) -> timedelta:
     try:
         found = duration(since)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise CallError(f"--since {since!r} is no period: {error}") from error
     if not isinstance(found, timedelta) or not timedelta(0) < found < timedelta(days=36_500):
         raise CallError(f"--since {since!r}: write a period of more than nothing and less than a century, such as 90d")

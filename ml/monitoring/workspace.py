@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ml.monitoring import load_evidently
 from ml.settings import Settings
 from ml.state.records import Window
 
@@ -77,6 +78,7 @@ def _snapshot_path(folder: Path, model: str, window: str) -> Path:
 
 def _write(folder: Path, window: Window, runs: list[Any]) -> None:
     """The snapshot beside its place, then in it: nobody reads half of one."""
+    load_evidently()
     from evidently.ui.storage.local.base import LocalState
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,15 +99,13 @@ def _write(folder: Path, window: Window, runs: list[Any]) -> None:
 
 def _make_project(folder: Path, model: str) -> None:
     """A project with a first dashboard; what a person has changed in it stays."""
-    from evidently.sdk.models import DashboardModel, DashboardTabModel, ProjectModel
+    from evidently.sdk.models import DashboardModel, DashboardTabModel, PanelMetric, ProjectModel
     from evidently.sdk.panels import line_plot_panel
     from evidently.ui.storage.local.base import LocalState
 
     if (folder / str(project_id(model)) / "metadata.json").is_file():
         return
     state = LocalState(str(folder))
-    from evidently.sdk.models import PanelMetric
-
     panel = line_plot_panel(
         title="Drifted columns", values=[PanelMetric(legend="share", metric="DriftedColumnsCount", metric_labels={"value_type": "share"})]
     )

@@ -14,9 +14,10 @@ from ml import specfile
 from ml.data.table import AcceptedTable
 from ml.errors import CallError, ModelOwnerError, StoreUnavailable, UnknownVersion
 from ml.jobs import measuring, monitor, reconcile, suggestion
+from ml.jobs.report import report
 from ml.jobs.status import status
 from ml.jobs.train import freeze, train
-from ml.monitoring import distances
+from ml.monitoring import distances, load_evidently, workspace
 from ml.registry import models
 from ml.registry.client import reaching
 from ml.settings import Settings
@@ -130,6 +131,10 @@ def test_drift_is_measured_reported_decided_and_announced_once(trained: Settings
     assert result.decision.state == "open"
     assert result.decision.reasons[0].startswith("2 of 4 columns drifted (0.50 ≥ 0.50): ")
 
+    load_evidently()
+    from evidently.core.report import Snapshot
+    from evidently.ui.workspace import Workspace
+
     page = Path(str(result.report)).read_text()
     assert "window.hurt" in page, "the label is shown"
     assert EVIL not in page
@@ -138,10 +143,22 @@ def test_drift_is_measured_reported_decided_and_announced_once(trained: Settings
     assert [one.id for one in requests] == [result.decision.id]
     assert requests[0].report == result.report
 
+    kept = Workspace(str(workspace.folder_of(trained)))
+    assert [one.name for one in kept.list_projects()] == ["loans"]
+    (snapshot,) = kept.list_runs(workspace.project_id("loans"))
+    shown = Snapshot.load_model(kept.get_run(workspace.project_id("loans"), snapshot)).dict()["metrics"]
+    found = {one["config"]["column"]: one for one in shown if one["config"]["type"].endswith(":ValueDrift")}
+    assert found["income"]["config"]["method"] == "measured_wasserstein"
+    assert found["income"]["value"] == result.drift.columns["income"].value, "Evidently's interface shows what was recorded"
+
     again = monitor.monitor(trained, "loans")
     assert again.window is None
     assert "no new rows" in str(again.reason)
     assert len(monitor.open_requests(trained, "loans")) == 1
+    (seen,) = report(trained, "loans").windows
+    auc = next(one for one in seen.qualities if one.metric == "roc_auc")
+    assert auc.value == result.quality["roc_auc"]
+    assert auc.low is not None, "how many rows were positive was written down"
 
 
 def test_calm_rows_give_a_no_with_all_its_reasons(trained: Settings) -> None:
