@@ -67,7 +67,7 @@ def due(settings: Settings, model: str, channel: AlertChannel) -> list[Message]:
         rows = [one.to_row() for one in changes.opened]
         alerts.change(state, model, name, opened=rows, closed=changes.closed, reopened=changes.reopened, at=at)
         log.info("alerts changed model=%s channel=%s opened=%d closed=%d", model, name, len(rows), len(changes.closed))
-    return messages(alerts.standing(state, model, name))
+    return messages(alerts.standing(state, model, name), events=channel.events)
 
 
 def told(settings: Settings, message: Message) -> None:

@@ -99,8 +99,10 @@ def plan(facts: Facts, standing: Sequence[Alert], *, events: Sequence[str] | Non
     """What has begun, ended and come back since the last look, of the kinds in `events` (None: of all)."""
     found = {one.key: one for one in conditions(facts) if events is None or one.kind in events}
     silent = unknown(facts)
-    still = [one for one in standing if one.closed_at is None]
-    ended = [one for one in standing if one.closed_at is not None]
+    # What is no longer told through this channel has not ended for that.
+    watched = [one for one in standing if events is None or one.kind in events]
+    still = [one for one in watched if one.closed_at is None]
+    ended = [one for one in watched if one.closed_at is not None]
     there = {one.key for one in still}
     back = [one for one in ended if one.key in found and one.key not in there]
     again = {one.key for one in back}
@@ -111,10 +113,11 @@ def plan(facts: Facts, standing: Sequence[Alert], *, events: Sequence[str] | Non
     )
 
 
-def messages(standing: Sequence[Alert]) -> list[Message]:
+def messages(standing: Sequence[Alert], *, events: Sequence[str] | None = None) -> list[Message]:
     """What is to be told of the conditions that stand: one message for all of a kind that began, and one for all that ended."""
-    begun = [one for one in standing if one.closed_at is None and one.told_at is None]
-    over = [one for one in standing if one.closed_at is not None and one.told_at is not None and one.end_told_at is None]
+    watched = [one for one in standing if events is None or one.kind in events]
+    begun = [one for one in watched if one.closed_at is None and one.told_at is None]
+    over = [one for one in watched if one.closed_at is not None and one.told_at is not None and one.end_told_at is None]
     return [*_grouped(begun, is_end=False), *_grouped(over, is_end=True)]
 
 

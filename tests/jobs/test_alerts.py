@@ -70,6 +70,8 @@ def test_what_comes_back_before_its_end_was_told_is_told_to_nobody() -> None:
 
 def test_only_the_declared_events_are_told() -> None:
     assert plan(facts(judged(quality=True)), [], events=("quality",)).opened[0].key == "quality/1"
+    assert plan(facts(judged(drift=False)), [alert("drift/1")], events=("quality",)).closed == {}, "not asked for is not over"
+    assert messages([alert("drift/1", told=False)], events=("quality",)) == []
 
 
 @pytest.mark.parametrize(("state", "title"), [("open", "a training is asked for"), ("suggested", "a training is suggested")])
