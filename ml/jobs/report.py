@@ -167,10 +167,11 @@ def _windows(state: State, model: str, *, after: datetime, columns: list[str]) -
 
 
 def _with_interval(one: Quality) -> Value:
-    """The metric with its 95 % interval, where a standard error can be told from what was recorded (`ml.policy.noise`)."""
+    """The metric with its 95 % interval, where a standard error can be told from what was recorded (`ml.policy.noise`).
+
+    Positives that were not written down are as none: then no error of ROC AUC is known.
+    """
     plain = Value(metric=one.metric, value=one.value, rows=one.rows)
-    if one.metric == "roc_auc" and one.positives is None:
-        return plain
     error = standard_error(one.metric, Sample(value=one.value, rows=one.rows, positives=one.positives or 0))
     if error is None:
         return plain
