@@ -11,6 +11,7 @@ from demo.board import Board
 from demo.follow import wait_for
 from demo.rest import UNFINISHED, Airflow
 from ml.errors import OperatorError
+from ml.monitoring import workspace
 from ml.registry.client import reaching
 from ml.settings import Settings
 from ml.state import State
@@ -48,6 +49,7 @@ def _folders(settings: Settings, model: str) -> list[Path]:
         "PERENNIAL_REPORTS_URL": settings.reports_url,
     }
     found = [settings.incoming / model, settings.home / "data_docs" / model, settings.home / "mlflow" / "artifacts" / model]
+    found.append(workspace.folder_of(settings) / str(workspace.project_id(model)))
     for variable, url in parents.items():
         folder = Path(urlsplit(url).path if url.startswith("file:") else url).resolve()
         if not folder.is_relative_to(settings.home):

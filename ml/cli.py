@@ -176,6 +176,20 @@ def monitor(name: Model, as_json: Json = False) -> None:
 
 
 @app.command()
+def report(
+    name: Model,
+    since: Annotated[str, typer.Option("--since", metavar="PERIOD", help="How far back: 30m, 12h, 7d or 2w.")] = "90d",
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Default: history.html beside the reports.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one HTML page of what was measured and decided: drift, quality, decisions, champions."""
+    from ml import show
+    from ml.jobs.report import report as job
+
+    show.result(job(Settings.from_env(), name, since=since, out=out), as_json, show.report)
+
+
+@app.command()
 def score(
     name: Model,
     file: Annotated[str, typer.Argument(metavar="FILE")],

@@ -23,12 +23,15 @@ class Settings(BaseModel):
     tables_url: str
     quarantine_url: str
     reports_url: str
+    alerts: str = ""
 
     @classmethod
     def from_env(cls) -> Self:
         """Reads `PERENNIAL_HOME` (default `./var`), `PERENNIAL_PROJECT` (default: the nearest folder upwards that has `dags/`),
         and `PERENNIAL_STATE_URL`, `PERENNIAL_MLFLOW_URL`, `PERENNIAL_TABLES_URL`, `PERENNIAL_QUARANTINE_URL`,
         `PERENNIAL_REPORTS_URL` (default: below the home).
+
+        `PERENNIAL_ALERTS` says who is told of models that say nothing themselves (`ml.jobs.alerting`).
         """
         project = Path(os.environ.get("PERENNIAL_PROJECT") or _nearest_project(Path.cwd())).resolve()
         home = Path(os.environ.get("PERENNIAL_HOME") or project / "var").resolve()
@@ -44,6 +47,7 @@ class Settings(BaseModel):
             tables_url=url("TABLES", str(home / "tables")),
             quarantine_url=url("QUARANTINE", str(home / "quarantine")),
             reports_url=url("REPORTS", str(home / "reports")),
+            alerts=os.environ.get("PERENNIAL_ALERTS", ""),
         )
 
     @property

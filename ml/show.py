@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ml.jobs.new import NewModel
     from ml.jobs.quarantine import QuarantineDetails, QuarantineList
     from ml.jobs.reconcile import Failure
+    from ml.jobs.report import Reported
     from ml.jobs.reproduce import Reproduced
     from ml.jobs.status import ModelStatus, Status
     from ml.jobs.train import TrainResult
@@ -190,6 +191,12 @@ def monitor(value: "MonitorResult") -> None:
         for reason in value.decision.reasons:
             console.print(f"  {reason}")
     console.print(f"report: {value.report}")
+
+
+def report(value: "Reported") -> None:
+    """What the history means, and where its page is."""
+    console.print(" ".join(value.meaning))
+    console.print(f"page: {value.page}")
 
 
 def champion(value: "ChampionAt") -> None:

@@ -17,7 +17,7 @@ from ml.jobs import labels_seen, reference_profile
 from ml.jobs import promised as promising
 from ml.jobs import said as saying
 from ml.jobs.promised import Promised
-from ml.monitoring import NOT_FEATURES, report, report_drift
+from ml.monitoring import NOT_FEATURES, report, report_drift, workspace
 from ml.monitoring import drift as drifting
 from ml.monitoring.drift import MISSING_SHARE, Pin
 from ml.monitoring.looks import look
@@ -74,7 +74,9 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         notes=[*_notes(spec, drifts, judged, late=late_rows), *strange],
         promise=promise,
     )
-    _store(settings, state, window, measurement, page=report.render(spec, window, measurement, compared=compared, judged=judged))
+    with workspace.fed(settings, window):
+        page = report.render(spec, window, measurement, compared=compared, judged=judged)
+    _store(settings, state, window, measurement, page=page)
 
 
 def _store(settings: Settings, state: State, window: Window, measurement: report.Measurement, *, page: str) -> None:
@@ -185,7 +187,8 @@ def _judge(spec: ModelSpec, labels: pd.Series, said: Predicted, *, known: set[st
         probabilities=None if said.probabilities is None else said.probabilities.iloc[judged.index],
         positive=None if spec.positive is None else label_text(spec.positive),
     )
-    return judged, [Quality(metric=name, value=value, rows=len(judged)) for name, value in found.items()], notes
+    positives = int((judged["label"] == label_text(spec.positive)).sum()) if spec.task == "binary" else None
+    return judged, [Quality(metric=name, value=value, rows=len(judged), positives=positives) for name, value in found.items()], notes
 
 
 def _notes(spec: ModelSpec, drifts: list[Drift], judged: pd.DataFrame, *, late: int) -> list[str]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from ml import specfile
 from ml.errors import CallError, UnknownVersion
 from ml.jobs import windows
+from ml.jobs.housekeeping import keep_house
 from ml.jobs.reconcile import Reconciled, now, reconcile
 from ml.jobs.watch import WatchResult, watch
 from ml.monitoring import NOT_FEATURES
@@ -132,9 +133,11 @@ def monitor(settings: Settings, model: str) -> MonitorResult:
     watched = watch(settings, model)
     taken = take_window(settings, model)
     if taken.window is None:
+        keep_house(settings, model)
         return MonitorResult(model=model, watch=watched, reason=taken.reason, ledger=looked)
     measured = measure(settings, taken.window)
     decision = decide(settings, taken.window)
+    keep_house(settings, model)
     return MonitorResult(
         model=model,
         watch=watched,

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ml.data.stores import own_store_of
-from ml.monitoring import NOT_FEATURES, load_evidently
+from ml.monitoring import NOT_FEATURES, load_evidently, workspace
 from ml.monitoring.frames import OTHER, harmless, sample, shown_label
 from ml.monitoring.looks import verdicts
 from ml.monitoring.report_drift import Compared, drift_widgets, listed_only
@@ -116,7 +116,7 @@ def _quality_widgets(spec: ModelSpec, judged: pd.DataFrame) -> list[Any]:
         definition = DataDefinition(categorical_columns=["label", "prediction"], numerical_columns=numeric, classification=[task])
         preset = ClassificationPreset()
     snapshot = Report([preset]).run(Dataset.from_pandas(frame, data_definition=definition), None)
-    return list(snapshot._widgets)
+    return list(workspace.seen(snapshot)._widgets)
 
 
 def _shown_labels(spec: ModelSpec, judged: pd.DataFrame) -> pd.DataFrame:

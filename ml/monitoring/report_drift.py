@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ml.errors import OperatorError
-from ml.monitoring import NOT_FEATURES
+from ml.monitoring import NOT_FEATURES, workspace
 from ml.monitoring.alarms.shares import OUT_OF_RANGE, UNSEEN
 from ml.monitoring.drift import MISSING_SHARE
 from ml.monitoring.frames import harmless_names, sample, shown_frames
@@ -66,7 +66,7 @@ def drift_widgets(spec: ModelSpec, drifts: Sequence[Drift], compared: Compared) 
             Dataset.from_pandas(before[list(shown)], data_definition=definition),
         )
     _reconcile(snapshot.dict(), shown)
-    return list(snapshot._widgets)
+    return list(workspace.seen(snapshot)._widgets)
 
 
 def listed_only(drifts: Sequence[Drift]) -> list[Drift]:

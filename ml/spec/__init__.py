@@ -1,5 +1,6 @@
 """The declaration of a model: what `dags/<model>/model.yaml` may say."""
 
+from ml.spec.alerts import ALERT_KINDS, AlertChannel
 from ml.spec.amounts import Budget, Persistence
 from ml.spec.data import RESERVED_COLUMNS, Csv, Data, Features, Files, Sql
 from ml.spec.model import ModelSpec, json_schema
@@ -8,9 +9,11 @@ from ml.spec.training import Candidate, Choice, Costs, Ensemble, Evaluation, Flo
 from ml.spec.types import Duration, Name
 
 __all__ = [
+    "ALERT_KINDS",
     "LOWER_IS_BETTER",
     "METRICS",
     "RESERVED_COLUMNS",
+    "AlertChannel",
     "Budget",
     "Candidate",
     "Choice",

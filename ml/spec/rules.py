@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, WithJsonSchema, model_serializer, model_validator
 
+from ml.spec.alerts import AlertChannel
 from ml.spec.amounts import Persisting, Spending
 from ml.spec.types import Declared, Duration, Schedule, Share
 
@@ -106,6 +107,16 @@ class Monitoring(Declared):
     """A report's plots are drawn from at most so many rows of each side.
 
     Drift and quality are measured on all rows (text columns: on at most 20,000 a side).
+    """
+    keep_reports: Annotated[Duration, Field(gt=timedelta(0))] | None = timedelta(days=365)
+    """Pages of windows, Evidently's snapshots and profiles of former champions are removed when they are older. null: never.
+
+    What was measured and decided is kept for ever.
+    """
+    alerts: tuple[AlertChannel, ...] | None = None
+    """Who is told of drift, a drop of quality, decisions, failed trainings, quarantine and rollbacks, through Airflow's notifiers.
+
+    null: whom the environment names (`PERENNIAL_ALERTS`). An empty list: nobody.
     """
 
 

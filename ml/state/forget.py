@@ -4,6 +4,7 @@ from sqlalchemy import delete, select
 
 from ml.state.store import State
 from ml.state.tables import (
+    alerts,
     approvals,
     batch_events,
     batches,
@@ -26,5 +27,6 @@ def forget(state: State, model: str) -> None:
     with state.begin() as connection:
         for table in (drift, quality):
             connection.execute(delete(table).where(table.c.window.in_(of_model)))
-        for table in (watches, approvals, promotions, trainings, decisions, windows, labels, deliveries, batches, batch_events, specs):
+        whole = (alerts, watches, approvals, promotions, trainings, decisions, windows, labels, deliveries, batches, batch_events, specs)
+        for table in whole:
             connection.execute(delete(table).where(table.c.model == model))

@@ -79,11 +79,15 @@ class Drift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """One metric of the champion on the labelled rows of a window."""
+    """One metric of the champion on the labelled rows of a window.
+
+    `positives` of the `rows` are of a binary model's positive class; None where that was not written down.
+    """
 
     metric: str
     value: float
     rows: int
+    positives: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +246,45 @@ class Watch:
     state: str
     reason: str | None
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """A condition that somebody is told of through one channel: when it began, when it ended, and what of that was delivered.
+
+    Args:
+        number: Names it.
+        model: Whose.
+        channel: Through which channel it is told.
+        key: What makes it the same condition at the next look; at most one is open for each model and channel.
+        kind: `drift`, `quality`, `estimate`, `retrain`, `training`, `quarantine` or `rollback`.
+        title: One line.
+        text: Sentences.
+        window: The window whose report shows it, if one does.
+        opened_at: When a look first saw it.
+        told_at: When that was delivered.
+        closed_at: When a look saw that it is over.
+        end_text: How it ended.
+        end_told_at: When that was delivered.
+        failures: How many deliveries have failed since the last that did not,
+        error: and the last one's error.
+    """
+
+    number: int
+    model: str
+    channel: str
+    key: str
+    kind: str
+    title: str
+    text: str
+    window: str | None
+    opened_at: datetime
+    told_at: datetime | None = None
+    closed_at: datetime | None = None
+    end_text: str | None = None
+    end_told_at: datetime | None = None
+    failures: int = 0
+    error: str | None = None
 
 
 def record(kind: type[T], row: Row[Any]) -> T:

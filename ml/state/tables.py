@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 
@@ -161,6 +162,7 @@ quality = Table(
     _text("metric", primary_key=True, length=32),
     Column("value", Float, nullable=False),
     Column("rows", Integer, nullable=False),
+    Column("positives", Integer, nullable=True),
 )
 
 decisions = Table(
@@ -265,4 +267,35 @@ watches = Table(
     Column("reason", Text, nullable=True),
     Column("updated_at", UtcTime, nullable=False),
     Index("ix_watches_model_state", "model", "state"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    _text("model", length=63),
+    _text("channel", length=255),
+    _text("key", length=96),
+    _text("kind", length=16),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    _text("window", length=96, nullable=True),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("told_at", UtcTime, nullable=True),
+    Column("closed_at", UtcTime, nullable=True),
+    Column("end_text", Text, nullable=True),
+    Column("end_told_at", UtcTime, nullable=True),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("error", Text, nullable=True),
+    Index("ix_alerts_model_channel", "model", "channel"),
+    # Two looks at once cannot open the same condition twice.
+    Index(
+        "uq_alerts_open",
+        "model",
+        "channel",
+        "key",
+        unique=True,
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
 )

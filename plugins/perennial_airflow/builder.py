@@ -15,10 +15,11 @@ from ml.errors import SpecError
 from ml.spec import ModelSpec
 from perennial_airflow import assets
 from perennial_airflow.doc import doc_md
+from perennial_airflow.operators.alert import SendAlerts
 from perennial_airflow.operators.approve import ApproveChallenger
 from perennial_airflow.operators.confirm import ConfirmRetraining
 from perennial_airflow.operators.ingest import AnnounceData, FindDeliveries, IngestDelivery
-from perennial_airflow.operators.monitor import DecideRetraining, MeasureWindow, TakeWindow, WatchChampion
+from perennial_airflow.operators.monitor import DecideRetraining, KeepHouse, MeasureWindow, TakeWindow, WatchChampion
 from perennial_airflow.operators.retrain import AnnounceRetrain, AnnounceSuggestion
 from perennial_airflow.operators.score import ScoreNewRows
 from perennial_airflow.operators.train import (
@@ -158,10 +159,13 @@ def monitor_dag(spec: ModelSpec) -> DAG:
             trigger_rule=TriggerRule.ALL_DONE,
             execution_timeout=_SHORT,
         )
+        kept = KeepHouse(task_id="keep_house", model=model, trigger_rule=TriggerRule.ALL_DONE, execution_timeout=_SHORT)
+        # After all that people may be told of, and after the page that the messages lead to.
+        told = SendAlerts(task_id="alert", model=model, trigger_rule=TriggerRule.ALL_DONE, execution_timeout=_SHORT)
         finished = EmptyOperator(task_id="finish", trigger_rule=TriggerRule.NONE_FAILED)
         # Announcing goes on when a step failed; `finish` is what makes the run a failed one then.
-        _ = watched >> taken >> measured >> decided >> announced >> finished
-        _ = [watched, decided] >> finished
+        _ = watched >> taken >> measured >> decided >> [announced, kept] >> told >> finished
+        _ = [watched, decided, announced, kept] >> finished
         if spec.retraining.mode == "suggest":
             asked = AnnounceSuggestion(
                 task_id="announce_suggestion",

@@ -14,8 +14,10 @@ _TASKS = {
     "monitor": "`watch` scores the former champion beside a new one and rolls back if the new one is worse (it is skipped when the "
     "champion stays); `take_window` takes the rows since the last look; `measure` writes the Evidently report; `decide` writes the "
     "decision into the ledger; `announce` opens the claims of dead runs again and wakes the training while any "
-    "decision is open, also when measuring failed (`announce_suggestion` wakes the question to a person); `finish` makes the "
-    "run fail then. A window that cannot be measured is given up with a decision that says why.",
+    "decision is open, also when measuring failed (`announce_suggestion` wakes the question to a person); `keep_house` writes the "
+    "[history]({prefix}/reports/{model}/history) anew and removes old reports; `alert` tells people what has begun and what is over "
+    "(`monitoring.alerts`); `finish` makes the run fail if a step has. A window "
+    "that cannot be measured is given up with a decision that says why.",
     "confirm": "`confirm` waits for a person (Required Actions, or the task's own page): shall a training that the policy suggests start? "
     "Without an answer within `retraining.answer_within` it is no; `announce` wakes the training after a yes. `perennial confirm {model}` "
     "answers by hand.",
@@ -36,9 +38,9 @@ def doc_md(spec: ModelSpec, step: str, purpose: str) -> str:
     }
     rows = "\n".join(f"| {name} | {_cell(text)} |" for name, text in facts.items())
     return (
-        f"### {spec.model}: {purpose}\n\n{spec.description}\n\n{_TASKS[step].format(model=spec.model)}\n\n"
+        f"### {spec.model}: {purpose}\n\n{spec.description}\n\n{_TASKS[step].format(model=spec.model, prefix=PREFIX)}\n\n"
         f"| | |\n| --- | --- |\n{rows}\n\n"
-        f"[Latest report]({PREFIX}/reports/{spec.model}/latest)\n"
+        f"[Latest report]({PREFIX}/reports/{spec.model}/latest), [history]({PREFIX}/reports/{spec.model}/history)\n"
     )
 
 

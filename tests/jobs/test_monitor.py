@@ -14,9 +14,10 @@ from ml import specfile
 from ml.data.table import AcceptedTable
 from ml.errors import CallError, ModelOwnerError, StoreUnavailable, UnknownVersion
 from ml.jobs import measuring, monitor, reconcile, suggestion
+from ml.jobs.report import report
 from ml.jobs.status import status
 from ml.jobs.train import freeze, train
-from ml.monitoring import distances
+from ml.monitoring import distances, workspace
 from ml.registry import models
 from ml.registry.client import reaching
 from ml.settings import Settings
@@ -138,10 +139,18 @@ def test_drift_is_measured_reported_decided_and_announced_once(trained: Settings
     assert [one.id for one in requests] == [result.decision.id]
     assert requests[0].report == result.report
 
+    snapshot = workspace._snapshot_path(workspace.folder_of(trained), "loans", "loans-000001").read_text()
+    assert "measured_wasserstein" in snapshot
+    assert f'"value": {result.drift.columns["income"].value!r}' in snapshot, "Evidently's interface shows what was recorded"
+
     again = monitor.monitor(trained, "loans")
     assert again.window is None
     assert "no new rows" in str(again.reason)
     assert len(reconcile.open_requests(trained, "loans")) == 1
+    (seen,) = report(trained, "loans").windows
+    auc = next(one for one in seen.qualities if one.metric == "roc_auc")
+    assert auc.value == result.quality["roc_auc"]
+    assert auc.low is not None, "how many rows were positive was written down"
 
 
 def test_calm_rows_give_a_no_with_all_its_reasons(trained: Settings) -> None:

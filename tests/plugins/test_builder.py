@@ -163,8 +163,15 @@ def test_an_open_decision_is_announced_also_without_a_window_and_when_measuring_
     assert monitor.get_task("announce").trigger_rule == TriggerRule.ALL_DONE
     finish = monitor.get_task("finish")
     assert finish.trigger_rule == TriggerRule.NONE_FAILED  # it makes the run fail where a step failed
-    assert finish.upstream_task_ids == {"watch", "decide", "announce"}
+    assert finish.upstream_task_ids == {"watch", "decide", "announce", "keep_house", "alert"}
     assert finish.downstream_task_ids == set()
+
+
+def test_people_are_told_last_also_when_a_step_failed(tmp_path: Path) -> None:
+    monitor = _build(tmp_path)["loans.monitor"]
+    told = monitor.get_task("alert")
+    assert (told.trigger_rule, told.upstream_task_ids) == (TriggerRule.ALL_DONE, {"announce", "keep_house"})
+    assert monitor.get_task("keep_house").trigger_rule == TriggerRule.ALL_DONE
 
 
 def test_any_change_of_the_declaration_shows_in_the_doc(tmp_path: Path) -> None:

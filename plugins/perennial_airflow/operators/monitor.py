@@ -114,3 +114,26 @@ class DecideRetraining(WindowOperator):
         reasons = {f"reason {number}": reason for number, reason in enumerate(decision.reasons, 1)}
         self.say(f"{'RETRAIN' if decision.retrain else 'do not retrain'} ({decision.state})", {"decision": decision.id, **reasons})
         return decision.model_dump(mode="json")
+
+
+class KeepHouse(JobOperator):
+    """Writes the page of the model's history anew, and removes reports that are older than `monitoring.keep_reports`.
+
+    A store that does not answer is logged and fails nothing: the next look does both again.
+    """
+
+    operator_extra_links = (ResultLink("History"),)
+
+    def job(self, settings: Settings, context: Context) -> dict[str, Any]:  # noqa: ARG002
+        """Where the page is, and what was removed."""
+        from ml.jobs.housekeeping import keep_house
+
+        kept = keep_house(settings, self.model)
+        if kept.page is None:
+            self.log.error("the history page could not be written: the store of the reports did not answer; the next look tries again")
+        else:
+            self.link = report_url(self.model, "history")
+        gone = kept.removed
+        removed = {} if gone is None else {"pages": gone.pages, "snapshots": gone.snapshots, "profiles": gone.profiles}
+        self.say("the history page is current", {"history": self.link, **{f"removed {name}": found for name, found in removed.items()}})
+        return kept.model_dump(mode="json")

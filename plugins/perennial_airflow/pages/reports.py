@@ -1,4 +1,4 @@
-"""`/perennial/reports`: the windows of each model with their decisions; below it, the Evidently report of each window."""
+"""`/perennial/reports`: the windows of each model with their decisions; below it, each window's Evidently report, and the history."""
 
 from html import escape
 
@@ -16,6 +16,7 @@ from perennial_airflow.pages.login import User, can_see, may_see
 
 router = APIRouter(prefix="/reports")
 _LOOKED_BACK = 200
+_HISTORY = "history"
 
 
 @router.get("")
@@ -23,27 +24,50 @@ def listed(user: User) -> HTMLResponse:
     """One line a window of the models that the user may see: by model, the newest first, at most the newest 200 of each."""
     settings = Settings.from_env()
     state = State.open(settings)
-    rows = [row for name in specfile.model_names(settings) if can_see(name, user) for row in _rows(state, name)]
+    names = [name for name in specfile.model_names(settings) if can_see(name, user)]
+    rows = [row for name in names for row in _rows(state, name)]
     if not rows:
         return html.own("Reports", "<p>No model is declared yet. <code>perennial new</code> makes one.</p>")
     head = "".join(f"<th{kind}>{name}</th>" for name, kind in _HEAD)
-    return html.own("Reports", f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>")
+    histories = ", ".join(f'<a href="/perennial/reports/{escape(name)}/history">{escape(name)}</a>' for name in names)
+    return html.own("Reports", f"<p>History: {histories}</p><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>")
 
 
 @router.get("/{model}/{window}", dependencies=[Depends(may_see)])
 def report(model: str, window: str) -> HTMLResponse:
-    """The report of a window, by its id; `latest` is the newest window that was measured."""
-    state = State.open(Settings.from_env())
+    """The report of a window, by its id; `latest` is the newest window that was measured, `history` what was seen in all of them.
+
+    A `.html` at the end is left out: the pages lead to each other as files do.
+    """
+    settings, window = Settings.from_env(), window.removesuffix(".html")
+    state = State.open(settings)
+    if window == _HISTORY:
+        return _history(settings, model)
     # Only what the ledger names is opened: no part of the address becomes part of a path.
     found = _latest(state, model) if window == "latest" else _by_id(state, model, window)
     if found is None or not found.report_url:
         hint = f"{model}.monitor writes a report as soon as there are enough new rows since the champion's training."
         return html.missing("No such report", hint)
+    gone = (
+        f"{found.id} was measured at {found.measured_at or found.as_of:%Y-%m-%d %H:%M} UTC. Its page was removed since, as pages are "
+        f"that are older than monitoring.keep_reports in model.yaml. Its numbers are kept: /perennial/reports/{model}/{_HISTORY}"
+    )
+    return _opened(found.report_url, gone=gone)
+
+
+def _history(settings: Settings, model: str) -> HTMLResponse:
+    if model not in specfile.model_names(settings):
+        return html.missing("No such model", f"{model} is not declared here.")
+    hint = f"The next run of {model}.monitor writes it, and so does `perennial report {model}`."
+    return _opened(f"{settings.reports_url.rstrip('/')}/{model}/{_HISTORY}.html", gone=hint, title="No history yet")
+
+
+def _opened(url: str, *, gone: str, title: str = "The report is gone") -> HTMLResponse:
     try:
-        files, path = own_store_of(found.report_url, variable="PERENNIAL_REPORTS_URL")
+        files, path = own_store_of(url, variable="PERENNIAL_REPORTS_URL")
         return html.foreign(files.cat_file(path))
     except FileNotFoundError:
-        return html.missing("The report is gone", f"{found.id} was measured, but its file was deleted.")
+        return html.missing(title, gone)
     except OperatorError as error:
         return html.own("The report cannot be opened", f"<p>{escape(str(error))}</p>", status=503)
 

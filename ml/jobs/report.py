@@ -1,0 +1,205 @@
+"""The history of a model as one page, and as numbers: from the state database alone."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from ml import specfile
+from ml.errors import CallError
+from ml.monitoring.history.facts import History, Seen, Value
+from ml.policy.noise import Sample, standard_error
+from ml.settings import Settings
+from ml.spec import LOWER_IS_BETTER, ModelSpec
+from ml.spec.types import duration
+from ml.state import State, history, trainings
+from ml.state.records import Quality
+
+log = logging.getLogger(__name__)
+
+PERIOD = "90d"
+"""So far back a page goes where nobody says otherwise."""
+NAME = "history"
+"""The page's name beside the windows' pages."""
+_DRAWN_COLUMNS = 15
+_SHARES = frozenset({"roc_auc", "accuracy"})
+_TWO_SIDED = 1.959963984540054
+"""Of the standard normal distribution, 95 % lies within so many standard deviations."""
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class MetricValue(_Result):
+    """A metric with its 95 % interval; `low` and `high` are None where no standard error is known, `rows` where it was estimated."""
+
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    rows: int | None
+
+
+class WindowHistory(_Result):
+    """What was measured in one window. `share` is 0-1; `retrain` is None before a decision."""
+
+    id: str
+    number: int
+    at: datetime
+    champion: int
+    rows: int
+    labelled_rows: int | None
+    is_measured: bool
+    columns: int
+    drifted: int
+    share: float | None
+    qualities: list[MetricValue]
+    estimates: list[MetricValue]
+    retrain: bool | None = None
+    reasons: list[str] = []
+
+
+class ChangeHistory(_Result):
+    """One change of champion. `kind`: `promote` or `rollback`."""
+
+    at: datetime
+    version: int
+    previous: int | None
+    kind: str
+    by: str
+    reason: str
+
+
+class Reported(_Result):
+    """The history since a moment, oldest first. `page` is where the HTML page was written; `meaning` its first paragraph."""
+
+    model: str
+    since: datetime
+    until: datetime
+    page: str
+    meaning: list[str]
+    columns: list[str]
+    windows: list[WindowHistory]
+    changes: list[ChangeHistory]
+
+
+def report(settings: Settings, model: str, *, since: str = PERIOD, out: Path | None = None) -> Reported:
+    """Writes the page of what was measured and decided since so long ago (`90d`): to `out`, or to its own address beside the reports.
+
+    Raises:
+        CallError: The period cannot be read, or `out` cannot be written.
+    """
+    from ml.monitoring.history.page import render
+    from ml.monitoring.history.words import meaning
+    from ml.monitoring.report import save
+
+    spec = specfile.load(settings, model)
+    found = gather(State.open(settings), spec, since=_period(since), until=datetime.now(UTC))
+    page = render(found)
+    where = save(settings, model=model, window=NAME, page=page) if out is None else _written(out, page)
+    log.info("history written model=%s windows=%d page=%s", model, len(found.windows), where)
+    return Reported(
+        model=model,
+        since=found.since,
+        until=found.until,
+        page=where,
+        meaning=meaning(found),
+        columns=list(found.columns),
+        windows=[_window(one) for one in found.windows],
+        changes=[ChangeHistory.model_validate(one) for one in found.changes],
+    )
+
+
+def gather(state: State, spec: ModelSpec, *, since: timedelta, until: datetime) -> History:
+    """What the state database knows of the model in the period of that length that ends at `until`."""
+    after = until - since
+    crowned = trainings.champion(state, spec.model, as_of=until)
+    columns = history.farthest(state, spec.model, after=after, most=_DRAWN_COLUMNS)
+    return History(
+        model=spec.model,
+        metric=spec.metric,
+        is_lower_better=spec.metric in LOWER_IS_BETTER,
+        since=after,
+        until=until,
+        windows=_windows(state, spec.model, after=after, columns=columns),
+        columns=tuple(columns),
+        changes=tuple(one for one in trainings.promotion_history(state, spec.model) if after < one.at <= until),
+        decisions=tuple(history.decided(state, spec.model, after=after)),
+        champion=None if crowned is None else crowned.version,
+        drift_limit=spec.retraining.drift_share,
+    )
+
+
+def _windows(state: State, model: str, *, after: datetime, columns: list[str]) -> tuple[Seen, ...]:
+    compared = history.compared(state, model, after=after)
+    drifts = history.drifts(state, model, after=after, columns=columns)
+    qualities = history.qualities(state, model, after=after)
+    estimates = history.estimates(state, model, after=after)
+    decisions = {one.window: one for one in history.decided(state, model, after=after) if one.window is not None}
+    found = []
+    for one in history.taken(state, model, after=after):
+        counted = compared.get(one.id)
+        found.append(
+            Seen(
+                id=one.id,
+                number=one.number,
+                at=one.as_of,
+                champion=one.champion,
+                rows=one.rows,
+                labelled_rows=one.labelled_rows,
+                is_measured=one.measured_at is not None,
+                columns=counted.columns if counted is not None else 0,
+                drifted=counted.drifted if counted is not None else 0,
+                drifts=tuple(drifts.get(one.id, ())),
+                qualities=tuple(_with_interval(value) for value in qualities.get(one.id, ())),
+                estimates=tuple(
+                    Value(metric=guess.metric, value=guess.value, low=guess.low, high=guess.high)
+                    for guess in estimates.get(one.id, ())
+                    if guess.value is not None
+                ),
+                decision=decisions.get(one.id),
+            )
+        )
+    return tuple(found)
+
+
+def _with_interval(one: Quality) -> Value:
+    """The metric with its 95 % interval, where a standard error can be told from what was recorded (`ml.policy.noise`).
+
+    Positives that were not written down are as none: then no error of ROC AUC is known.
+    """
+    plain = Value(metric=one.metric, value=one.value, rows=one.rows)
+    error = standard_error(one.metric, Sample(value=one.value, rows=one.rows, positives=one.positives or 0))
+    if error is None:
+        return plain
+    low, high = one.value - _TWO_SIDED * error, one.value + _TWO_SIDED * error
+    if one.metric in _SHARES:
+        low, high = max(low, 0.0), min(high, 1.0)
+    return Value(metric=one.metric, value=one.value, low=low, high=high, rows=one.rows)
+
+
+def _window(one: Seen) -> WindowHistory:
+    named: dict[str, Any] = {name: getattr(one, name) for name in WindowHistory.model_fields if hasattr(one, name)}
+    made = one.decision
+    return WindowHistory(**named, retrain=None if made is None else made.retrain, reasons=[] if made is None else made.reasons)
+
+
+def _period(since: str) -> timedelta:
+    try:
+        found = duration(since)
+    except (ValueError, OverflowError) as error:
+        raise CallError(f"--since {since!r} is no period: {error}") from error
+    if not isinstance(found, timedelta) or not timedelta(0) < found < timedelta(days=36_500):
+        raise CallError(f"--since {since!r}: write a period of more than nothing and less than a century, such as 90d")
+    return found
+
+
+def _written(out: Path, page: str) -> str:
+    try:
+        out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise CallError(f"--out {out} cannot be written: {error.strerror}") from error
+    return str(out.resolve())

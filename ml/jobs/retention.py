@@ -1,0 +1,125 @@
+"""Removing what has grown old: pages, snapshots, and profiles of champions long gone. No number is ever removed."""
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from itertools import pairwise
+
+from pydantic import BaseModel, ConfigDict
+
+from ml.data.stores import own_store_of
+from ml.errors import PerennialError
+from ml.settings import Settings
+from ml.spec import ModelSpec
+from ml.state import State, history, ledger, trainings
+from ml.state.records import Window
+
+log = logging.getLogger(__name__)
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Removed(BaseModel):
+    """What was removed, by name; `before`: what is older than that moment goes, None where everything is kept."""
+
+    model_config = ConfigDict(frozen=True)
+
+    before: datetime | None
+    pages: list[str] = []
+    snapshots: list[str] = []
+    profiles: list[str] = []
+
+
+def remove_old(settings: Settings, spec: ModelSpec, *, at: datetime) -> Removed:
+    """Removes what is older than `monitoring.keep_reports`. Idempotent; says what it did in one line of the log.
+
+    The newest window's page stays, however old it is, and so does what the champion of now and the one before it learnt from.
+
+    Raises:
+        PerennialError: A store cannot be opened.
+    """
+    if spec.monitoring.keep_reports is None:
+        return Removed(before=None)
+    state, before = State.open(settings), at - spec.monitoring.keep_reports
+    windows = history.taken(state, spec.model, after=_BEGINNING)
+    old = [one for one in windows[:-1] if one.measured_at is not None and one.measured_at < before and not _is_needed(state, one)]
+    removed = Removed(
+        before=before,
+        pages=_pages(settings, spec.model, old),
+        snapshots=_snapshots(settings, spec.model, old),
+        profiles=_profiles(settings, state, spec.model, before=before),
+    )
+    if removed.pages or removed.snapshots or removed.profiles:
+        log.info(
+            "old reports removed model=%s before=%s pages=%d snapshots=%d profiles=%d first=%s",
+            spec.model,
+            f"{before:%Y-%m-%dT%H:%MZ}",
+            len(removed.pages),
+            len(removed.snapshots),
+            len(removed.profiles),
+            next(iter([*removed.pages, *removed.snapshots, *removed.profiles])),
+        )
+    return removed
+
+
+def _is_needed(state: State, window: Window) -> bool:
+    """Whether somebody works on what the window has led to, or is asked about it."""
+    made = ledger.decision_for(state, window.id)
+    return made is None or made.state in {"open", "claimed", "suggested"}
+
+
+def _pages(settings: Settings, model: str, old: Iterable[Window]) -> list[str]:
+    folder = f"{settings.reports_url.rstrip('/')}/{model}"
+    return _remove(folder, {f"{one.id}.html" for one in old}, variable="PERENNIAL_REPORTS_URL")
+
+
+def _snapshots(settings: Settings, model: str, old: Iterable[Window]) -> list[str]:
+    from ml.monitoring import workspace
+
+    return [one.id for one in old if workspace.remove(settings, model, one.id)]
+
+
+def _profiles(settings: Settings, state: State, model: str, *, before: datetime) -> list[str]:
+    """Those of champions that another one has replaced before that moment; they would be made again if they were needed."""
+    from ml.jobs.reference_profile import url_of
+
+    changes = trainings.promotion_history(state, model)
+    ended = {one.version: after.at for one, after in pairwise(changes)}
+    kept = {one for change in changes[-1:] for one in (change.version, change.previous)}
+    names: set[str] = set()
+    folder = ""
+    for version, over in ended.items():
+        training = trainings.of_version(state, model, version) if over < before and version not in kept else None
+        if training is not None and training.mlflow_run is not None:
+            folder, name = url_of(settings, training).rsplit("/", 1)
+            names.add(name)
+    return _remove(folder, names, variable="PERENNIAL_TABLES_URL") if names else []
+
+
+def _remove(folder: str, names: set[str], *, variable: str) -> list[str]:
+    """Removes the files of these names that are in the folder; one that cannot be removed is left for the next time."""
+    if not names:
+        return []
+    files, path = own_store_of(folder, variable=variable)
+    try:
+        there = sorted({one.rsplit("/", 1)[-1] for one in files.ls(path, detail=False)} & names)
+    except FileNotFoundError:
+        return []
+    removed = []
+    for name in there:
+        try:
+            files.rm_file(f"{path.rstrip('/')}/{name}")
+        except OSError as error:
+            log.warning("could not be removed file=%s/%s error=%r", folder, name, str(error))
+        else:
+            removed.append(name)
+    return removed
+
+
+def tidy(settings: Settings, spec: ModelSpec, *, at: datetime) -> Removed | None:
+    """The same, but a store that does not answer only warns: looking at the champion does not wait for it."""
+    try:
+        return remove_old(settings, spec, at=at)
+    except (PerennialError, OSError) as error:
+        log.warning("old reports were not removed model=%s error=%r", spec.model, str(error))
+        return None

@@ -1,0 +1,158 @@
+"""What a model's history means, in plain sentences that are made from its numbers."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from ml.monitoring.history.facts import History, Seen, Value
+from ml.state.records import Decision, Promotion
+
+_WAITING = {"open": "waits for a run of the training", "claimed": "is being worked on", "suggested": "waits for a person's word"}
+_COUNTED = {
+    "open": "waiting for a run of the training",
+    "claimed": "being worked on",
+    "suggested": "waiting for a person's word",
+    "done": "brought to a finished training",
+    "superseded": "replaced by a newer decision",
+    "failed": "failed",
+    "declined": "declined by a person",
+    "expired": "without an answer in time",
+    "recorded": "only recorded, because retraining is off",
+}
+
+
+def meaning(history: History) -> list[str]:
+    """The paragraph at the top of the page, sentence by sentence."""
+    parts: Sequence[Callable[[History], list[str]]] = (_looked, _drift, _quality, _estimates, _decisions, _champions, _now)
+    return [sentence for part in parts for sentence in part(history)]
+
+
+def number(value: float) -> str:
+    """A number as the page writes it: four significant digits.
+
+    >>> number(0.81237)
+    '0.8124'
+    """
+    return f"{value:.4g}"
+
+
+def counted(count: int, noun: str) -> str:
+    """How many of something.
+
+    >>> counted(1, "window"), counted(1200, "row")
+    ('1 window', '1,200 rows')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def day(moment: datetime) -> str:
+    """A date as the page writes it."""
+    return f"{moment.day} {moment:%B %Y}"
+
+
+def interval(value: Value) -> str:
+    """The interval in words; empty where none is known."""
+    return "" if value.low is None or value.high is None else f" (95 % interval {number(value.low)} to {number(value.high)})"
+
+
+def _looked(history: History) -> list[str]:
+    if not history.windows:
+        return [f"From {day(history.since)} to {day(history.until)} no window of {history.model} was looked at."]
+    rows = sum(one.rows for one in history.windows)
+    missing = len(history.windows) - len(history.measured)
+    lost = f"; {missing} of them could not be measured, or not yet" if missing else ""
+    looked = f"{counted(len(history.windows), 'window')} with {counted(rows, 'row')} of {history.model}"
+    return [f"From {day(history.since)} to {day(history.until)} Perennial looked at {looked}{lost}."]
+
+
+def _drift(history: History) -> list[str]:
+    compared = [one for one in history.measured if one.share is not None]
+    if not compared:
+        return ["No column was compared with what the champion learnt from, so nothing is known of drift."] if history.windows else []
+    newest = compared[-1]
+    shown = f"in the newest window {newest.drifted} of {counted(newest.columns, 'column')} had drifted"
+    if history.drift_limit is None:
+        return [f"Drift: {shown}; drift alone asks for nothing here."]
+    over = [one for one in compared if (one.share or 0.0) >= history.drift_limit]
+    if not over:
+        return [f"Drift stayed below the limit of {history.drift_limit:.0%} of the columns in every window; {shown}."]
+    often = f"Drift reached the limit of {history.drift_limit:.0%} of the columns in {len(over)} of {counted(len(compared), 'window')}"
+    return [f"{often}, last on {day(over[-1].at)}; {shown}{_farthest(newest)}."]
+
+
+def _farthest(seen: Seen) -> str:
+    drifted = [one for one in seen.drifts if one.drifted and one.kind not in {"target", "prediction"} and one.threshold > 0]
+    if not drifted:
+        return ""
+    one = max(drifted, key=lambda found: found.value / found.threshold)
+    return f", the farthest {one.column} ({one.method} {number(one.value)}, its threshold is {number(one.threshold)})"
+
+
+def _quality(history: History) -> list[str]:
+    if not history.measured:
+        return []
+    if not history.judged:
+        return [f"No labels have come, so {history.metric} is not known in any window."]
+    newest, now = history.judged[-1]
+    said = f"{history.metric} was {number(now.value)} on {counted(now.rows or 0, 'labelled row')} in window {newest.number}{interval(now)}"
+    if len(history.judged) == 1:
+        return [f"{said}, the only one with labels enough."]
+    pick = max if history.is_lower_better else min
+    worst, low = pick(history.judged, key=lambda one: one[1].value)
+    if worst is newest:
+        return [f"{said}, the worst of {counted(len(history.judged), 'judged window')}."]
+    return [f"{said}; the worst of {counted(len(history.judged), 'judged window')} was {number(low.value)} in window {worst.number}."]
+
+
+def _estimates(history: History) -> list[str]:
+    found = [(one, value) for one in history.measured if (value := one.estimate(history.metric)) is not None]
+    if not found:
+        return []
+    newest, value = found[-1]
+    return [f"Without labels {history.metric} was estimated at {number(value.value)} in window {newest.number}{interval(value)}."]
+
+
+def _decisions(history: History) -> list[str]:
+    made = [one for one in history.decisions if one.kind == "retrain"]
+    asked = [one for one in made if one.retrain]
+    if not made:
+        return []
+    if not asked:
+        return [f"No training was asked for in {counted(len(made), 'decision')}."]
+    ends: dict[str, int] = {}
+    for one in asked:
+        said = _COUNTED.get(one.state, one.state)
+        ends[said] = ends.get(said, 0) + 1
+    listed = ", ".join(f"{count} {said}" for said, count in ends.items())
+    return [f"In {len(asked)} of {counted(len(made), 'decision')} a training was asked for: {listed}."]
+
+
+def _champions(history: History) -> list[str]:
+    said = [_change(one) for one in history.changes]
+    if not said:
+        return ["The champion has not changed."] if history.champion is not None else []
+    if len(said) > 3:
+        back = sum(one.kind == "rollback" for one in history.changes)
+        rolled = f" ({counted(back, 'rollback')} among them)" if back else ""
+        return [f"The champion changed {len(said)} times{rolled}; the last time, {said[-1]}."]
+    return ["; ".join(said).capitalize() + "."]
+
+
+def _change(one: Promotion) -> str:
+    if one.kind == "rollback":
+        return f"version {one.previous} was rolled back to version {one.version} by {one.by} on {day(one.at)}"
+    return f"version {one.version} became champion on {day(one.at)}"
+
+
+def _now(history: History) -> list[str]:
+    serving = "Nobody serves." if history.champion is None else f"Version {history.champion} serves now."
+    waiting = [one for one in history.decisions if one.state in _WAITING]
+    return [f"{serving} {_waiting(waiting)}"]
+
+
+def _waiting(found: Sequence[Decision]) -> str:
+    if not found:
+        return "Nothing waits for anybody."
+    newest = found[-1]
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    until = f" until {day(newest.until)}" if newest.state == "suggested" and newest.until else ""
+    return f"A decision of {day(newest.decided_at)} {_WAITING[newest.state]}{until}{more}."

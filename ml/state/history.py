@@ -1,0 +1,126 @@
+"""What was measured and decided over time, read in a few queries however many windows and columns there are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, cast, column, func, inspect, select, table
+
+from ml.state.records import Decision, Drift, Quality, Window, record
+from ml.state.store import State
+from ml.state.tables import decisions, drift, quality, windows
+
+NOT_FEATURES = ("target", "prediction")
+"""Kinds of drift that are measured and do not count in the share of drifted columns."""
+_ESTIMATES = table("estimates", *(column(name) for name in ("window", "metric", "value", "low", "high", "why")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """How many feature columns of a window were compared, and how many of them drifted."""
+
+    window: str
+    columns: int
+    drifted: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A metric of a window as it was estimated without labels, from `low` to `high`; where it is None, `why` says why."""
+
+    window: str
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    why: str | None
+
+
+def taken(state: State, model: str, *, after: datetime) -> list[Window]:
+    """The windows that were taken after a moment, oldest first."""
+    query = select(windows).where(_since(model, after)).order_by(windows.c.number)
+    with state.begin() as connection:
+        return [record(Window, row) for row in connection.execute(query)]
+
+
+def compared(state: State, model: str, *, after: datetime) -> dict[str, Compared]:
+    """Window → how many of its columns drifted; without windows in which nothing was compared."""
+    drifted = func.sum(cast(drift.c.drifted, Integer))
+    query = (
+        select(drift.c.window, func.count().label("columns"), drifted.label("drifted"))
+        .join(windows, windows.c.id == drift.c.window)
+        .where(_since(model, after), drift.c.kind.not_in(NOT_FEATURES))
+        .group_by(drift.c.window)
+    )
+    with state.begin() as connection:
+        return {row.window: Compared(window=row.window, columns=row.columns, drifted=int(row.drifted)) for row in connection.execute(query)}
+
+
+def farthest(state: State, model: str, *, after: datetime, most: int) -> list[str]:
+    """The feature columns that lay the farthest beyond their thresholds in any window, the farthest first; at most `most`."""
+    beyond = func.max(drift.c.value / drift.c.threshold)
+    query = (
+        select(drift.c.column)
+        .join(windows, windows.c.id == drift.c.window)
+        .where(_since(model, after), drift.c.kind.not_in(NOT_FEATURES), drift.c.threshold > 0)
+        .group_by(drift.c.column)
+        .order_by(beyond.desc(), drift.c.column)
+        .limit(most)
+    )
+    with state.begin() as connection:
+        return [row.column for row in connection.execute(query)]
+
+
+def drifts(state: State, model: str, *, after: datetime, columns: Sequence[str]) -> dict[str, list[Drift]]:
+    """Window → how far these columns lay in it, and its target and predictions."""
+    named = drift.c.column.in_(columns) | drift.c.kind.in_(NOT_FEATURES)
+    query = (
+        select(drift.c.window, drift)
+        .join(windows, windows.c.id == drift.c.window)
+        .where(_since(model, after), named)
+        .order_by(windows.c.number, drift.c.column)
+    )
+    found: dict[str, list[Drift]] = {}
+    with state.begin() as connection:
+        for row in connection.execute(query):
+            found.setdefault(row.window, []).append(record(Drift, row))
+    return found
+
+
+def qualities(state: State, model: str, *, after: datetime) -> dict[str, list[Quality]]:
+    """Window → the champion's metrics on its labelled rows."""
+    query = select(quality).join(windows, windows.c.id == quality.c.window).where(_since(model, after)).order_by(quality.c.metric)
+    found: dict[str, list[Quality]] = {}
+    with state.begin() as connection:
+        for row in connection.execute(query):
+            found.setdefault(row.window, []).append(record(Quality, row))
+    return found
+
+
+def estimates(state: State, model: str, *, after: datetime) -> dict[str, list[Estimate]]:
+    """Window → what was estimated without labels; nothing where the database keeps no estimates."""
+    found: dict[str, list[Estimate]] = {}
+    with state.begin() as connection:
+        for row in connection.execute(_estimated(model, after)) if _keeps_estimates(connection) else ():
+            found.setdefault(row.window, []).append(Estimate(**row._mapping))
+    return found
+
+
+def decided(state: State, model: str, *, after: datetime) -> list[Decision]:
+    """The decisions since a moment, oldest first: those about windows, and rollbacks."""
+    query = select(decisions).where(decisions.c.model == model, decisions.c.decided_at > after)
+    with state.begin() as connection:
+        return [record(Decision, row) for row in connection.execute(query.order_by(decisions.c.decided_at, decisions.c.id))]
+
+
+def _since(model: str, after: datetime) -> ColumnElement[bool]:
+    return and_(windows.c.model == model, windows.c.as_of > after)
+
+
+def _estimated(model: str, after: datetime) -> Select[tuple[object, ...]]:
+    of_model = select(windows.c.id).where(_since(model, after))
+    return select(_ESTIMATES).where(_ESTIMATES.c.window.in_(of_model)).order_by(_ESTIMATES.c.window, _ESTIMATES.c.metric)
+
+
+def _keeps_estimates(connection: Connection) -> bool:
+    return inspect(connection).has_table(_ESTIMATES.name)

@@ -1,0 +1,167 @@
+"""The history of a model: what is read from the state database, and the page that is made of it."""
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from pathlib import Path
+
+import pytest
+import yaml
+from sqlalchemy import text
+
+from ml.errors import CallError
+from ml.jobs.report import report
+from ml.monitoring import NOT_FEATURES
+from ml.policy.noise import Sample, standard_error
+from ml.settings import Settings
+from ml.state import State, history, ledger, specs, trainings
+from ml.state.records import Decision, Drift, Quality, Window
+from tests.jobs.test_monitor import DECLARED, EVIL
+from tests.plugins.test_reports import SPEC
+
+NOW = datetime.now(UTC)
+
+
+def drift(column: str, value: float, kind: str = "numeric") -> Drift:
+    return Drift(column=column, kind=kind, method="wasserstein", value=value, threshold=0.1, drifted=value >= 0.1)
+
+
+def look(settings: Settings, *, days: int, start: int, value: float = 0.8, positives: int | None = 60, champion: int = 1) -> Window:
+    """A measured and decided window, so many days ago."""
+    state, at = State.open(settings), NOW - timedelta(days=days)
+    asked = Window(
+        id="", model="loans", number=0, start_version=start, end_version=start + 1, as_of=at, rows=200, labelled_rows=None, start_time=None,
+        end_time=None, champion=champion, spec_hash=specs.remember(state, SPEC, at=at), report_url=None, mlflow_run=None, measured_at=None,
+    )  # fmt: skip
+    window = ledger.open_window(state, asked)
+    ledger.save_measurement(
+        state,
+        window.id,
+        drifts=[drift("age", 0.02), drift(EVIL, 0.5), drift("prediction", 0.9, "prediction")],
+        qualities=[
+            Quality(metric="accuracy", value=0.7, rows=200, positives=positives),
+            Quality(metric="f1", value=0.6, rows=200, positives=positives),
+            Quality(metric="roc_auc", value=value, rows=200, positives=positives),
+        ],
+        labelled_rows=200,
+        report_url=f"reports/{window.id}.html",
+        mlflow_run=None,
+        at=at,
+    )
+    no = Decision(
+        id=f"d{start}", model="loans", window=window.id, retrain=False, reasons=[f"nothing asks: {EVIL}"], evidence={}, report_url="x",
+        state="no", decided_at=at,
+    )  # fmt: skip
+    ledger.decide(state, no)
+    return window
+
+
+@pytest.fixture
+def loans(settings: Settings) -> Settings:
+    """A model with two windows, a promotion and a rollback; one window is a year old."""
+    (settings.dags / "loans").mkdir()
+    (settings.dags / "loans" / "model.yaml").write_text(yaml.safe_dump(DECLARED))
+    look(settings, days=400, start=0)
+    look(settings, days=20, start=1, positives=None)
+    state = State.open(settings)
+    for number, (version, kind, by) in enumerate([(1, "promote", "gate"), (2, "promote", "gate"), (1, "rollback", EVIL)]):
+        at = NOW - timedelta(days=30 - 10 * number)
+        trainings.crown(state, model="loans", version=version, kind=kind, at=at, by=by, reason=EVIL, key=f"k{number}")
+    look(settings, days=5, start=2, value=0.74)
+    return settings
+
+
+def test_the_numbers_are_those_of_the_period_with_intervals_where_an_error_is_known(loans: Settings) -> None:
+    found = report(loans, "loans")
+    first, second = found.windows
+    assert (first.number, second.number) == (2, 3)
+    assert (second.columns, second.drifted, second.share) == (2, 1, 0.5), "predictions do not count"
+    values = {one.metric: one for one in second.qualities}
+    error = standard_error("roc_auc", Sample(value=0.74, rows=200, positives=60))
+    assert error is not None
+    assert values["roc_auc"].low == pytest.approx(0.74 - 1.959964 * error)
+    assert values["roc_auc"].high == pytest.approx(0.74 + 1.959964 * error)
+    assert values["accuracy"].low is not None
+    assert values["f1"].low is None, "no formula is known"
+    assert next(one for one in first.qualities if one.metric == "roc_auc").low is None, "the positives were not written down"
+    assert len(report(loans, "loans", since="500d").windows) == 3
+    assert [(one.version, one.kind) for one in found.changes] == [(1, "promote"), (2, "promote"), (1, "rollback")]
+
+
+def test_the_first_paragraph_says_what_the_numbers_mean(loans: Settings) -> None:
+    said = " ".join(report(loans, "loans").meaning)
+    assert "looked at 2 windows with 400 rows of loans." in said
+    assert "Drift reached the limit of 50% of the columns in 2 of 2 windows" in said
+    assert "roc_auc was 0.74 on 200 labelled rows in window 3 (95 % interval" in said
+    assert "No training was asked for in 2 decisions." in said
+    assert "version 2 was rolled back to version 1 by" in said.lower()
+    assert said.endswith("Version 1 serves now. Nothing waits for anybody.")
+
+
+def test_names_from_the_data_are_text_and_only_our_two_scripts_may_run(loans: Settings) -> None:
+    page = Path(report(loans, "loans").page).read_text(encoding="utf-8")
+    assert EVIL not in page
+    assert unescape(page).count("nothing asks: " + EVIL) == 2, "and yet one reads it"
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    assert policy is not None
+    scripts = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    allowed = [f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'" for one in scripts]
+    assert len(allowed) == 2
+    assert policy[1].startswith(f"default-src 'none'; script-src {' '.join(allowed)};")
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page), "nobody is asked for anything"
+    charts = json.loads(re.search(r'id="charts">(.*?)</script>', page, flags=re.DOTALL)[1])  # type: ignore[index]
+    assert set(charts) == {"drift", "columns", "quality"}
+    assert charts["columns"]["data"][0]["y"] == ["age", "&lt;/script&gt;&lt;script&gt;w…ipt&gt;"], "plotly reads its texts as markup"
+    assert [one["line"]["dash"] for one in charts["drift"]["layout"]["shapes"]] == ["solid", "solid", "dash", "dash"]
+    assert [one["text"] for one in charts["drift"]["layout"]["annotations"]] == ["v1", "v2", "v1 back"]
+    assert charts["quality"]["data"][0]["error_y"]["array"][0] is None
+
+
+def test_estimates_are_shown_as_soon_as_the_database_keeps_them(loans: Settings) -> None:
+    state = State.open(loans)
+    with state.begin() as connection:
+        connection.execute(text("DROP TABLE IF EXISTS estimates"))
+        connection.execute(text('CREATE TABLE estimates ("window" TEXT, metric TEXT, value FLOAT, low FLOAT, high FLOAT, why TEXT)'))
+        rows = "('loans-000003', 'roc_auc', 0.72, 0.7, 0.75, ''), ('loans-000002', 'roc_auc', NULL, NULL, NULL, 'no')"
+        connection.execute(text(f"INSERT INTO estimates VALUES {rows}"))
+    found = report(loans, "loans")
+    assert [[(one.value, one.low) for one in window.estimates] for window in found.windows] == [[], [(0.72, 0.7)]]
+    assert "Without labels roc_auc was estimated at 0.72 in window 3 (95 % interval 0.7 to 0.75)." in found.meaning
+
+
+def test_a_model_without_a_window_has_a_page_that_says_so(settings: Settings) -> None:
+    (settings.dags / "loans").mkdir()
+    (settings.dags / "loans" / "model.yaml").write_text(yaml.safe_dump(DECLARED))
+    found = report(settings, "loans")
+    assert found.meaning[0].endswith("no window of loans was looked at.")
+    page = Path(found.page).read_text(encoding="utf-8")
+    assert "script-src 'none'" in page
+    assert "Nothing was measured in this period." in page
+
+
+def test_a_page_may_be_written_elsewhere_and_a_wrong_call_says_what_is_wrong(loans: Settings, tmp_path: Path) -> None:
+    assert report(loans, "loans", out=tmp_path / "a.html").page == str(tmp_path / "a.html")
+    assert not Path(loans.reports_url).exists()
+    with pytest.raises(CallError, match=r"--out .* cannot be written: No such file"):
+        report(loans, "loans", out=tmp_path / "no" / "a.html")
+    for wrong in ("soon", "0d", "99999999999999w"):
+        with pytest.raises(CallError, match="--since"):
+            report(loans, "loans", since=wrong)
+
+
+def test_a_window_that_was_given_up_is_counted_and_not_measured(loans: Settings) -> None:
+    state = State.open(loans)
+    window = look(loans, days=1, start=3)
+    lost = ledger.open_window(state, replace(window, start_version=9, end_version=10, measured_at=None, report_url=None))
+    assert lost.id != window.id
+    found = report(loans, "loans")
+    assert [one.is_measured for one in found.windows] == [True, True, True, False]
+    assert "1 of them could not be measured, or not yet" in found.meaning[0]
+
+
+def test_both_layers_mean_the_same_by_a_feature() -> None:
+    assert set(history.NOT_FEATURES) == NOT_FEATURES

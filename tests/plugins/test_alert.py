@@ -1,0 +1,165 @@
+"""Telling people through Airflow's notifiers."""
+
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from airflow.sdk import BaseNotifier
+from airflow.sdk.exceptions import AirflowSkipException
+from perennial_airflow.notifiers import Alert, send
+from perennial_airflow.operators.alert import SendAlerts
+
+from ml.settings import Settings
+from ml.spec import AlertChannel
+from ml.state import State, batches
+from ml.state.records import Batch
+from tests.jobs.test_monitor import DECLARED
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+HERE = "tests.plugins.test_alert"
+
+
+class FileNotifier(BaseNotifier):
+    """Appends what it is told to a file."""
+
+    template_fields = ("text",)
+
+    def __init__(self, *, path: str, text: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.path, self.text = path, text
+
+    def notify(self, context: Any) -> None:
+        with Path(self.path).open("a", encoding="utf-8") as file:
+            file.write(self.text + "\n")
+
+
+class Webhook(BaseNotifier):
+    """Posts what it is told; an answer of 400 or more is an error."""
+
+    template_fields = ("body",)
+
+    def __init__(self, *, url: str, body: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.url, self.body = url, body
+
+    def notify(self, context: Any) -> None:
+        request = urllib.request.Request(self.url, data=json.dumps(self.body).encode(), headers={"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=10):
+            pass
+
+
+@contextmanager
+def listening(statuses: list[int]) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """A real server on this machine; it answers with one status after the other, and then with 200."""
+    heard: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(statuses.pop(0) if statuses else 200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/hook", heard
+        server.shutdown()
+
+
+def declare(settings: Settings, *channels: dict[str, Any]) -> None:
+    (settings.dags / "loans").mkdir(exist_ok=True)
+    (settings.dags / "loans" / "model.yaml").write_text(yaml.safe_dump(DECLARED | {"monitoring": {"alerts": list(channels)}}))
+
+
+def quarantined(settings: Settings, status: str = "quarantined") -> None:
+    batch = Batch(
+        id="b" * 32, model="loans", source="<!channel>.csv", status=status, rows=1, failing_rows=1, reasons=["negative {{ age }}"],
+        arrived_at=NOW, decided_at=NOW,
+    )  # fmt: skip
+    batches.save(State.open(settings), batch)
+
+
+def run(settings: Settings) -> dict[str, int]:
+    found: dict[str, int] = SendAlerts(task_id="alert", model="loans").job(settings, {})  # type: ignore[typeddict-item]
+    return found
+
+
+def test_a_notifier_that_is_named_by_its_path_is_told_once_and_told_again_when_it_is_over(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "told"
+    declare(settings, {"notifier": f"{HERE}.FileNotifier", "params": {"path": str(path), "text": "{{ alert.state }} {{ alert.title }}"}})
+    quarantined(settings)
+    assert run(settings) == {"delivered": 1, "failed": 0}
+    with pytest.raises(AirflowSkipException, match="nothing new"):
+        run(settings)
+    quarantined(settings, "accepted")
+    assert run(settings)["delivered"] == 1
+    assert path.read_text().splitlines() == [
+        "began loans: a batch is in quarantine",
+        "recovered loans: recovered: a batch is in quarantine",
+    ]
+
+
+def test_a_message_that_is_refused_fails_nothing_and_is_tried_again(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with listening([503]) as (url, heard):
+        hook = {"notifier": f"{HERE}.Webhook", "params": {"url": url, "body": {"text": "{{ alert.slack }}", "link": "{{ alert.link }}"}}}
+        other = {"notifier": f"{HERE}.FileNotifier", "params": {"path": str(tmp_path / "told"), "text": "{{ alert.text }}"}}
+        declare(settings, hook, other)
+        quarantined(settings)
+        assert run(settings) == {"delivered": 1, "failed": 1}, "the other channel is told all the same"
+        assert run(settings) == {"delivered": 1, "failed": 0}
+    assert len(heard) == 2
+    assert heard[1]["text"].startswith("loans: a batch is in quarantine\n&lt;!channel&gt;.csv (bbbbbbbbbbbb): negative {{ age }}.")
+    assert heard[1]["link"].endswith("/perennial/reports/loans/history")
+    assert len((tmp_path / "told").read_text().strip().splitlines()) == 2
+
+
+def test_without_a_channel_nobody_is_told(settings: Settings) -> None:
+    declare(settings)
+    with pytest.raises(AirflowSkipException, match="name no channel"):
+        run(settings)
+
+
+@pytest.mark.parametrize(
+    ("notifier", "said"),
+    [
+        ("json.JSONDecoder", "is no notifier"),
+        ("tests.nothing.X", "cannot be loaded"),
+        ("airflow.providers.apprise.A", "install apache-airflow-"),
+    ],
+)
+def test_a_class_that_is_no_notifier_is_an_error_of_that_channel_only(
+    settings: Settings, notifier: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if find_spec("airflow.providers.apprise") and "apprise" in notifier:
+        pytest.skip("the package is there")
+    declare(settings, {"notifier": notifier})
+    quarantined(settings)
+    assert run(settings) == {"delivered": 0, "failed": 1}
+    with State.open(settings).begin() as connection:
+        assert said in str(connection.exec_driver_sql("SELECT error FROM alerts").scalar())
+
+
+def test_the_type_of_a_connection_names_the_notifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Alert(kind="drift", state="began", title="t", body="<b>", link="http://a/b")
+    monkeypatch.setenv("AIRFLOW_CONN_FILES", json.dumps({"conn_type": "fs"}))
+    with pytest.raises(Exception, match="no notifier is known"):
+        send(AlertChannel(connection="files"), told, {})  # type: ignore[typeddict-item]
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_MAIL", json.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": 1, "extra": {"disable_ssl": True}})
+    )
+    with pytest.raises(ConnectionRefusedError):
+        send(AlertChannel(connection="mail", params={"to": "a@example.org", "from_email": "b@example.org"}), told, {})  # type: ignore[typeddict-item]
+    assert told.html == '<p>&lt;b&gt;</p><p><a href="http://a/b">http://a/b</a></p>'
