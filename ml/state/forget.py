@@ -9,7 +9,9 @@ from ml.state.tables import (
     batches,
     decisions,
     deliveries,
+    details,
     drift,
+    estimates,
     labels,
     promotions,
     quality,
@@ -24,7 +26,7 @@ def forget(state: State, model: str) -> None:
     """Deletes every row about the model, in one transaction. Idempotent."""
     of_model = select(windows.c.id).where(windows.c.model == model)
     with state.begin() as connection:
-        for table in (drift, quality):
+        for table in (drift, quality, estimates, details):
             connection.execute(delete(table).where(table.c.window.in_(of_model)))
         for table in (watches, approvals, promotions, trainings, decisions, windows, labels, deliveries, batches, batch_events, specs):
             connection.execute(delete(table).where(table.c.model == model))
