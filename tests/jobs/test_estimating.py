@@ -220,7 +220,7 @@ def test_every_metric_has_a_standard_error_in_blocks_of_time(settings: Settings,
 
 def verdict(metrics: dict[str, float]) -> dict[str, Any]:
     return {
-        "run": "k", "candidate": "l", "params": {}, "wins": True, "metric": "roc_auc", "rows": 400, "gain": None, "challenger": metrics,
+        "run": "k", "candidate": "l", "params": {}, "wins": True, "sentence": "", "metric": "roc_auc", "rows": 400, "gain": None, "challenger": metrics,
         "champion": None, "champion_version": None, "baseline": {}, "metrics": metrics, "mlflow_run": "r", "logged_model": "l",
         "model_sha256": "0",
     }  # fmt: skip
