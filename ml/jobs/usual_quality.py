@@ -3,7 +3,6 @@
 Never against the champion's own first window: one that was born in a bad moment would never drop.
 """
 
-import math
 from typing import Any
 
 import numpy.typing as npt
@@ -67,8 +66,7 @@ def by_chance(drift: ConceptDrift) -> float | None:
         return None
     from scipy.special import stdtrit
 
-    freedom = drift.degrees_of_freedom
-    return float(stdtrit(freedom if math.isfinite(freedom) else 1e12, 1 - LEVEL)) * drift.standard_error
+    return float(stdtrit(drift.degrees_of_freedom, 1 - LEVEL)) * drift.standard_error
 
 
 def _observed(metric: str, spec: ModelSpec, labels: npt.NDArray[Any], said: Predicted, units: paired.Units) -> list[Observed]:

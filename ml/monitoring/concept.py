@@ -28,6 +28,8 @@ SPREAD_SCORES = 5
 _NORMAL_MAD = 1.4826
 """Times this the median absolute deviation is the standard deviation of a normal distribution."""
 _NORMAL_95 = 1.959964
+_MANY = 1e9
+"""Degrees of freedom that are as good as infinite, which JSON does not know."""
 _EXACT = 1e-12
 """Standard errors below this share of the difference are rounding: every unit says the same."""
 
@@ -155,7 +157,7 @@ def against_fresh(metric: str, champion: Observed, yardstick: Usual | None, *, t
     # Welch-Satterthwaite: the degrees of freedom of a sum of two variances.
     own = yardstick.error**4 / yardstick.degrees_of_freedom
     sides = error**4 / freedom + own
-    freedom = total**4 / sides if sides > 0 else math.inf
+    freedom = min(total**4 / sides, _MANY) if sides > 0 else _MANY
     return _tested(unknown, champion.value, yardstick.value, (total, units, freedom), tolerated, level)
 
 

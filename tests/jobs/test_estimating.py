@@ -1,7 +1,6 @@
 """Estimates without labels, their audit, the quality against fresh models, and segments: on a real champion and by hand."""
 
 import json
-import math
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -219,14 +218,12 @@ def test_every_metric_has_a_standard_error_in_blocks_of_time(settings: Settings,
 
 
 def verdict(metrics: dict[str, float]) -> dict[str, Any]:
-    return {
-        "run": "k", "candidate": "l", "params": {}, "wins": True, "sentence": "", "metric": "roc_auc", "rows": 400, "gain": None, "challenger": metrics,
-        "champion": None, "champion_version": None, "baseline": {}, "metrics": metrics, "mlflow_run": "r", "logged_model": "l",
-        "model_sha256": "0",
-    }  # fmt: skip
+    names = {"run": "k", "candidate": "l", "sentence": "", "metric": "roc_auc", "mlflow_run": "r", "logged_model": "l", "model_sha256": "0"}
+    judged = {"wins": True, "rows": 400, "gain": None, "champion": None, "champion_version": None, "baseline": {}}
+    return {**names, **judged, "params": {}, "challenger": metrics, "metrics": metrics}
 
 
 def test_with_many_rows_chance_is_two_standard_errors() -> None:
-    found = ConceptDrift(yardstick="fresh", metric="mae", standard_error=0.5, degrees_of_freedom=math.inf)
+    found = ConceptDrift(yardstick="fresh", metric="mae", standard_error=0.5, degrees_of_freedom=1e9)
     assert usual_quality.by_chance(found) == pytest.approx(1.0, abs=1e-4)
     assert usual_quality.by_chance(replace(found, standard_error=None)) is None
