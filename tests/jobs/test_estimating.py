@@ -14,6 +14,7 @@ from ml.jobs import estimating, monitor, segments, tested_rows, usual_quality
 from ml.jobs.judged import judge
 from ml.jobs.status import status
 from ml.jobs.tested_rows import HeldOutRows
+from ml.jobs.train import train
 from ml.monitoring.concept import ConceptDrift
 from ml.registry import files
 from ml.settings import Settings
@@ -98,6 +99,26 @@ def test_without_the_tested_models_words_nothing_is_estimated_and_the_reason_is_
     assert told["estimated_drop"].fired is False
     assert tested_rows.NOT_KEPT in told["estimated_drop"].reason
     assert (result.quality_rows, result.window is not None) == (0, True), "labels younger than label_delay judge nothing"
+
+
+def test_the_error_of_a_regression_is_estimated_from_its_features(settings: Settings) -> None:
+    ridge = {"candidates": [{"name": "ridge", "class": "sklearn.linear_model.Ridge"}]}
+    declare(settings, task="regression", positive=None, training=ridge, group="key")
+    rng = np.random.default_rng(0)
+    for batch, count, low in (("b1", 1300, -2.0), ("b2", 400, 1.0)):
+        frame = rows(count, seed=count, first=0 if batch == "b1" else 2000)
+        frame["income"] = rng.uniform(low, 2, count)
+        noise = np.where(frame["income"] > 1, 3.0, 0.3) * rng.normal(size=count)
+        accept(settings, frame.assign(late=frame["age"] + noise if batch == "b1" else np.nan), batch)
+        if batch == "b1":
+            assert train(settings, "loans").promoted
+    found = monitor.monitor(settings, "loans").estimated
+    assert found is not None
+    assert (found.method, found.rows, found.reference_rows, found.metric) == ("dle", 400, 260, "mae")
+    mae = found.metrics["mae"]
+    assert mae.value is not None
+    assert mae.value > 1.7, "all rows are of the kind whose error is 2.4 on the mean; over all test rows it is .8"
+    assert (found.metrics["r2"].value, found.metrics["rmse"].value is not None) == (None, True)
 
 
 def audited(state: State, *estimated: float, metric: str = "accuracy") -> Window:
