@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.jobs import estimating, segments, tested_rows, usual_quality
+from ml.jobs import audited, estimating, segments, tested_rows, usual_quality
 from ml.jobs import said as saying
 from ml.jobs.estimating import Subject
 from ml.monitoring import ranking, report_sections
@@ -97,7 +97,7 @@ def measure(settings: Settings, state: State, subject: Subject, rows: Rows, *, l
     positions = rows.judged.index.to_numpy()
     found = Beyond(
         estimated=estimating.estimate(subject, mine, tested, why),
-        audit=estimating.audited(state, subject.window, spec.metric),
+        audit=audited.of(state, subject.window, spec.metric),
         concept=usual_quality.against_usual(
             state,
             rows.judged,

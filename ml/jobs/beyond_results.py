@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ml.jobs import audited
 from ml.state import State, estimates, specs
 from ml.state.records import Window
 
@@ -105,8 +106,6 @@ def estimated(state: State, window: Window) -> EstimatedResult | None:
     found = estimates.of_window(state, window.id)
     if not found:
         return None
-    from ml.jobs.estimating import audited
-
     metric = specs.recall(state, window.spec_hash).metric
     first = found[0]
     return EstimatedResult(
@@ -116,5 +115,5 @@ def estimated(state: State, window: Window) -> EstimatedResult | None:
         confidence=first.confidence,
         metric=metric,
         metrics={one.metric: EstimateResult.model_validate(one, from_attributes=True) for one in found},
-        audit=AuditResult.model_validate(audited(state, window, metric), from_attributes=True),
+        audit=AuditResult.model_validate(audited.of(state, window, metric), from_attributes=True),
     )

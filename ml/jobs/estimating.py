@@ -16,18 +16,16 @@ import pandas as pd
 
 from ml.data.casting import label_text
 from ml.data.table import AcceptedTable
-from ml.jobs import judged, labels_seen
+from ml.jobs import audited, judged, labels_seen
 from ml.jobs import said as saying
 from ml.jobs.tested_rows import HeldOutRows
 from ml.monitoring.estimated import audit as auditing
 from ml.monitoring.estimated import classes, numbers
-from ml.monitoring.estimated.audit import Audit, Matured
-from ml.monitoring.estimated.values import CONFIDENCE, Estimate, Estimated, without_value
+from ml.monitoring.estimated.values import CONFIDENCE, Estimated, without_value
 from ml.monitoring.profile_file import positions
 from ml.policy import EstimatedQuality
 from ml.spec import METRICS, ModelSpec
 from ml.state import State, estimates
-from ml.state.estimates import OfWindow
 from ml.state.records import Training, Window, WindowEstimate
 from ml.training.evaluation import Predicted
 from ml.training.results import verdict_of
@@ -117,17 +115,6 @@ def is_mature(window: Window, labels: pd.Series, *, spec: ModelSpec, by: Window)
     return happened + spec.label_delay <= by.as_of
 
 
-def history(state: State, window: Window, metric: str) -> list[Matured]:
-    """The estimates of a metric in earlier windows of the window's champion beside what was measured later, oldest first."""
-    before = estimates.of_champion(state, window.model, champion=window.champion, metric=metric, before=window.number)
-    return [one for found in before if (one := _matured(found)) is not None]
-
-
-def audited(state: State, window: Window, metric: str) -> Audit:
-    """How well the champion's estimates did in the windows before this one."""
-    return auditing.audit(history(state, window, metric))
-
-
 def evidence(state: State, window: Window, *, metric: str, usual: float | None) -> tuple[EstimatedQuality | None, str]:
     """What the policy learns of the window's estimate: always with its audit; or None, and why.
 
@@ -144,7 +131,7 @@ def evidence(state: State, window: Window, *, metric: str, usual: float | None) 
         return None, f"{metric} cannot be estimated: {found.why}"
     if usual is None:
         return None, f"neither a usual {metric} nor that at the champion's promotion is known"
-    audit = audited(state, window, metric)
+    audit = audited.of(state, window, metric)
     said = EstimatedQuality(
         metric=metric,
         value=found.value,
@@ -217,21 +204,3 @@ def _save(state: State, subject: Subject, window: Window, labels: pd.Series, sai
     measured = {one.metric: one.value for one in found}
     estimates.save_matured(state, window.id, measured, labelled_rows=len(rows), at=subject.window.as_of)
     log.info("estimate matured window=%s by=%s labelled=%d", window.id, subject.window.id, len(rows))
-
-
-def _matured(found: OfWindow) -> Matured | None:
-    one = found.estimate
-    if one.measured is None or not one.labelled_rows or one.at_promotion is None:
-        return None
-    estimate = Estimate(
-        metric=one.metric, value=one.value, sampling_error=one.sampling_error, model_error=one.model_error, low=one.low, high=one.high
-    )
-    estimated = Estimated(
-        method=one.method,  # type: ignore[arg-type]
-        rows=one.rows,
-        reference_rows=one.reference_rows,
-        confidence=one.confidence,
-        metrics=(estimate,),
-    )
-    facts = {"measured": one.measured, "at_promotion": one.at_promotion}
-    return auditing.matured(found.window.id, estimated, one.metric, labelled_rows=one.labelled_rows, **facts)

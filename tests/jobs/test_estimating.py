@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.jobs import estimating, monitor, segments, tested_rows, usual_quality
+from ml.jobs import audited, estimating, monitor, segments, tested_rows, usual_quality
 from ml.jobs.judged import judge
 from ml.jobs.status import status
 from ml.jobs.tested_rows import HeldOutRows
@@ -121,7 +121,7 @@ def test_the_error_of_a_regression_is_estimated_from_its_features(settings: Sett
     assert (found.metrics["r2"].value, found.metrics["rmse"].value is not None) == (None, True)
 
 
-def audited(state: State, *estimated: float, metric: str = "accuracy") -> Window:
+def with_history(state: State, *estimated: float, metric: str = "accuracy") -> Window:
     """Windows whose estimates were as given, and whose labels said .8 (.9 at promotion); then one more, returned."""
     for number, value in enumerate(estimated):
         window = measured(state, number, estimate(metric, value=value, low=value - 0.05, high=value + 0.05))
@@ -134,7 +134,7 @@ def audited(state: State, *estimated: float, metric: str = "accuracy") -> Window
 
 def test_the_policy_learns_of_an_estimate_with_its_audit_only(settings: Settings) -> None:
     state = State.open(settings)
-    window = audited(state, 0.81, 0.79, 0.80, 0.82, 0.99)
+    window = with_history(state, 0.81, 0.79, 0.80, 0.82, 0.99)
     found, why = estimating.evidence(state, window, metric="accuracy", usual=0.9)
     assert found is not None
     assert (found.value, found.usual, found.audit_windows, found.audited_share, found.trusted, why) == (0.7, 0.9, 5, 0.8, True, "")
@@ -149,7 +149,7 @@ def test_few_labels_widen_the_interval_that_the_audit_uses(settings: Settings) -
     state = State.open(settings)
     window = measured(state, 0, estimate(value=0.8, low=0.75, high=0.85, sampling_error=0.02, model_error=0.0))
     estimates.save_matured(state, window, {"accuracy": 0.7}, labelled_rows=50, at=NOW)
-    (one,) = estimating.history(state, replace(opened(200), model="m", number=9, champion=1), "accuracy")
+    (one,) = audited.history(state, replace(opened(200), model="m", number=9, champion=1), "accuracy")
     assert (one.low, one.high) == pytest.approx((0.8 - 1.959964 * 0.04, 0.8 + 1.959964 * 0.04))
 
 
