@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from ml.jobs.beyond_results import EstimatedResult
     from ml.jobs.check import CheckResult
     from ml.jobs.history import ChampionAt, WatchStatus
     from ml.jobs.ingest import BatchResult, IngestResult
@@ -186,6 +187,8 @@ def monitor(value: "MonitorResult") -> None:
     console.print(table)
     for name, number in value.quality.items():
         console.print(f"{name} {_number(number)} on {value.quality_rows} labelled rows")
+    if value.estimated is not None:
+        console.print(f"estimated without labels: {_estimated(value.estimated)}; audit: {value.estimated.audit.sentence}")
     if value.decision is not None:
         console.print("decision: " + ("retrain" if value.decision.retrain else "do not retrain"))
         for reason in value.decision.reasons:
@@ -197,6 +200,14 @@ def report(value: "Reported") -> None:
     """What the history means, and where its page is."""
     console.print(" ".join(value.meaning))
     console.print(f"page: {value.page}")
+
+
+def _estimated(value: "EstimatedResult") -> str:
+    """The declared metric, or why it is not estimated."""
+    one = value.metrics[value.metric]
+    if one.value is None:
+        return f"{value.metric} is not: {one.why}"
+    return f"{value.metric} {_number(one.value)} ({_number(one.low)} to {_number(one.high)})"
 
 
 def champion(value: "ChampionAt") -> None:
@@ -266,6 +277,8 @@ def _model(model: "ModelStatus") -> None:
         share = "–" if window.drift_share is None else f"{window.drift_share:.0%} of columns drifted"
         quality = ", ".join(f"{name} {_number(number)}" for name, number in window.quality.items())
         table.add_row("  last window", Text(f"{window.number}: {window.rows} rows, {share}" + (f"; {quality}" if quality else "")))
+        if window.estimated is not None:
+            table.add_row("  estimated", Text(f"{_estimated(window.estimated)}; audit: {window.estimated.audit.sentence}"))
         if window.retrain is not None:
             table.add_row("  decision", Text(("retrain: " if window.retrain else "no: ") + "; ".join(window.reasons)))
     table.add_row("  open decisions", str(len(model.open_decisions)))

@@ -3,14 +3,14 @@
 from dataclasses import replace
 from datetime import datetime
 
-from ml.data.casting import label_text
 from ml.data.table import AcceptedTable
-from ml.jobs import labels_seen, past, reference_profile
+from ml.jobs import estimating, labels_seen, past, usual_quality
 from ml.monitoring import NOT_FEATURES
-from ml.policy import EstimatedQuality, Evidence, QualityChange, Sample, Usual, error_of_difference
+from ml.monitoring.concept import ConceptDrift
+from ml.policy import Evidence, QualityChange, Usual
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, ledger, trainings
+from ml.state import State, estimates, ledger, trainings
 from ml.state.records import Quality, Training, Window
 from ml.training.results import verdict_of
 
@@ -24,7 +24,6 @@ def gather(
     learnt: ModelSpec,
     trained: Training,
     at: datetime,
-    estimated: EstimatedQuality | None = None,
 ) -> Evidence:
     """The facts about a measured window, as of `at`.
 
@@ -36,7 +35,6 @@ def gather(
         learnt: The declaration of the champion's training.
         trained: The champion's training.
         at: The moment of the decision.
-        estimated: The champion's quality as it was estimated without labels, with its audit.
     """
     rules = spec.retraining
     drifts, qualities = ledger.measurement(state, window.id)
@@ -45,8 +43,9 @@ def gather(
     champion = trainings.champion(state, window.model)
     usual = past.usual(state, learnt, model=window.model, metric=spec.metric)
     quality, no_quality = _compared(trained, qualities, seen, spec=spec, usual=usual)
-    if quality is not None and spec.task == "binary":
-        quality = _with_error(settings, quality, seen, learnt=learnt, trained=trained, window_rows=window.rows)
+    if quality is not None:
+        quality, no_quality = _with_error(state, window, quality)
+    estimated, no_estimate = estimating.evidence(state, window, metric=spec.metric, usual=_baseline(trained, spec=spec, usual=usual))
     losses, no_losses = (None, "") if rules.cost is None else past.losses(state, window, spec=spec, trained=trained, found=usual)
     last = past.last_training(state, trained)
     spent = [] if rules.budget is None else ledger.asked_since(state, window.model, after=at - rules.budget.period)
@@ -60,6 +59,7 @@ def gather(
         persisting=past.persisting(drifts),
         earlier_shares=past.earlier_shares(state, window, most=rules.drift_windows.of - 1),
         estimated=estimated,
+        no_estimate=no_estimate,
         losses=losses,
         no_losses=no_losses,
         new_rows=None if rules.new_rows is None else past.new_rows(settings, window, spec=spec, last=last),
@@ -88,13 +88,25 @@ def _compared(
     return QualityChange(metric=metric, now=now.value, at_promotion=float(before), rows=now.rows, usual=baseline), ""
 
 
-def _with_error(
-    settings: Settings, quality: QualityChange, seen: labels_seen.Seen, *, learnt: ModelSpec, trained: Training, window_rows: int
-) -> QualityChange:
-    """The change with its standard error, from the numbers of rows and of positives behind both of its sides."""
-    positive, labels = label_text(learnt.positive), seen.fresh[learnt.target]
-    with reference_profile.kept(settings, trained, learnt=learnt, window_rows=window_rows) as reference:
-        tested = reference.tested
-    now = Sample(value=quality.now, rows=len(labels), positives=int((labels == positive).sum()))
-    before = Sample(value=quality.at_promotion, rows=sum(tested.values()), positives=tested.get(positive, 0))
-    return replace(quality, error=error_of_difference(quality.metric, now, before))
+def _baseline(trained: Training, *, spec: ModelSpec, usual: Usual | None) -> float | None:
+    """What the metric is held against: as the quality rule has it."""
+    if usual is not None and spec.retraining.quality_baseline == "usual":
+        return usual.value
+    verdict = verdict_of(trained)
+    return None if verdict is None else verdict.metrics.get(spec.metric)
+
+
+def _with_error(state: State, window: Window, quality: QualityChange) -> tuple[QualityChange | None, str]:
+    """The change with its standard error, as it was measured with the window; or None and why, where rows cannot tell it from chance.
+
+    Without one (champions whose test rows are not known, windows of an earlier version) the drop alone counts.
+    """
+    kept = estimates.detail(state, window.id, "concept")
+    found = None if kept is None else ConceptDrift(**kept)
+    if found is None or found.metric != quality.metric or found.usual is None:
+        return quality, ""
+    chance = usual_quality.by_chance(found)
+    if found.standard_error is None or chance is None:
+        return None, found.obstacle
+    errors = chance / found.standard_error if found.standard_error > 0 else 2.0
+    return replace(quality, error=found.standard_error, errors=errors), ""

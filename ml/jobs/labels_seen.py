@@ -1,11 +1,12 @@
-"""Which labelled rows the champion's quality in a window is of: each label counts once, in the window by which it is known."""
+"""Which labelled rows the champion's quality in a window is of: each label counts once, in the window by which it is known and final."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ml.data.labels import LabelTable
@@ -14,6 +15,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger
 from ml.state.records import Training, Window
+from ml.training.dataset import is_final
 
 _LOOKED_BACK = 200
 
@@ -23,10 +25,10 @@ class Seen:
     """Labels of rows that the champion did not learn from, as the window knows them.
 
     Args:
-        fresh: `_batch`, `_row` and target of each row that has a label now and had none when the champion's quality was last judged;
+        fresh: `_batch`, `_row` and target of each row that has a final label now and had none when the champion's quality was last judged;
             the last of them are the window's own.
         late: How many of `fresh` were accepted before the window.
-        known: Rows with a label since the champion's training, judged before or not.
+        known: Rows with a final label since the champion's training, judged before or not.
     """
 
     fresh: pd.DataFrame
@@ -56,21 +58,30 @@ def present_labels(settings: Settings, model: str) -> int:
 
 def seen(table: AcceptedTable, state: State, window: Window, *, spec: ModelSpec, trained: Training) -> Seen:
     """What the window knows about rows since the champion's training."""
-    start, columns = trained.dataset_version, [spec.target]
+    start = trained.dataset_version
+    columns = [name for name in (spec.target, spec.time) if name is not None]
     rows = table.read(version=window.end_version, after_version=start, columns=columns, **labels_of(window))
-    labelled = rows[spec.target].notna().to_numpy()
+    labelled = is_known(rows, window, spec=spec)
     judged = np.zeros(len(rows), dtype=bool)
     last = _last_judged(state, window, least=spec.monitoring.minimum_rows)
     if last is not None:
-        before = table.read(version=last.end_version, after_version=start, columns=columns, **labels_of(last))[spec.target]
-        judged[: len(before)] = before.notna().to_numpy()
+        before = table.read(version=last.end_version, after_version=start, columns=columns, **labels_of(last))
+        judged[: len(before)] = is_known(before, last, spec=spec)
     earlier = 0 if window.start_version <= start else table.count(version=window.start_version, after_version=start)
     fresh = labelled & ~judged
     return Seen(rows.loc[fresh, [BATCH, ROW, spec.target]], int(fresh[:earlier].sum()), int(labelled.sum()))
 
 
-def late_rows(table: AcceptedTable, window: Window, found: Seen, *, spec: ModelSpec, trained: Training) -> Iterator[pd.DataFrame]:
-    """The rows of `found` from before the window, with the champion's columns and the target: a batch at a time."""
+def is_known(rows: pd.DataFrame, window: Window, *, spec: ModelSpec) -> npt.NDArray[np.bool_]:
+    """Which rows have a label that is final at the window's moment (`label_delay`): earlier ones are not like those that come late."""
+    found: npt.NDArray[np.bool_] = (rows[spec.target].notna() & is_final(rows, spec, window.as_of)).to_numpy(dtype=bool)
+    return found
+
+
+def late_rows(
+    table: AcceptedTable, window: Window, found: Seen, *, spec: ModelSpec, trained: Training, also: Sequence[str] = ()
+) -> Iterator[pd.DataFrame]:
+    """The rows of `found` from before the window, with the champion's columns, the target and those of `also`: a batch at a time."""
     late = found.fresh.head(found.late)
     if late.empty:
         return
@@ -79,7 +90,8 @@ def late_rows(table: AcceptedTable, window: Window, found: Seen, *, spec: ModelS
         if batch.key not in by_batch:
             continue
         labels = by_batch[batch.key]
-        rows = table.read(version=batch.version, after_version=batch.version - 1, columns=spec.features.used)
+        wanted = list(dict.fromkeys((*spec.features.used, *also)))
+        rows = table.read(version=batch.version, after_version=batch.version - 1, columns=wanted)
         rows = rows[(rows[BATCH] == batch.key) & rows[ROW].isin(labels.index)]
         yield rows.assign(**{spec.target: labels.reindex(rows[ROW]).to_numpy()}).reset_index(drop=True)
 

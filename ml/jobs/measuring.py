@@ -6,33 +6,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from ml.data.casting import label_text
-from ml.data.faults import first_few
 from ml.data.table import AcceptedTable
 from ml.errors import NoData
-from ml.jobs import labels_seen, reference_profile
+from ml.jobs import beyond_drift, labels_seen, reference_profile
+from ml.jobs import judged as judging
 from ml.jobs import promised as promising
 from ml.jobs import said as saying
+from ml.jobs.estimating import Subject
 from ml.jobs.promised import Promised
 from ml.monitoring import NOT_FEATURES, report, report_drift, workspace
 from ml.monitoring import drift as drifting
 from ml.monitoring.drift import MISSING_SHARE, Pin
 from ml.monitoring.looks import look
 from ml.monitoring.profile_file import ReferenceProfile, plot_rows, positions
-from ml.monitoring.profiles import LabelProfile
 from ml.monitoring.window_columns import MeasuredColumns, Read
 from ml.monitoring.window_columns import measure_window as measure_columns
 from ml.registry import runs
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger
-from ml.state.records import Drift, Quality, Training, Window
+from ml.state.records import Drift, Training, Window
 from ml.training import champions
 from ml.training.evaluation import Predicted, predict
-from ml.training.evaluation import measure as measure_quality
 
 log = logging.getLogger(__name__)
 
@@ -52,31 +51,56 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
     champion = champions.load(settings, champions.Champion(window.champion, trained, learnt))
     if not window.rows:
         raise NoData(f"window {window.id} has no rows, so nothing can be measured in it; the next look takes a new one")
-    said = saying.of_window(champion, table, window, spec=spec)
     versions = {"version": window.end_version, "after_version": window.start_version}
-    target = table.read(**versions, columns=[spec.target], **labels_seen.labels_of(window))[spec.target]
-    seen = labels_seen.seen(table, state, window, spec=spec, trained=trained)
-    labels, said_of_them = [target], [said]
-    for late in labels_seen.late_rows(table, window, seen, spec=spec, trained=trained):
-        labels.append(late[spec.target])
-        said_of_them.append(predict(champion, late, task=spec.task))
+    said = saying.of_window(champion, table, window, spec=spec)
+    beside, said_of_all, target = _with_late_rows(state, champion, table, window, spec=spec, trained=trained, said=said)
     promised = promising.of(state, window, spec)
     with reference_profile.kept(settings, trained, learnt=learnt, window_rows=window.rows) as reference:
-        judged, qualities, strange = _judge(spec, pd.concat(labels), saying.joined(said_of_them), known=_classes(spec, reference))
+        known = judging.classes(spec, reference)
+        judged, qualities, strange = judging.judge(spec, beside[spec.target], said_of_all, known=known)
         read = _Rows(lambda names: table.read_columns(names, **versions), target, said)
         compared, drifts, promise = _compare(spec, reference, read, promised)
+    beyond = beyond_drift.measure(
+        settings,
+        state,
+        Subject(table, champion, window, spec, trained, known),
+        beyond_drift.Rows(beside=beside, own=len(target), said=said_of_all, judged=judged),
+        learnt=learnt,
+        drifts=drifts,
+    )
     late_rows = int((judged.index >= len(target)).sum())
     measurement = report.Measurement(
-        drifts=drifts,
+        drifts=beyond_drift.ordered(drifts, beyond.ranked),
         qualities=qualities,
         labelled_rows=len(judged) - late_rows,
         late_rows=late_rows,
         notes=[*_notes(spec, drifts, judged, late=late_rows), *strange],
         promise=promise,
+        sections=beyond.sections(spec),
     )
     with workspace.fed(settings, window):
         page = report.render(spec, window, measurement, compared=compared, judged=judged)
     _store(settings, state, window, measurement, page=page)
+
+
+def _with_late_rows(
+    state: State, champion: Any, table: AcceptedTable, window: Window, *, spec: ModelSpec, trained: Training, said: Predicted
+) -> tuple[pd.DataFrame, Predicted, pd.Series]:
+    """The rows to judge by, what is said of them, and the window's labels, final or not.
+
+    The rows are the window's, then earlier ones whose labels are new, with the columns of `beyond_drift.columns`; the target is missing
+    where no final label is known.
+    """
+    wanted = beyond_drift.columns(spec)
+    versions = {"version": window.end_version, "after_version": window.start_version}
+    own = table.read(**versions, columns=wanted, **labels_seen.labels_of(window))
+    target, is_known = own[spec.target], labels_seen.is_known(own, window, spec=spec)
+    found, said_of_them = [own[wanted].assign(**{spec.target: target.where(is_known)})], [said]
+    seen = labels_seen.seen(table, state, window, spec=spec, trained=trained)
+    for late in labels_seen.late_rows(table, window, seen, spec=spec, trained=trained, also=wanted):
+        found.append(late[wanted])
+        said_of_them.append(predict(champion, late, task=spec.task))
+    return pd.concat(found, ignore_index=True), saying.joined(said_of_them), target
 
 
 def _store(settings: Settings, state: State, window: Window, measurement: report.Measurement, *, page: str) -> None:
@@ -149,46 +173,12 @@ def _drifts(
     return promised.judged([*measured.looks, *looks])
 
 
-def _classes(spec: ModelSpec, reference: ReferenceProfile) -> set[str]:
-    """The classes that a binary model's champion learnt."""
-    found = reference.profile(spec.target) if spec.task == "binary" else None
-    return set(found.counts) if isinstance(found, LabelProfile) else set()
-
-
 def prediction_column(spec: ModelSpec) -> str:
     """A name for the predictions that no column of the model has."""
     name = "prediction"
     while name in spec.columns:
         name += "_"
     return name
-
-
-def _judge(spec: ModelSpec, labels: pd.Series, said: Predicted, *, known: set[str]) -> tuple[pd.DataFrame, list[Quality], list[str]]:
-    """The labelled rows, the metrics on them, and a note where rows are left out.
-
-    Columns: `label`, `prediction`, `probability` of the positive class where there is one; indexed by position. A label that is
-    neither of a binary model's two, as its champion learnt them (`known`), is no outcome to judge by.
-    """
-    judged = pd.DataFrame({"label": labels.to_numpy(), "prediction": said.values})
-    if (probability := saying.probability(spec, said)) is not None:
-        judged["probability"] = probability.to_numpy()
-    judged = judged[judged["label"].notna()]
-    notes = []
-    if spec.task == "binary":
-        is_known = judged["label"].isin({label_text(spec.positive), *known})
-        if not is_known.all():
-            names = first_few([str(name) for name in judged.loc[~is_known, "label"].unique()])
-            notes.append(f"Quality leaves out {(~is_known).sum():,} rows whose label is neither of the model's two classes: {names}.")
-        judged = judged[is_known]
-    found = measure_quality(
-        spec.task,
-        labels=judged["label"].to_numpy(),
-        predictions=judged["prediction"].to_numpy(),
-        probabilities=None if said.probabilities is None else said.probabilities.iloc[judged.index],
-        positive=None if spec.positive is None else label_text(spec.positive),
-    )
-    positives = int((judged["label"] == label_text(spec.positive)).sum()) if spec.task == "binary" else None
-    return judged, [Quality(metric=name, value=value, rows=len(judged), positives=positives) for name, value in found.items()], notes
 
 
 def _notes(spec: ModelSpec, drifts: list[Drift], judged: pd.DataFrame, *, late: int) -> list[str]:
@@ -199,7 +189,9 @@ def _notes(spec: ModelSpec, drifts: list[Drift], judged: pd.DataFrame, *, late: 
             "Shown by the change of the share of missing values, because that has drifted and the distance has not, or because there is "
             f"no value on one side: {', '.join(lost)}."
         )
-    if len(judged) == late:
+    if len(judged) == late and any(one.kind == "target" for one in drifts):
+        notes.append("No row of this window has a final label yet (label_delay, or a class that the champion does not know).")
+    elif len(judged) == late:
         unseen = "target drift cannot be seen" if late else "neither target drift nor quality can be seen"
         notes.append(f"No row of this window has a label yet: {unseen}.")
     if late:

@@ -9,11 +9,12 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from ml import specfile
 from ml.errors import CallError, UnknownVersion
 from ml.jobs import windows
+from ml.jobs.beyond_results import BeyondResult, facts
 from ml.jobs.housekeeping import keep_house
 from ml.jobs.reconcile import Reconciled, now, reconcile
 from ml.jobs.watch import WatchResult, watch
@@ -70,7 +71,7 @@ class WindowResult(BaseModel):
     champion: int
 
 
-class Measured(BaseModel):
+class Measured(BeyondResult):
     """What was measured in a window.
 
     Quality is of `quality_rows` rows: the window's labelled ones, and rows that were accepted before it, since the champion's
@@ -106,7 +107,7 @@ class DecisionResult(BaseModel):
     until: datetime | None = None
 
 
-class MonitorResult(BaseModel):
+class MonitorResult(BeyondResult):
     """One look, as in `Measured` and `DecisionResult`. Without a window only `reason` is set.
 
     `watch`: how the champion does beside the one that it replaced; None where none is watched.
@@ -117,7 +118,7 @@ class MonitorResult(BaseModel):
     window: WindowResult | None = None
     reason: str | None = None
     drift: DriftResult | None = None
-    quality: dict[str, float] = {}
+    quality: dict[str, float] = Field(default_factory=dict)
     quality_rows: int = 0
     decision: DecisionResult | None = None
     report: str | None = None
@@ -148,6 +149,7 @@ def monitor(settings: Settings, model: str) -> MonitorResult:
         decision=decision,
         report=measured.report,
         ledger=now(settings, model, looked),
+        **{name: getattr(measured, name) for name in BeyondResult.model_fields},
     )
 
 
@@ -213,6 +215,7 @@ def measure(settings: Settings, window: str) -> Measured:
         quality={one.metric: one.value for one in qualities},
         quality_rows=max((one.rows for one in qualities), default=0),
         report=found.report_url or "",
+        **facts(state, found),
     )
 
 

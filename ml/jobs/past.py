@@ -12,7 +12,8 @@ from ml.state.records import Drift, Training, Window
 from ml.training import champions, dataset
 from ml.training.results import verdict_of
 
-_LEAST_FRESH = 3
+LEAST_FRESH = 3
+"""With fewer fresh models nothing is "usual" yet."""
 _MOST_FRESH = 20
 _LOOKED_BACK = 100
 _FINISHED = frozenset({"promoted", "challenger"})
@@ -44,19 +45,24 @@ def persisting(drifts: list[Drift]) -> tuple[str, ...] | None:
 
 def usual(state: State, spec: ModelSpec, *, model: str, metric: str) -> Usual | None:
     """What fresh models score on their test rows; None as long as fewer than three that answer the same question are known."""
-    values = []
+    values = [value for _, value in fresh_scores(state, spec, model=model, metric=metric)]
+    if len(values) < LEAST_FRESH:
+        return None
+    middle = statistics.median(values)
+    spread = statistics.median(abs(value - middle) for value in values)
+    return Usual(metric=metric, value=middle, models=len(values), spread=spread)
+
+
+def fresh_scores(state: State, spec: ModelSpec, *, model: str, metric: str) -> list[tuple[str, float]]:
+    """The test value of each of the newest trainings that answer the same question, with the training's key, newest first."""
+    found = []
     same = champions.question(spec)
     for one in trainings.recent(state, model, limit=_LOOKED_BACK):
         verdict = verdict_of(one) if one.state in _FINISHED else None
         value = None if verdict is None else verdict.metrics.get(metric)
         if value is not None and champions.question(specs.recall(state, one.spec_hash)) == same:
-            values.append(float(value))
-    values = values[:_MOST_FRESH]
-    if len(values) < _LEAST_FRESH:
-        return None
-    middle = statistics.median(values)
-    spread = statistics.median(abs(value - middle) for value in values)
-    return Usual(metric=metric, value=middle, models=len(values), spread=spread)
+            found.append((one.key, float(value)))
+    return found[:_MOST_FRESH]
 
 
 def losses(state: State, window: Window, *, spec: ModelSpec, trained: Training, found: Usual | None) -> tuple[Losses | None, str]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from ml import specfile
 from ml.errors import CallError
 from ml.monitoring.history.facts import History, Seen, Value
-from ml.policy.noise import Sample, standard_error
+from ml.monitoring.history.noise import Sample, standard_error
 from ml.settings import Settings
 from ml.spec import LOWER_IS_BETTER, ModelSpec
 from ml.spec.types import duration

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ml.data.casting import label_text
@@ -33,6 +34,11 @@ def joined(parts: list[Predicted]) -> Predicted:
     return Predicted(
         np.concatenate([part.values for part in parts]), pd.concat(probabilities, ignore_index=True) if probabilities else None
     )
+
+
+def taken(said: Predicted, rows: npt.NDArray[Any]) -> Predicted:
+    """The predictions of some rows, by position or by a mask."""
+    return Predicted(said.values[rows], None if said.probabilities is None else said.probabilities.iloc[rows])
 
 
 def probability(spec: ModelSpec, said: Predicted) -> pd.Series | None:

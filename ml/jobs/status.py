@@ -6,11 +6,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ml import specfile
+from ml.jobs.beyond_results import ConceptResult, EstimatedResult, estimated
 from ml.jobs.champion import heal_missed
 from ml.jobs.history import WatchStatus, watch_status
 from ml.jobs.reconcile import Failure, OpenRequest, Suggestion, failure, requests, suggested
 from ml.settings import Settings
-from ml.state import State, approvals, batches, ledger, trainings, watches
+from ml.state import State, approvals, batches, estimates, ledger, trainings, watches
 
 _SHOWN_DECISIONS = 5
 
@@ -37,6 +38,8 @@ class WindowStatus(BaseModel):
     measured_at: datetime | None
     drift_share: float | None
     quality: dict[str, float]
+    estimated: EstimatedResult | None
+    concept: ConceptResult | None
     retrain: bool | None
     reasons: list[str]
     report: str | None
@@ -181,6 +184,8 @@ def _window(state: State, model: str) -> WindowStatus | None:
         measured_at=window.measured_at,
         drift_share=sum(one.drifted for one in features) / len(features) if features else None,
         quality={one.metric: one.value for one in qualities},
+        estimated=estimated(state, window),
+        concept=estimates.detail(state, window.id, "concept"),
         retrain=decision.retrain if decision else None,
         reasons=decision.reasons if decision else [],
         report=window.report_url,

@@ -28,6 +28,8 @@ SPREAD_SCORES = 5
 _NORMAL_MAD = 1.4826
 """Times this the median absolute deviation is the standard deviation of a normal distribution."""
 _NORMAL_95 = 1.959964
+_MANY = 1e9
+"""Degrees of freedom that are as good as infinite, which JSON does not know."""
 _EXACT = 1e-12
 """Standard errors below this share of the difference are rounding: every unit says the same."""
 
@@ -80,6 +82,7 @@ class ConceptDrift:
         usual: The yardstick's.
         worse_by: Their difference, turned so that positive is worse.
         standard_error: Of `worse_by`; None where the rows cannot tell.
+        degrees_of_freedom: Of the t distribution that `worse_by` over its error follows where nothing is worse; None with it.
         units: How many rows, blocks or entities count as independent.
         p: One-sided p-value of "not worse by more than is tolerated"; 1 where nothing is known.
         drifted: `p` is at most the level.
@@ -92,6 +95,7 @@ class ConceptDrift:
     usual: float | None = None
     worse_by: float | None = None
     standard_error: float | None = None
+    degrees_of_freedom: float | None = None
     units: int = 0
     p: float = 1.0
     drifted: bool = False
@@ -102,10 +106,21 @@ class ConceptDrift:
         return asdict(self)
 
 
+def tested(observed: Observed) -> Fresh:
+    """A fresh model's metric with the interval that its own test rows give; without one where they cannot tell."""
+    from scipy.special import stdtrit
+
+    if _obstacle(observed):
+        return Fresh(value=observed.value)
+    error, _, freedom = _error(observed.influence, observed.units)
+    half = float(stdtrit(freedom, 0.975)) * error
+    return Fresh(value=observed.value, low=observed.value - half, high=observed.value + half)
+
+
 def usual(scores: Sequence[Fresh]) -> Usual | None:
     """What fresh models usually score, from test results at promotion or replayed ones, the oldest first.
 
-    The median and a robust spread (median absolute deviation) bear single bad births. Never surer than the newest one's interval.
+    The median and a robust spread (median absolute deviation) bear single bad births. Never surer than the newest one that has an interval.
     None where there is no score, or a single one without an interval: nothing says then how far the next may lie from it.
     """
     values = np.array([one.value for one in scores if math.isfinite(one.value)])
@@ -141,7 +156,8 @@ def against_fresh(metric: str, champion: Observed, yardstick: Usual | None, *, t
     total = math.hypot(error, yardstick.error)
     # Welch-Satterthwaite: the degrees of freedom of a sum of two variances.
     own = yardstick.error**4 / yardstick.degrees_of_freedom
-    freedom = total**4 / (error**4 / freedom + own)
+    sides = error**4 / freedom + own
+    freedom = min(total**4 / sides, _MANY) if sides > 0 else _MANY
     return _tested(unknown, champion.value, yardstick.value, (total, units, freedom), tolerated, level)
 
 
@@ -176,6 +192,7 @@ def _tested(drift: ConceptDrift, now: float, usual: float, known: tuple[float, i
         usual=usual,
         worse_by=worse,
         standard_error=error,
+        degrees_of_freedom=freedom,
         units=units,
         p=p,
         drifted=p <= level,

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ml.data.stores import own_store_of
-from ml.monitoring import NOT_FEATURES, load_evidently, workspace
+from ml.monitoring import NOT_FEATURES, load_evidently, report_sections, workspace
 from ml.monitoring.frames import OTHER, harmless, sample, shown_label
 from ml.monitoring.looks import verdicts
 from ml.monitoring.report_drift import Compared, drift_widgets, listed_only
@@ -34,6 +34,7 @@ _POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-s
 class Measurement:
     """What was measured in a window. `drifts` names features, target and prediction; `notes` says what is missing, and why.
 
+    `sections` stand below the facts.
     Quality is of the window's `labelled_rows` and of `late_rows` from before it, whose labels are new. `promise` says how a promised rate
     of false alarms became levels; empty under fixed thresholds.
     """
@@ -44,6 +45,7 @@ class Measurement:
     notes: Sequence[str]
     late_rows: int = 0
     promise: str = ""
+    sections: Sequence[report_sections.Section] = ()
 
 
 def url_of(settings: Settings, model: str, window: str) -> str:
@@ -160,7 +162,7 @@ def _head(spec: ModelSpec, window: Window, measurement: Measurement, *, compared
     ]
     table = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in facts.items() if text)
     listed = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
-    wide = _listed(measurement.drifts)
+    wide = report_sections.rendered(measurement.sections) + _listed(measurement.drifts)
     return f"<header class='perennial'><h1>{html.escape(spec.model)}</h1><table>{table}</table><ul>{listed}</ul>{wide}</header>"
 
 
@@ -226,7 +228,8 @@ def _finish(page: str, *, window: Window, head: str) -> str:
     meta = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
     style = (
         "<style>.perennial{font-family:Roboto,Helvetica,Arial,sans-serif;padding:16px 24px;color:#222}.perennial th{text-align:left;"
-        "font-weight:500;padding-right:24px;vertical-align:top}.perennial ul{color:#555}</style>"
+        "font-weight:500;padding-right:24px;vertical-align:top}.perennial td{padding-right:24px}.perennial p{margin:2px 0}"
+        ".perennial h2{font-size:1.1em;margin:16px 0 4px}.perennial ul{color:#555}</style>"
     )
     page = page.replace('<meta charset="UTF-8">', f'<meta charset="UTF-8">{meta}{title}{style}', 1)
     page = page.replace("<body>", f"<body>{head}", 1)

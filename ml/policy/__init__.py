@@ -2,7 +2,6 @@
 
 from ml.policy.evidence import EstimatedQuality, Evidence, LearnableRows, Losses, QualityChange, Usual, WindowLoss, loss
 from ml.policy.finding import Finding
-from ml.policy.noise import Sample, error_of_difference
 from ml.policy.rules import Outcome, decide, version
 
 __all__ = [
@@ -13,11 +12,9 @@ __all__ = [
     "Losses",
     "Outcome",
     "QualityChange",
-    "Sample",
     "Usual",
     "WindowLoss",
     "decide",
-    "error_of_difference",
     "loss",
     "version",
 ]

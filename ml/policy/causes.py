@@ -9,10 +9,6 @@ from ml.policy.words import number, span
 from ml.spec import Retraining
 from ml.state.records import Drift
 
-AUDITED_WINDOWS = 5
-"""An estimate counts once it was held against matured labels in so many windows,"""
-AUDITED_SHARE = 0.8
-"""and these lay inside of its interval in at least this share of them."""
 _NAMED_COLUMNS = 5
 _SHARES = {
     "missing_share": "change of the share of missing values",
@@ -86,12 +82,15 @@ def quality(evidence: Evidence, rules: Retraining) -> Finding:
     holds = over and (chance is None or change.drop > chance)
     judged = f"worse by {number(change.drop)} {'>' if over else '≤'} {number(rules.quality_drop)}"
     if over and chance is not None:
-        judged += f" and {'>' if holds else '≤'} {number(chance)}, two standard errors of the difference" + (
-            "" if holds else ": maybe chance"
-        )
+        judged += f" and {'>' if holds else '≤'} {number(chance)}, {_times(change.errors)} standard errors of the difference"
+        judged += "" if holds else ": maybe chance"
     if change.drop < 0:
         judged = f"better by {number(-change.drop)}"
     return Finding("quality_drop", "asks", holds, f"{_moved(change)} ({judged})")
+
+
+def _times(errors: float) -> str:
+    return "two" if round(errors, 1) == 2.0 else f"{errors:.1f}"
 
 
 def _moved(change: QualityChange) -> str:
@@ -117,11 +116,9 @@ def estimated(evidence: Evidence, rules: Retraining) -> Finding:
     judged = f"worse by {number(found.drop)} {'>' if over else '≤'} {number(rules.estimated_drop)}"
     if over and not holds:
         judged += ", but the interval reaches the usual value"
-    audit = f"the labels lay in the interval in {found.audited_share:.0%} of {found.audit_windows} windows"
-    if found.audit_windows < AUDITED_WINDOWS or found.audited_share < AUDITED_SHARE:
-        needed = f"the audit needs {AUDITED_SHARE:.0%} of at least {AUDITED_WINDOWS}"
-        return Finding("estimated_drop", "asks", False, f"{said} ({judged}), which does not count yet: {audit}, {needed}")
-    return Finding("estimated_drop", "asks", holds, f"{said} ({judged}; {audit})")
+    if not found.trusted:
+        return Finding("estimated_drop", "asks", False, f"{said} ({judged}), which does not count: {found.audit}")
+    return Finding("estimated_drop", "asks", holds, f"{said} ({judged}). {found.audit}")
 
 
 def accumulated(evidence: Evidence, rules: Retraining) -> Finding:

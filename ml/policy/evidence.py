@@ -46,8 +46,9 @@ class Usual:
 class QualityChange:
     """The champion's metric on rows whose labels the window brought, beside the one that it is compared with.
 
-    All are of rows that the models were not fitted on. `error`: the standard error of their difference, where one is known. `usual`:
-    what fresh models usually score, where enough of them are known; else the champion's own value at its promotion counts.
+    All are of rows that the models were not fitted on. `error`: the standard error of their difference, where one is known, and
+    `errors`: how many of it chance may reach (2, and more where few independent rows tell how large it is). `usual`: what fresh models
+    usually score, where enough of them are known; else the champion's own value at its promotion counts.
     """
 
     metric: str
@@ -56,14 +57,15 @@ class QualityChange:
     rows: int
     error: float | None = None
     usual: Usual | None = None
+    errors: float = 2.0
 
     def __post_init__(self) -> None:
         _finite({f"{self.metric} in the window": self.now, f"{self.metric} at promotion": self.at_promotion})
 
     @property
     def by_chance(self) -> float | None:
-        """How much worse the metric looks by chance: two standard errors; None where those are not known."""
-        return None if self.error is None else 2 * self.error
+        """How much worse the metric may look by chance; None where its standard error is not known."""
+        return None if self.error is None else self.errors * self.error
 
     @property
     def drop(self) -> float:
@@ -81,8 +83,10 @@ class EstimatedQuality:
         low: The interval's lower end,
         high: and its upper one.
         usual: What it is compared with: the metric where nothing is wrong.
-        audited_share: In which share (0-1) of the audited windows the value of the matured labels lay inside of the interval.
-        audit_windows: How many earlier windows were audited so.
+        audit_windows: How many earlier windows of the champion were held against their labels.
+        audited_share: In which share (0-1) of them the labels' value lay inside of the interval; None where there are none.
+        trusted: Whether the audit lets the estimate count (`ml.monitoring.estimated.audit` defines it).
+        audit: Why, or why not, in one sentence.
     """
 
     metric: str
@@ -90,8 +94,10 @@ class EstimatedQuality:
     low: float
     high: float
     usual: float
-    audited_share: float
     audit_windows: int
+    audited_share: float | None
+    trusted: bool
+    audit: str
 
     def __post_init__(self) -> None:
         named = {"": self.value, " at the lower end": self.low, " at the upper end": self.high, " that is usual": self.usual}

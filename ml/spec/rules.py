@@ -164,7 +164,7 @@ class Retraining(Declared):
     quality_drop: Annotated[float, Field(gt=0)] | None = 0.05
     """Retrain when the metric is worse than usual by more than this, in the metric's unit; null: never.
 
-    For roc_auc and accuracy of binary models the drop must also exceed two standard errors of the difference.
+    The drop must also exceed what chance may do: two standard errors of the difference, more where few rows are independent.
     """
     quality_baseline: Literal["usual", "promotion"] = "usual"
     """usual: the median of what fresh models scored on their test rows, once there are three. promotion: the champion's own test value."""

@@ -104,11 +104,11 @@ class Evaluation(Declared):
     """What is looked at beyond the metrics."""
 
     slices: tuple[Column, ...] = ()
-    """Columns whose groups of rows are measured each by itself; numbers are cut into quartiles."""
+    """Columns whose groups of rows are measured each by itself, in tests and in windows; numbers are cut into quartiles."""
     sensitive: tuple[Column, ...] = ()
     """Columns for the fairness table: selection rates and error rates by group."""
     minimum_slice_rows: Annotated[int, Field(ge=30)] = 200
-    """A slice with fewer test rows is "not tested"."""
+    """A slice with fewer test rows, or fewer rows in a window, is "not tested"."""
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     """Of the bootstrap intervals."""
     resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000

@@ -10,7 +10,9 @@ from ml.state.tables import (
     batches,
     decisions,
     deliveries,
+    details,
     drift,
+    estimates,
     labels,
     promotions,
     quality,
@@ -25,7 +27,7 @@ def forget(state: State, model: str) -> None:
     """Deletes every row about the model, in one transaction. Idempotent."""
     of_model = select(windows.c.id).where(windows.c.model == model)
     with state.begin() as connection:
-        for table in (drift, quality):
+        for table in (drift, quality, estimates, details):
             connection.execute(delete(table).where(table.c.window.in_(of_model)))
         whole = (alerts, watches, approvals, promotions, trainings, decisions, windows, labels, deliveries, batches, batch_events, specs)
         for table in whole:

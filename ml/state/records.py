@@ -91,6 +91,45 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WindowEstimate:
+    """What one metric of a window was estimated to be before its labels were known, and what it turned out to be.
+
+    Args:
+        metric: Its name.
+        method: cbpe or dle.
+        rows: Rows of the window that the estimate is of.
+        reference_rows: Labelled rows that it rests on.
+        confidence: How often the measured metric should fall into the interval, 0-1.
+        value: None where nothing could be estimated: `why` says why.
+        sampling_error: Standard deviation of the metric by the chance of the window's own labels.
+        model_error: Standard error of what was expected of them.
+        low: The interval's lower end.
+        high: Its upper end.
+        why: Empty where there is a value.
+        at_promotion: The metric on the champion's test rows; None where it is not known.
+        measured: The metric on the window's matured labels; None before they have matured, and where they do not define it.
+        labelled_rows: How many rows of the window had one then.
+        matured_at: As of which moment; None before.
+    """
+
+    metric: str
+    method: str
+    rows: int
+    reference_rows: int
+    confidence: float
+    value: float | None
+    sampling_error: float | None
+    model_error: float | None
+    low: float | None
+    high: float | None
+    why: str
+    at_promotion: float | None
+    measured: float | None = None
+    labelled_rows: int | None = None
+    matured_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """One row of the ledger: one for each model, window and version of the policy.
 

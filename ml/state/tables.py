@@ -165,6 +165,35 @@ quality = Table(
     Column("positives", Integer, nullable=True),
 )
 
+estimates = Table(
+    "estimates",
+    metadata,
+    _text("window", ForeignKey("windows.id", ondelete="CASCADE"), primary_key=True, length=96),
+    _text("metric", primary_key=True, length=32),
+    _text("method", length=16),
+    Column("rows", Integer, nullable=False),
+    Column("reference_rows", Integer, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("value", Float, nullable=True),
+    Column("sampling_error", Float, nullable=True),
+    Column("model_error", Float, nullable=True),
+    Column("low", Float, nullable=True),
+    Column("high", Float, nullable=True),
+    Column("why", Text, nullable=False),
+    Column("at_promotion", Float, nullable=True),
+    Column("measured", Float, nullable=True),
+    Column("labelled_rows", Integer, nullable=True),
+    Column("matured_at", UtcTime, nullable=True),
+)
+
+details = Table(
+    "details",
+    metadata,
+    _text("window", ForeignKey("windows.id", ondelete="CASCADE"), primary_key=True, length=96),
+    _text("kind", primary_key=True, length=16),
+    Column("content", JSON, nullable=False),
+)
+
 decisions = Table(
     "decisions",
     metadata,

@@ -118,7 +118,7 @@ def labelled(
     while True:
         frame = table.read(version=version, columns=wanted, newest_rows=newest, labels_as_of=as_of, labels_version=known)
         read = len(frame)
-        frame = frame[_has_label(frame[spec.target], spec) & _is_final(frame, spec, as_of)]
+        frame = frame[_has_label(frame[spec.target], spec) & is_final(frame, spec, as_of)]
         # Labels may come late: the newest rows have none yet, so one looks further back until there are enough.
         if limit is None or newest is None or len(frame) >= limit or read < newest:
             break
@@ -142,7 +142,7 @@ def _has_label(target: pd.Series, spec: ModelSpec) -> pd.Series:
     return target.notna() & (target.astype("string").str.strip() != "").fillna(value=False).astype(bool)
 
 
-def _is_final(frame: pd.DataFrame, spec: ModelSpec, as_of: datetime) -> pd.Series:
+def is_final(frame: pd.DataFrame, spec: ModelSpec, as_of: datetime) -> pd.Series:
     """Whether a row is old enough for its label to stay: by its time, or by its arrival where it has none."""
     if spec.label_delay is None:
         return pd.Series(data=True, index=frame.index)

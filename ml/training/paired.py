@@ -40,6 +40,10 @@ class Units:
     blocks: Codes | None = None
     entities: Codes | None = None
 
+    def declared(self) -> "list[Codes] | list[None]":
+        """Blocks and entities, as far as there are any; else None: rows are independent."""
+        return [codes for codes in (self.blocks, self.entities) if codes is not None] or [None]
+
     def take(self, chosen: npt.NDArray[Any]) -> "Units":
         """The units of some of the rows, by positions or by a mask."""
         rows = len(np.arange(self.rows)[chosen])

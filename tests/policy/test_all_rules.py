@@ -60,20 +60,26 @@ def test_a_champion_that_was_born_bad_is_held_against_what_fresh_models_usually_
     assert not decide(evidence(quality=replace(born_bad, usual=None)), rules(quality_drop=0.05)).retrain
 
 
-@pytest.mark.parametrize(("low", "value", "high", "share", "windows", "fired"), [
-    (0.70, 0.7499, 0.79, 0.8, 5, True),
-    (0.70, 0.75, 0.79, 0.8, 5, False),
-    (0.70, 0.7499, 0.80, 0.8, 5, False),
-    (0.70, 0.7499, 0.79, 0.79, 5, False),
-    (0.70, 0.7499, 0.79, 0.8, 4, False),
+def estimate(**changes: Any) -> EstimatedQuality:
+    facts: dict[str, Any] = {"metric": "roc_auc", "value": 0.7499, "low": 0.70, "high": 0.79, "usual": 0.8}
+    audit = {"audit_windows": 5, "audited_share": 0.8, "trusted": True, "audit": "Trusted: 4 of 5."}
+    return EstimatedQuality(**(facts | audit | changes))
+
+
+@pytest.mark.parametrize(("changes", "fired"), [
+    ({}, True),
+    ({"value": 0.75}, False),
+    ({"high": 0.80}, False),
+    ({"trusted": False, "audit": "Not trusted: 3 of 5."}, False),
+    ({"trusted": False, "audit": "Not trusted: none.", "audit_windows": 0, "audited_share": None}, False),
 ])  # fmt: skip
-def test_an_estimated_drop_counts_once_the_estimates_have_stood_the_audit(
-    low: float, value: float, high: float, share: float, windows: int, fired: bool
-) -> None:
-    found = EstimatedQuality(metric="roc_auc", value=value, low=low, high=high, usual=0.8, audited_share=share, audit_windows=windows)
+def test_an_estimated_drop_counts_once_the_estimates_have_stood_the_audit(changes: dict[str, Any], fired: bool) -> None:
+    found = estimate(**changes)
     finding = said(evidence(estimated=found), rules(estimated_drop=0.05), "estimated_drop")
     assert finding.fired is fired, finding.sentence
-    assert f"{windows} windows" in finding.sentence
+    assert finding.sentence.endswith(found.audit)
+    assert ("does not count" in finding.sentence) is not found.trusted
+    assert said(evidence(no_estimate="why not"), rules(estimated_drop=0.05), "estimated_drop").sentence == "estimated quality: why not"
     assert not said(evidence(), rules(estimated_drop=0.05), "estimated_drop").fired
     with pytest.raises(ModelOwnerError, match="outside of its interval"):
         replace(found, value=0.95)
@@ -180,7 +186,7 @@ def test_all_evidence_becomes_json() -> None:
     found = evidence(
         losses=losses(0.1, 0.2), age=timedelta(hours=1), asked_ago=(timedelta(days=2),), earlier_shares=(0.1, None), windows=3,
         learnable=LearnableRows(rows=50, needed=50),
-        estimated=EstimatedQuality(metric="mae", value=1, low=0.5, high=2, usual=1, audited_share=1, audit_windows=3),
+        estimated=estimate(metric="mae", value=1, low=0.5, high=2, usual=1),
     )  # fmt: skip
     facts = json.loads(json.dumps(found.to_json()))
     assert (facts["age_s"], facts["asked_ago_s"], facts["earlier_shares"]) == (3600, [172800], [0.1, None])

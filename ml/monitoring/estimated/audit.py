@@ -90,7 +90,10 @@ def matured(window: str, estimated: Estimated, metric: str, *, measured: float, 
 
 
 def audit(history: Sequence[Matured], *, last: int = LAST, fewest: int = FEWEST, needed_share: float = NEEDED_SHARE) -> Audit:
-    """Whether estimates of one metric by one champion may be trusted.
+    """Whether estimates of one metric by one champion may be trusted: the one definition of trust.
+
+    Enough of them have met their labels, enough of those held what was measured, and on the mean they were not farther from it than
+    the metric on the test rows was: an interval can be wide enough to hold everything.
 
     Args:
         history: Matured estimates, the oldest first.
@@ -110,16 +113,16 @@ def audit(history: Sequence[Matured], *, last: int = LAST, fewest: int = FEWEST,
     inside = sum(one.inside for one in seen)
     error = math.fsum(abs(one.measured - one.estimated) for one in seen) / len(seen)
     nothing = math.fsum(abs(one.measured - one.at_promotion) for one in seen) / len(seen)
-    enough, holds = len(seen) >= fewest, inside >= needed_share * len(seen) - 1e-9
+    is_trusted = len(seen) >= fewest and inside >= needed_share * len(seen) - 1e-9 and error <= nothing * (1 + 1e-9)
     said = f"{inside} of {len(seen)} estimates held what was measured later (needed: {needed_share:.0%})"
-    said += f"; mean error {error:.4f}, assuming nothing {nothing:.4f}"
-    if not enough:
+    said += f"; mean error {error:.4f}, of assuming nothing {nothing:.4f}" + ("" if error <= nothing * (1 + 1e-9) else ", which is smaller")
+    if len(seen) < fewest:
         said += f"; {fewest} windows are needed"
     return Audit(
         windows=len(seen),
         share_inside=inside / len(seen),
         mean_absolute_error=error,
         mae_of_assuming_nothing=nothing,
-        trusted=enough and holds,
-        sentence=f"{'Trusted' if enough and holds else 'Not trusted'}: {said}.",
+        trusted=is_trusted,
+        sentence=f"{'Trusted' if is_trusted else 'Not trusted'}: {said}.",
     )

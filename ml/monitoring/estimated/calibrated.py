@@ -5,8 +5,8 @@ on whether the class was predicted. The last one makes the expected confusion ma
 the curve does not fit. A standard normal prior around "as the model says" keeps few rows, or perfect ones, from extremes.
 
 Isotonic regression on 300 rows overrated F1 and ROC AUC more (its steps follow the noise), and has no standard error in closed form.
-Weighting the reference by a density ratio (Białek, Kivimäki, Kuberski & Perrakis, arXiv 2401.08348) changed the errors of
-`benchmarks.estimated_quality` by less than noise, so there is none.
+The reference is not weighted by a density ratio (Białek, Kivimäki, Kuberski & Perrakis, arXiv 2401.08348): in a first trial that won
+nothing that could be told from noise. `benchmarks.estimated_quality` does not measure it.
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,8 @@ A second model learns the champion's loss on its test rows from features and pre
 negative, and this deviance keeps the mean.
 
 As all estimates without labels it holds under covariate shift and not under concept drift; beyond the features' range of the test rows
-trees go on as at its edge.
+trees go on as at its edge. Where errors have heavy tails the interval of RMSE is too narrow: at a nominal .95 it held what was measured in
+.77 of windows of 1,000 rows. The audit finds that out, window by window.
 """
 
 import math

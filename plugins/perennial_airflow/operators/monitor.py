@@ -97,7 +97,7 @@ class MeasureWindow(WindowOperator):
             "rows of the quality": measured.quality_rows,
         }
         self.say(f"{len(drifted)} of {len(columns)} feature columns drifted in {self.window}", {**facts, **shown})
-        return measured.model_dump(mode="json", exclude={"drift": {"columns"}})
+        return measured.model_dump(mode="json", exclude={"drift": {"columns"}, "ranking": True, "segments": True})
 
 
 class DecideRetraining(WindowOperator):

@@ -35,6 +35,16 @@ def test_errors_are_mean_distances_to_what_was_measured() -> None:
     assert found.mae_of_assuming_nothing == pytest.approx((0.1 + 0.3) / 2)
 
 
+@pytest.mark.parametrize(("at_promotion", "trusted"), [(0.8099, False), (0.81, True), (0.8101, True), (0.79, True), (0.7901, False)])
+def test_estimates_that_are_farther_off_than_the_test_value_are_not_trusted_however_wide_their_interval(
+    at_promotion: float, trusted: bool
+) -> None:
+    one = Matured(window="w", metric="accuracy", estimated=0.81, low=0.5, high=1.0, measured=0.8, at_promotion=at_promotion)
+    found = audit([one] * 6)
+    assert found.trusted is trusted
+    assert (", which is smaller" in found.sentence) is not trusted
+
+
 def test_without_a_matured_window_nothing_is_trusted() -> None:
     found = audit([])
     assert (found.windows, found.trusted, found.share_inside, found.mean_absolute_error) == (0, False, None, None)

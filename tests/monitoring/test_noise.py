@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ml.policy.noise import Sample, error_of_difference, standard_error
+from ml.monitoring.history.noise import Sample, standard_error
 
 
 @pytest.mark.parametrize(("positives", "negatives"), [(1, 1), (20, 30), (500, 7)])
@@ -38,12 +38,4 @@ def test_a_perfect_value_has_none() -> None:
     ("metric", "rows", "positives"), [("roc_auc", 9, 0), ("roc_auc", 9, 9), ("f1", 9, 4), ("mae", 9, 0), ("accuracy", 0, 0)]
 )
 def test_where_there_is_no_formula_there_is_no_error(metric: str, rows: int, positives: int) -> None:
-    sample, other = Sample(value=0.7, rows=rows, positives=positives), Sample(value=0.7, rows=100, positives=40)
-    assert standard_error(metric, sample) is None
-    assert error_of_difference(metric, sample, other) is None
-    assert error_of_difference(metric, other, sample) is None
-
-
-def test_the_error_of_a_difference_is_that_of_independent_samples() -> None:
-    one, other = Sample(value=0.9, rows=900, positives=0), Sample(value=0.5, rows=625, positives=0)
-    assert error_of_difference("accuracy", one, other) == pytest.approx(math.hypot(0.01, 0.02))
+    assert standard_error(metric, Sample(value=0.7, rows=rows, positives=positives)) is None

@@ -28,11 +28,3 @@ def standard_error(metric: str, sample: Sample) -> float | None:
     above, below = value / (2 - value), 2 * value**2 / (1 + value)
     spread = value * (1 - value) + (positives - 1) * (above - value**2) + (negatives - 1) * (below - value**2)
     return math.sqrt(max(spread, 0.0) / (positives * negatives))
-
-
-def error_of_difference(metric: str, one: Sample, other: Sample) -> float | None:
-    """The standard error of the difference between a metric on two samples that share no rows; None where it is not known."""
-    errors = standard_error(metric, one), standard_error(metric, other)
-    if errors[0] is None or errors[1] is None:
-        return None
-    return math.hypot(errors[0], errors[1])

@@ -1,0 +1,128 @@
+"""What is measured of a window beside drift and plain quality: estimates with their audit, concept drift, ranking, segments."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ml.jobs import audited, estimating, segments, tested_rows, usual_quality
+from ml.jobs import said as saying
+from ml.jobs.estimating import Subject
+from ml.monitoring import ranking, report_sections
+from ml.monitoring.concept import ConceptDrift
+from ml.monitoring.estimated.audit import Audit
+from ml.monitoring.estimated.values import Estimated
+from ml.monitoring.ranking import Ranked
+from ml.monitoring.report_sections import Section
+from ml.monitoring.segments import Segment
+from ml.settings import Settings
+from ml.spec import ModelSpec
+from ml.state import State, estimates
+from ml.state.records import Drift
+from ml.training import paired
+from ml.training.evaluation import Predicted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """What is known of the rows that are looked at: the window's, then the late ones whose labels are new.
+
+    Attributes:
+        beside: Target and the columns of `columns`; the target is missing where no label is known.
+        own: How many of them are the window's.
+        said: What the champion says of all of them.
+        judged: The labelled ones, as `ml.jobs.judged.judge` has them.
+    """
+
+    beside: pd.DataFrame
+    own: int
+    said: Predicted
+    judged: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beyond:
+    """What was found. `ranked` names the feature columns, the one first whose drift probably hurts most."""
+
+    estimated: Estimated
+    audit: Audit
+    concept: ConceptDrift
+    ranked: Sequence[Ranked]
+    segments: Sequence[Segment] = field(default_factory=tuple)
+
+    def more(self) -> dict[estimates.Kind, Any]:
+        """What is kept beside the estimates, as JSON types."""
+        return {
+            "concept": self.concept.to_json(),
+            "ranking": [asdict(one) for one in self.ranked],
+            "segments": [one.to_json() for one in self.segments],
+        }
+
+    def sections(self, spec: ModelSpec) -> list[Section]:
+        """What the page's head says of it."""
+        found = [
+            report_sections.estimated(self.estimated, self.audit),
+            report_sections.concept(self.concept),
+            report_sections.ranking(self.ranked),
+        ]
+        if self.segments:
+            found.append(report_sections.segments(self.segments, metric=spec.metric, least=spec.evaluation.minimum_slice_rows))
+        return found
+
+
+def columns(spec: ModelSpec) -> list[str]:
+    """The columns beside the champion's features that are needed of each row: target, time, group and those of the segments."""
+    named = (spec.target, spec.time, spec.group, *spec.evaluation.slices)
+    return list(dict.fromkeys(name for name in named if name is not None))
+
+
+def measure(settings: Settings, state: State, subject: Subject, rows: Rows, *, learnt: ModelSpec, drifts: Sequence[Drift]) -> Beyond:
+    """Measures all of it and stores it, estimates of earlier windows included whose labels have matured by now.
+
+    A second call, after a kill, stores the same again.
+
+    Args:
+        settings: Where tables and MLflow are.
+        state: The state database.
+        subject: The window and its champion.
+        rows: Its rows.
+        learnt: The declaration of the champion's training.
+        drifts: What was measured of the columns.
+    """
+    spec, trained = subject.spec, subject.trained
+    tested, why = tested_rows.kept(settings, trained, spec=spec, learnt=learnt)
+    mine = saying.taken(rows.said, np.arange(rows.own))
+    positions = rows.judged.index.to_numpy()
+    found = Beyond(
+        estimated=estimating.estimate(subject, mine, tested, why),
+        audit=audited.of(state, subject.window, spec.metric),
+        concept=usual_quality.against_usual(
+            state,
+            rows.judged,
+            saying.taken(rows.said, positions),
+            paired.units(rows.beside.iloc[positions], spec),
+            spec=spec,
+            learnt=learnt,
+            trained=trained,
+            tested=tested,
+        ),
+        ranked=ranking.rank(drifts, {} if tested is None else tested.importances),
+        segments=_segments(spec, rows, tested),
+    )
+    estimates.save(state, subject.window.id, estimating.rows(found.estimated, trained=trained), more=found.more())
+    estimating.mature(state, subject, own=(rows.beside[spec.target].iloc[: rows.own], mine))
+    return found
+
+
+def _segments(spec: ModelSpec, rows: Rows, tested: tested_rows.HeldOutRows | None) -> list[Segment]:
+    if tested is None or not spec.evaluation.slices:
+        return []
+    return segments.measure(spec, beside=rows.beside, own=rows.own, said=rows.said, judged=rows.judged, tested=tested)
+
+
+def ordered(drifts: Sequence[Drift], ranked: Sequence[Ranked]) -> list[Drift]:
+    """Target and predictions, then the feature columns as they are ranked: the page draws them in this order."""
+    places = {one.column: number for number, one in enumerate(ranked)}
+    return sorted(drifts, key=lambda one: places.get(one.column, -1))

@@ -1,0 +1,67 @@
+"""What was estimated of a window, what became of it, and what else was measured there."""
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import func, select
+
+from ml.state import State, estimates, forget, ledger
+from ml.state.records import WindowEstimate
+from ml.state.tables import details, metadata
+from ml.state.tables import estimates as table
+from tests.state.test_ledger import NOW
+from tests.state.test_ledger import window as opened
+
+
+def estimate(metric: str = "accuracy", **changes: Any) -> WindowEstimate:
+    facts: dict[str, Any] = {"method": "cbpe", "rows": 200, "reference_rows": 500, "confidence": 0.95, "value": 0.8, "sampling_error": 0.02}
+    return WindowEstimate(
+        metric=metric, **facts | {"model_error": 0.01, "low": 0.75, "high": 0.85, "why": "", "at_promotion": 0.9} | changes
+    )
+
+
+def measured(state: State, start: int, *found: WindowEstimate) -> str:
+    """The id of a window that is measured."""
+    window = opened(state, start=start).id
+    estimates.save(state, window, found, more={"concept": {"p": 0.5}})
+    ledger.save_measurement(
+        state, window, drifts=[], qualities=[], labelled_rows=0, report_url="r", mlflow_run=None, at=NOW
+    )  # fmt: skip
+    return window
+
+
+def test_estimates_come_back_and_a_second_call_replaces_the_first(state: State) -> None:
+    window = measured(state, 0, estimate(), estimate("roc_auc", value=None, low=None, high=None, why="one class"))
+    assert [one.metric for one in estimates.of_window(state, window)] == ["accuracy", "roc_auc"]
+    assert estimates.of_window(state, window)[1].why == "one class"
+    estimates.save(state, window, [estimate(value=0.7)], more={"segments": [1]})
+    assert estimates.of_window(state, window) == [estimate(value=0.7)]
+    assert (estimates.detail(state, window, "segments"), estimates.detail(state, window, "concept")) == ([1], None)
+
+
+def test_what_labels_said_is_written_down_once_also_where_they_define_no_metric(state: State) -> None:
+    window = measured(state, 0, estimate(), estimate("roc_auc"))
+    estimates.save_matured(state, window, {"accuracy": 0.82}, labelled_rows=150, at=NOW)
+    estimates.save_matured(state, window, {"accuracy": 0.1, "roc_auc": 0.1}, labelled_rows=200, at=NOW)
+    facts = {"labelled_rows": 150, "matured_at": NOW}
+    assert estimates.of_window(state, window) == [estimate(measured=0.82, **facts), estimate("roc_auc", measured=None, **facts)]
+
+
+def test_a_champions_estimates_come_oldest_first_without_windows_that_are_not_measured(state: State) -> None:
+    ids = [measured(state, number, estimate(value=0.5 + number / 10)) for number in range(3)]
+    unmeasured = opened(state, start=9).id
+    estimates.save(state, unmeasured, [estimate()], more={})
+    found = estimates.of_champion(state, "m", champion=1, metric="accuracy", before=9)
+    assert [(one.window.id, one.estimate.value) for one in found] == [(ids[0], 0.5), (ids[1], 0.6), (ids[2], 0.7)]
+    assert [one.estimate.rows for one in found] == [200] * 3, "not the rows of the window"
+    assert [one.window.id for one in estimates.of_champion(state, "m", champion=1, metric="accuracy", before=3)] == ids[:2]
+    assert estimates.of_champion(state, "m", champion=2, metric="accuracy", before=9) == []
+    assert estimates.of_champion(state, "m", champion=1, metric="f1", before=9) == []
+
+
+def test_forgetting_a_model_forgets_its_estimates(state: State) -> None:
+    measured(state, 0, replace(estimate()))
+    forget.forget(state, "m")
+    with state.begin() as connection:
+        assert [connection.execute(select(func.count()).select_from(one)).scalar() for one in (table, details)] == [0, 0]
+        assert {"estimates", "details"} <= metadata.tables.keys()
