@@ -158,6 +158,8 @@ def train(value: "TrainResult") -> None:
     for name, number in value.metrics.items():
         table.add_row(name, _number(number))
     console.print(table)
+    for warning in value.warnings:
+        console.print(f"warning: {warning}")
     console.print(f"champion: {'version ' + str(value.champion) if value.champion is not None else 'none'}")
 
 
