@@ -143,7 +143,7 @@ def looked(settings: Settings) -> tuple[int, int]:
     return found.rows, found.fresh_rows
 
 
-def test_rows_labelled_before_the_promotion_and_rows_that_a_version_learnt_from_do_not_count(home: Settings) -> None:
+def test_rows_count_whose_labels_came_after_the_promotion_also_older_ones_but_none_that_a_version_learnt_from(home: Settings) -> None:
     spec = declare(home)
     old = deliver(home, spec, 200, seed=0)
     unlabelled = deliver(home, spec, 50, seed=9, labelled=False)
@@ -155,9 +155,14 @@ def test_rows_labelled_before_the_promotion_and_rows_that_a_version_learnt_from_
     champion.promote_version(home, "shop", 2, by="ada", reason="r")
     assert looked(home) == (0, 0)
     label(home, waiting.iloc[10:15])
-    label(home, unlabelled)  # accepted before the training
     label(home, old)
     assert looked(home) == (5, 5)
+    label(home, unlabelled.head(20))  # accepted before the trainings
+    assert looked(home) == (25, 20)
+    label(home, unlabelled.head(30))  # 20 of them are corrected: they were counted already
+    deliver(home, spec, 3, seed=5)
+    assert looked(home) == (38, 13)
+    assert looked(home) == (38, 0)
 
 
 def test_rows_count_in_the_order_in_which_their_labels_became_known(home: Settings) -> None:
