@@ -18,6 +18,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, specs, trainings, watches
 from ml.state.records import Decision, Promotion, Watch
+from ml.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,7 +155,7 @@ def _counted(settings: Settings, state: State, spec: ModelSpec, found: Watch, no
     except PerennialError as error:
         if error.retryable:
             raise
-        return _ended(state, found, "ended", f"the watch ended after {found.rows} rows: {error}")
+        return _ended(state, found, "ended", f"the watch ended after {counted(found.rows, 'row')}: {error}")
     # The test bets on whole blocks: parts of one, a look each, would count what is alike as if it were not.
     return found if fresh < loss.block else _advanced(state, spec, found, cursor, rows=rows, both=both, loss=loss)
 

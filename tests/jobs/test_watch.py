@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ml import show
 from ml.data.labels import LabelTable
 from ml.data.table import AcceptedTable
 from ml.jobs import champion, monitor, shadow
@@ -65,7 +66,7 @@ def versions(settings: Settings) -> list[tuple[int, str]]:
     return [(one.version, one.kind) for one in trainings.promotion_history(State.open(settings), "shop")]
 
 
-def test_a_worse_champion_is_rolled_back_and_the_history_says_why(home: Settings) -> None:
+def test_a_worse_champion_is_rolled_back_and_the_history_says_why(home: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     spec = replaced(home)
     assert jobs.watch(home, "shop").state == "watching"  # type: ignore[union-attr]
     deliver(home, spec, 300, seed=2)
@@ -84,6 +85,11 @@ def test_a_worse_champion_is_rolled_back_and_the_history_says_why(home: Settings
     assert change.evidence is not None
     assert change.evidence["watch"]["rows"] == 300
     assert models.aliases(home, "shop")["champion"] == 1
+    standing = status(home, "shop")
+    [decision] = [one for one in standing.models[0].decisions if one.kind == "rollback"]
+    assert (decision.state, decision.reasons) == ("done", [change.reason])
+    show.status(standing)
+    assert re.search(r"rolled back +version 2 to version 1, \S+ \S+ UTC \(rollback-shop-3\)", capsys.readouterr().out)
     again = jobs.watch(home, "shop")
     assert again is None, "a rollback is not watched"
     assert len(versions(home)) == 3

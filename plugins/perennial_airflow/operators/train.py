@@ -5,6 +5,7 @@ from typing import Any, Literal
 from airflow.sdk import Asset, Context
 
 from ml.settings import Settings
+from ml.wording import counted
 from perennial_airflow.links import ResultLink
 from perennial_airflow.operators.job import JobOperator, LimitedOperator, training_run
 
@@ -73,7 +74,7 @@ class ListEnsembles(JobOperator):
     def job(self, settings: Settings, context: Context) -> list[str]:  # noqa: ARG002
         """One name an ensemble."""
         found = list(self.frozen.get("ensembles", []))
-        self.say(f"{len(found)} ensemble{'' if len(found) == 1 else 's'}", {"names": found})
+        self.say(f"{counted(len(found), 'ensemble')}", {"names": found})
         return found
 
 
