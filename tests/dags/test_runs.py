@@ -9,13 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ml import specfile
 from ml.jobs import champion
 from ml.jobs.ingest import ingest
 from ml.jobs.train import train
-from ml.registry import models
 from ml.registry.client import reaching
 from ml.settings import Settings
 from ml.state import State, batches, ledger, specs, trainings
@@ -98,34 +95,6 @@ def test_a_training_that_fails_fails_its_run_and_is_closed(settings: Settings, l
     assert trained["tasks"]["give_back"] == "success"
     (training,) = trainings.recent(State.open(settings), loans, limit=5)
     assert training.state == "failed"
-
-
-def test_an_ensemble_whose_members_failed_is_left_out_and_the_training_goes_on(
-    settings: Settings, loans: str, deliver: Callable[..., Path]
-) -> None:
-    deliver("a.csv", 400, seed=2)
-    ingest(settings, loans)
-    path = settings.dags / loans / "model.yaml"
-    declared = yaml.safe_load(path.read_text(encoding="utf-8"))
-    declared["training"]["candidates"].append({"name": "tree", "class": "sklearn.tree.DecisionTreeClassifier", "params": {"max_depth": 2}})
-    declared["training"]["ensembles"] = [
-        {"name": "pair", "members": ["logistic", "hopeless"]},
-        {"name": "three", "members": ["logistic", "hopeless", "tree"]},
-    ]
-    path.write_text(yaml.safe_dump(declared), encoding="utf-8")
-    (trained,) = _play("loans.train")
-    tasks = trained["tasks"]
-    assert {name: tasks[name] for name in ("tune[0]", "tune[1]", "tune[2]")} == {
-        "tune[0]": "success",
-        "tune[1]": "failed",
-        "tune[2]": "success",
-    }
-    assert (tasks["combine[0]"], tasks["combine[1]"]) == ("failed", "success"), "one alone is no ensemble, two of three are"
-    assert (tasks["collect"], tasks["gate"], tasks["promote"]) == ("upstream_failed", "success", "success")
-    assert trained["state"] == "success"
-    (training,) = trainings.recent(State.open(settings), loans, limit=5)
-    assert (training.state, training.version) == ("promoted", 1)
-    assert len(models.versions(settings, loans)) == 1
 
 
 def test_a_window_that_cannot_be_measured_fails_its_run_and_open_decisions_are_announced_nevertheless(
