@@ -199,7 +199,7 @@ def _told(stage: Stage, window: Window, decision: Decision) -> str:
 
 
 def _is_open(stage: Stage, decision: Decision) -> bool:
-    now = ledger.decision_for(stage.state, decision.window)
+    now = ledger.find_decision(stage.state, decision.id)
     return now is None or now.state != "done"
 
 

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ml.wording import counted
+
 if TYPE_CHECKING:
     from ml.jobs.beyond_results import EstimatedResult
     from ml.jobs.check import CheckResult
@@ -106,12 +108,14 @@ def check(value: "CheckResult") -> None:
     for fault in value.faults:
         console.print(str(fault))
     models, faults = len(value.models), len(value.faults)
-    console.print(f"{models} model{'' if models == 1 else 's'} checked, {faults} fault{'' if faults == 1 else 's'}")
+    console.print(f"{counted(models, 'model')} checked, {counted(faults, 'fault')}")
 
 
 def batch(value: "BatchResult") -> None:
     """One batch."""
-    console.print(f"{value.status} {value.id[:12]} {value.source}: {value.rows if value.rows is not None else '–'} rows", end="")
+    console.print(
+        f"{value.status} {value.id[:12]} {value.source}: {'– rows' if value.rows is None else counted(value.rows, 'row')}", end=""
+    )
     console.print(f", {value.failing_rows} failing" if value.failing_rows else "")
     for reason in value.reasons:
         console.print(f"  {reason}")
@@ -161,6 +165,8 @@ def train(value: "TrainResult") -> None:
     for name, number in value.metrics.items():
         table.add_row(name, _number(number))
     console.print(table)
+    for warning in value.warnings:
+        console.print(f"warning: {warning}")
     console.print(f"champion: {'version ' + str(value.champion) if value.champion is not None else 'none'}")
 
 
@@ -180,13 +186,13 @@ def monitor(value: "MonitorResult") -> None:
         console.print(f"{value.model}: no window: {value.reason}")
         return
     window = value.window
-    console.print(f"{value.model}: window {window.number}, {window.rows} rows, {window.labelled_rows or 0} labelled")
+    console.print(f"{value.model}: window {window.number}, {counted(window.rows, 'row')}, {window.labelled_rows or 0} labelled")
     table = _table("column", "method", "value", "threshold", "", right=("value", "threshold"))
     for name, one in sorted(value.drift.columns.items(), key=lambda item: -item[1].value):
         table.add_row(Text(name), one.method, _number(one.value), _number(one.threshold), _drifted(one))
     console.print(table)
     for name, number in value.quality.items():
-        console.print(f"{name} {_number(number)} on {value.quality_rows} labelled rows")
+        console.print(f"{name} {_number(number)} on {counted(value.quality_rows, 'labelled row')}")
     if value.estimated is not None:
         console.print(f"estimated without labels: {_estimated(value.estimated)}; audit: {value.estimated.audit.sentence}")
     if value.decision is not None:
@@ -233,7 +239,7 @@ def _watch(value: "WatchStatus") -> str:
     name = value.gain["metric"] if value.gain["value"] else "mean loss"
     between = "" if gain["low"] is None else f" ({gain['low']:+.4f} to {gain['high']:+.4f})"
     numbers = f"{_number(gain['champion'])} against {_number(gain['former'])}"
-    return f"{value.state}: {name} {numbers}, gain {gain['gain']:+.4f}{between} on {value.rows} rows; {end}"
+    return f"{value.state}: {name} {numbers}, gain {gain['gain']:+.4f}{between} on {counted(value.rows, 'row')}; {end}"
 
 
 def reproduce(value: "Reproduced") -> None:
@@ -276,11 +282,17 @@ def _model(model: "ModelStatus") -> None:
     if (window := model.last_window) is not None:
         share = "–" if window.drift_share is None else f"{window.drift_share:.0%} of columns drifted"
         quality = ", ".join(f"{name} {_number(number)}" for name, number in window.quality.items())
-        table.add_row("  last window", Text(f"{window.number}: {window.rows} rows, {share}" + (f"; {quality}" if quality else "")))
+        table.add_row(
+            "  last window", Text(f"{window.number}: {counted(window.rows, 'row')}, {share}" + (f"; {quality}" if quality else ""))
+        )
         if window.estimated is not None:
             table.add_row("  estimated", Text(f"{_estimated(window.estimated)}; audit: {window.estimated.audit.sentence}"))
         if window.retrain is not None:
             table.add_row("  decision", Text(("retrain: " if window.retrain else "no: ") + "; ".join(window.reasons)))
+    if (back := next((one for one in model.decisions if one.kind == "rollback"), None)) is not None:
+        said = back.outcome or {}
+        text = f"version {said.get('rolled_back')} to version {said.get('champion')}, {back.decided_at:%Y-%m-%d %H:%M} UTC ({back.id})"
+        table.add_row("  rolled back", Text(text))
     table.add_row("  open decisions", str(len(model.open_decisions)))
     for asked in model.suggestions:
         table.add_row(

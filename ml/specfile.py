@@ -1,6 +1,6 @@
 """Reading `model.yaml`: the declaration, or every fault in it with file, line, key and cure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def inspect(path: Path) -> tuple[ModelSpec | None, list[Fault]]:
     try:
         spec = ModelSpec.model_validate(content)
     except ValidationError as error:
-        return None, faults + [_fault(name, root, detail) for detail in error.errors()]
+        return None, faults + [_fault(name, root, detail) for detail in _causes(error.errors())]
     if spec.model != path.parent.name:
         cure = f"Write `model: {path.parent.name}`, or rename the folder"
         faults.append(
@@ -104,6 +104,17 @@ def line_of(path: Path, *loc: int | str) -> int:
 def _shown(path: Path) -> str:
     """`dags/<model>/model.yaml`: the same wherever the project lies."""
     return "/".join(path.parts[-3:])
+
+
+def _causes(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Without those that only follow from others: pydantic also calls a list too short when its parts are wrong."""
+    places = [detail["loc"] for detail in details]
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "too_short"
+        or not any(len(loc) > len(detail["loc"]) and loc[: len(detail["loc"])] == detail["loc"] for loc in places)
+    ]
 
 
 def _fault(file: str, root: yaml.MappingNode, detail: ErrorDetails) -> Fault:

@@ -7,6 +7,7 @@ import pytest
 from ml import specfile
 from ml.errors import SpecError, UnknownModel
 from ml.settings import Settings
+from ml.spec import ModelSpec
 
 GOOD = """\
 model: m
@@ -65,6 +66,25 @@ def test_a_file_that_cannot_be_used_says_why(settings: Settings, text: str | byt
     with pytest.raises(SpecError) as caught:
         specfile.read(write(settings, text))
     assert message in str(caught.value)
+
+
+def test_a_parameter_may_be_a_list_and_is_the_same_when_it_comes_back(settings: Settings) -> None:
+    text = GOOD + "      params: { hidden: [64, 32], mixed: [1, 1.0, true, null, a], none: [] }\n"
+    spec = specfile.read(write(settings, text))
+    params = spec.training.candidates[0].params
+    assert params == {"hidden": [64, 32], "mixed": [1, 1.0, True, None, "a"], "none": []}
+    assert [type(one) for one in params["mixed"]] == [int, float, bool, type(None), str]  # type: ignore[union-attr]
+    again = ModelSpec.from_text(spec.to_text())
+    assert repr(again.training.candidates[0].params) == repr(params)
+    assert again.hash() == spec.hash()
+
+
+@pytest.mark.parametrize("value", ["[1, [2]]", "{ a: 1 }"])
+def test_a_parameter_of_another_kind_is_one_fault_that_says_what_a_parameter_is(settings: Settings, value: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        specfile.read(write(settings, GOOD + f"      params: {{ hidden: {value} }}\n"))
+    assert str(caught.value).count("\n") == 0
+    assert "params.hidden: a parameter is a text, a number, true, false, null, or a list of these" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["absent", "../m", ""])

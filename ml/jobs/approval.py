@@ -127,7 +127,8 @@ def _body(settings: Settings, training: Training, verdict: GateVerdict) -> str:
         "by hand": f"`perennial promote {training.model} {training.version}`",
     }
     listed = "\n".join(f"- {name}: {text}" for name, text in facts.items() if text)
-    return f"{plain(verdict.sentence)}\n\n{_table(verdict)}\n\n{listed}\n"
+    warnings = "".join(f"\n- warning: {plain(text)}" for text in verdict.warnings)
+    return f"{plain(verdict.sentence)}\n\n{_table(verdict)}\n\n{listed}{warnings}\n"
 
 
 def _table(verdict: GateVerdict) -> str:

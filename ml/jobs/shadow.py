@@ -1,7 +1,8 @@
 """Which rows a watch counts, and what both champions say of them.
 
-A row counts once: when its label is known and final (`label_delay`), in the order in which that came about. Rows that either version
-was trained on, and rows whose label was known when the champion changed, do not count.
+A row counts once: when its label is known and final (`label_delay`), in the order in which that came about. Rows whose label was known
+when the champion changed do not count, and so none that either version was fitted on: both were made before. A row that was accepted
+before their trainings counts like any other if its label came after the change.
 """
 
 from dataclasses import dataclass
@@ -76,13 +77,10 @@ def counted(table: AcceptedTable, spec: ModelSpec, watch: Watch, now: Cursor) ->
     """The rows that count by now: `_batch`, `_row`, `label`, `group` where declared, and `fresh` for those after the watch's own cursor.
 
     Those that counted before come first, in the order of the table; then the fresh ones in the order in which they came to count.
-    Memory: the target, the id and the time of the rows since both trainings.
+    Memory: the target, the id and the time of the rows since both trainings; where labels have come since the change, of one older batch
+    at a time too.
     """
-    if now.dataset_version <= watch.after_version:
-        return pd.DataFrame({BATCH: [], ROW: [], LABEL: [], FRESH: np.array([], dtype=bool)})
-    columns = [name for name in (spec.target, spec.id, spec.time, spec.group) if name is not None]
-    span = {"version": now.dataset_version, "after_version": watch.after_version}
-    rows = table.read(**span, columns=columns, labels_version=NO_LABELS)  # type: ignore[arg-type]
+    rows, place = _candidates(table, spec, watch, now)
     ripe_at = _ripe_at(rows, spec)
 
     def labels(version: int) -> pd.Series:
@@ -92,7 +90,7 @@ def counted(table: AcceptedTable, spec: ModelSpec, watch: Watch, now: Cursor) ->
 
     def labelled(dataset_version: int, labels_version: int) -> npt.NDArray[np.bool_]:
         accepted = table.count(version=dataset_version, after_version=watch.after_version) if dataset_version > watch.after_version else 0
-        return _is_known(labels(labels_version), spec) & (np.arange(len(rows)) < accepted)
+        return _is_known(labels(labels_version), spec) & (place < accepted)
 
     known = labels(now.labels_version)
     counts = _is_known(known, spec) & (ripe_at <= pd.Timestamp(now.as_of)) & ~labelled(watch.known_version, watch.known_labels)
@@ -104,7 +102,7 @@ def counted(table: AcceptedTable, spec: ModelSpec, watch: Watch, now: Cursor) ->
     return found.iloc[order].reset_index(drop=True)
 
 
-def scored(settings: Settings, rows: pd.DataFrame, *, new: Side, former: Side, after_version: int, version: int) -> Both:
+def scored(settings: Settings, rows: pd.DataFrame, *, new: Side, former: Side, version: int) -> Both:
     """What both champions say of the rows of `counted`, in their order; features are read a batch at a time.
 
     Raises:
@@ -113,7 +111,7 @@ def scored(settings: Settings, rows: pd.DataFrame, *, new: Side, former: Side, a
     parts: list[tuple[npt.NDArray[Any], Predicted, Predicted]] = []
     places = rows.groupby(BATCH, sort=False).indices
     table = AcceptedTable.of(settings, new.champion.spec.model, new.champion.spec)
-    for batch in table.batches(version=version, after_version=after_version):
+    for batch in table.batches(version=version):
         if batch.key in places:
             place = np.asarray(places[batch.key])
             mine, theirs = (_said(settings, side, batch.version, batch.key, rows[ROW].to_numpy()[place]) for side in (new, former))
@@ -133,6 +131,36 @@ def loss_of(settings: Settings, *, new: Side, former: Side) -> losses.Loss:
     # The new champion has learnt these rows; what the tested model said of them is kept.
     mine = reference.load(settings, new.champion.training, test) or _predicted(new, test)
     return losses.loss_of(spec, test[spec.target].to_numpy(), mine, _predicted(former, test))
+
+
+def _candidates(table: AcceptedTable, spec: ModelSpec, watch: Watch, now: Cursor) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+    """The rows that may count, without late labels, and each one's place among those since both trainings; older ones have -1.
+
+    Of older rows only those that came without a target, and whose label has come since the champion changed.
+    """
+    columns = [name for name in (spec.target, spec.id, spec.time, spec.group) if name is not None]
+    reading = {"columns": columns, "labels_version": NO_LABELS}
+    parts = [table.read(**reading, version=now.dataset_version, after_version=watch.after_version)]  # type: ignore[arg-type]
+    places = [np.arange(len(parts[0]))]
+    if spec.id is not None and now.labels_version > watch.known_labels:
+        late = _first_known(table, version=now.labels_version, after_version=watch.known_labels)
+        for batch in reversed(table.batches(version=watch.after_version)):
+            older = table.read(**reading, version=batch.version, after_version=batch.version - 1)  # type: ignore[arg-type]
+            older = older[older[spec.target].isna() & older[spec.id].isin(late.keys())]
+            if len(older):
+                parts.insert(0, older)
+                places.insert(0, np.full(len(older), -1))
+    return pd.concat(parts, ignore_index=True), np.concatenate(places)
+
+
+def _first_known(table: AcceptedTable, *, version: int, after_version: int) -> dict[Any, datetime]:
+    """When a label of each id first came, of the labels in (`after_version`, `version`] of their table."""
+    first: dict[Any, datetime] = {}
+    commits = table.labels.log.commits(version=version, after_version=after_version)
+    for commit, part in zip(commits, table.labels.log.read(commits, ["id"]), strict=True):
+        for key in part.column(0).unique().to_pylist():
+            first.setdefault(key, commit.at)
+    return first
 
 
 def _said(settings: Settings, side: Side, version: int, batch: str, wanted: npt.NDArray[Any]) -> Predicted:
@@ -167,14 +195,10 @@ def _in_order(
     table: AcceptedTable, spec: ModelSpec, watch: Watch, now: Cursor, rows: pd.DataFrame, ripe_at: pd.Series, fresh: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.int64]:
     """The positions of the fresh rows, ordered by when they were accepted, labelled and final, whichever came last."""
-    accepted = {one.key: one.at for one in table.batches(version=now.dataset_version, after_version=watch.after_version)}
+    accepted = {one.key: one.at for one in table.batches(version=now.dataset_version)}
     since = pd.concat([ripe_at, pd.to_datetime(rows[BATCH].map(accepted), utc=True)], axis=1).max(axis=1)
     if spec.id is not None and now.labels_version > watch.labels_version:
-        first: dict[Any, datetime] = {}
-        commits = table.labels.log.commits(version=now.labels_version, after_version=watch.labels_version)
-        for commit, part in zip(commits, table.labels.log.read(commits, ["id"]), strict=True):
-            for key in part.column(0).unique().to_pylist():
-                first.setdefault(key, commit.at)
+        first = _first_known(table, version=now.labels_version, after_version=watch.labels_version)
         late = pd.to_datetime(rows[spec.id].where(rows[spec.target].isna()).map(first), utc=True)
         since = pd.concat([since, late], axis=1).max(axis=1)
     positions = np.flatnonzero(fresh)

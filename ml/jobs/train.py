@@ -16,6 +16,7 @@ from ml.jobs.steps import stored, taken_up
 from ml.jobs.tune import combine, tune
 from ml.settings import Settings
 from ml.spec import LOWER_IS_BETTER, ModelSpec
+from ml.spec.types import duration_text
 from ml.state import State, ledger, specs, trainings
 from ml.state.records import Training
 from ml.training.results import CandidateResult, FrozenRun, GateVerdict, TrainResult, needed_verdict, verdict_of
@@ -236,7 +237,8 @@ def _tried(settings: Settings, frozen: FrozenRun, name: str, say: Callable[[str]
     """Tunes a candidate or combines an ensemble for at most `training.timeout`; why it is left out, or None."""
     limit = specs.recall(State.open(settings), frozen.spec_hash).training.timeout
     try:
-        with deadline(limit, f"{name!r} was ended: it took longer than training.timeout ({limit}). Give it less to do, or more time."):
+        shown = duration_text(limit)
+        with deadline(limit, f"{name!r} was ended: it took longer than training.timeout ({shown}). Give it less to do, or more time."):
             if name in frozen.ensembles:
                 found = combine(settings, run=frozen.run, ensemble=name, on_progress=say)
             else:

@@ -76,8 +76,8 @@ def combine(settings: Settings, *, run: str, ensemble: str, on_progress: Callabl
     missing = ", ".join(sorted({*declared.members} - {*members}))
     if len(members) < 2:
         raise CandidateError(
-            f"ensemble {ensemble!r}: {len(members)} of its members {', '.join(declared.members)} were tuned, it needs two; "
-            f"the `tune` tasks of {missing} tell why."
+            f"ensemble {ensemble!r}: of its members {', '.join(declared.members)} only {next(iter(members), 'none')} was tuned, and it "
+            f"needs two. Why {missing} {'was' if missing.count(',') == 0 else 'were'} not, the log of `tune` tells."
         )
     if missing:
         on_progress(f"{ensemble}: made without {missing}")

@@ -18,6 +18,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, specs, trainings, watches
 from ml.state.records import Decision, Promotion, Watch
+from ml.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,10 +73,13 @@ def _begun(settings: Settings, state: State, change: Promotion) -> Watch | None:
     if spec.promotion.watch is None:
         return None
 
+    from ml.data.labels import NO_LABELS
     from ml.data.table import AcceptedTable
     from ml.jobs import shadow
 
     then = shadow.at(AcceptedTable.of(settings, change.model, spec), change.at)
+    made = [one for one in (new, former) if one is not None]
+    learnt = max(one.dataset_version for one in made)
     return watches.begin(
         state,
         Watch(
@@ -85,9 +89,10 @@ def _begun(settings: Settings, state: State, change: Promotion) -> Watch | None:
             former=change.previous,
             # A label is final so much later: a row of the watch's last day is judged as well.
             until=change.at + spec.promotion.watch + (spec.label_delay or timedelta(0)),
-            after_version=max(one.dataset_version for one in (new, former) if one is not None),
-            known_version=then.dataset_version,
-            known_labels=then.labels_version,
+            after_version=learnt,
+            # What either was fitted on was known, whatever two machines' clocks say of the order.
+            known_version=max(then.dataset_version, learnt),
+            known_labels=max(then.labels_version, *(NO_LABELS if one.labels_version is None else one.labels_version for one in made)),
             looks=0,
             dataset_version=then.dataset_version,
             labels_version=then.labels_version,
@@ -146,11 +151,11 @@ def _counted(settings: Settings, state: State, spec: ModelSpec, found: Watch, no
     try:
         new, former = _sides(settings, state, found)
         loss = Loss.model_validate(found.measure) if found.measure is not None else shadow.loss_of(settings, new=new, former=former)
-        both = shadow.scored(settings, rows, new=new, former=former, after_version=found.after_version, version=cursor.dataset_version)
+        both = shadow.scored(settings, rows, new=new, former=former, version=cursor.dataset_version)
     except PerennialError as error:
         if error.retryable:
             raise
-        return _ended(state, found, "ended", f"the watch ended after {found.rows} rows: {error}")
+        return _ended(state, found, "ended", f"the watch ended after {counted(found.rows, 'row')}: {error}")
     # The test bets on whole blocks: parts of one, a look each, would count what is alike as if it were not.
     return found if fresh < loss.block else _advanced(state, spec, found, cursor, rows=rows, both=both, loss=loss)
 

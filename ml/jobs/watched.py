@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from ml.spec import ModelSpec
 from ml.state import State, specs, trainings
 from ml.state.records import Training, Watch
+from ml.wording import counted
 
 if TYPE_CHECKING:
     from ml.training.eprocess import Wealth
@@ -90,7 +91,7 @@ def _numbers(found: Watch, spec: ModelSpec) -> str:
     value = (found.gain or {}).get("value")
     metric = f"{spec.metric} {value['champion']:.4f} against {value['former']:.4f}, " if value else ""
     return (
-        f"{found.rows} rows whose labels became known since: {metric}mean loss {found.loss / found.rows:.4f} against "
+        f"{counted(found.rows, 'row')} whose labels became known since: {metric}mean loss {found.loss / found.rows:.4f} against "
         f"{found.former_loss / found.rows:.4f}; evidence {evidence(found):.3g} of {1 / spec.promotion.rollback_level:g} "
         "(an anytime-valid test)"
     )
@@ -112,4 +113,4 @@ def _so_far(found: Watch) -> str:
     if not found.rows:
         return f"version {found.version} is watched beside version {found.former}; no label has become known yet"
     losses = f"mean loss {found.loss / found.rows:.4f} against {found.former_loss / found.rows:.4f}"
-    return f"version {found.version} is watched beside version {found.former}: {losses} on {found.rows} rows"
+    return f"version {found.version} is watched beside version {found.former}: {losses} on {counted(found.rows, 'row')}"

@@ -15,6 +15,8 @@ from ml.spec import ModelSpec
 
 _MOST_CLASSES = 20
 _CLOSE = 0.995
+_LEFT = 0.5
+"""A column that gives the target away leaves at most such a share of the errors of always naming the most frequent class."""
 _LOOKED_AT = 20_000
 
 
@@ -31,7 +33,8 @@ def task_of(target: Profile, column: pa.ChunkedArray, *, rows: int) -> Task:
     """The task that the target's values ask for. `CallError` if nothing can be learnt from them."""
     labelled = rows - target.missing
     if target.distinct < 2:
-        raise CallError(f"the target {target.name!r} has {target.distinct} different values; there is nothing to predict")
+        found = "no value" if target.distinct == 0 else "one value in all rows that have any"
+        raise CallError(f"the target {target.name!r} has {found}; there is nothing to predict")
     notes = [f"{target.missing} of {rows} rows have no {target.name!r}: they train nothing"] if target.missing else []
     is_number = target.kind == "numeric" or (not pa.types.is_string(column.type) and target.is_whole)
     if target.distinct == 2:
@@ -86,6 +89,8 @@ def _closeness(values: "pd.Series[float]", target: "pd.Series[float]", spec: Mod
     commonest = float(target.value_counts(normalize=True).iloc[0])
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > 50:
         values = pd.qcut(values, 50, labels=False, duplicates="drop")
-    if values.nunique() > 100 or commonest > _CLOSE:
+    if values.nunique() > 100:
         return 0.0
-    return float(pd.crosstab(values, target).max(axis=1).sum() / len(target))
+    closeness = float(pd.crosstab(values, target).max(axis=1).sum() / len(target))
+    # Where nearly all rows are of one class, any column seems to know it.
+    return closeness if 1 - closeness <= _LEFT * (1 - commonest) else 0.0

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from ml.spec.types import Column, Declared, Duration, Name, Scalar, Schedule, Share
+from ml.spec.types import Column, Declared, Duration, Name, Parameter, Schedule, Share
 
 
 class IntRange(Declared):
@@ -30,7 +30,7 @@ class Choice(Declared):
     """Values to choose from."""
 
     kind: Literal["choice"] = "choice"
-    values: tuple[Scalar | None, ...] = Field(min_length=1)
+    values: tuple[Parameter, ...] = Field(min_length=1)
 
 
 class Candidate(Declared):
@@ -39,7 +39,7 @@ class Candidate(Declared):
     name: Name
     class_: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")] = Field(alias="class")
     """Dotted path, such as `sklearn.linear_model.LogisticRegression`."""
-    params: dict[str, Scalar | None] = Field(default_factory=dict)
+    params: dict[str, Parameter] = Field(default_factory=dict)
     search: dict[str, Annotated[IntRange | FloatRange | Choice, Field(discriminator="kind")]] = Field(default_factory=dict)
     """Hyperparameters to tune; the others stay as in `params`."""
 

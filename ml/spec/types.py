@@ -51,6 +51,18 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Scalar = str | bool | int | float
 
 
+def _parameter(value: object) -> object:
+    if isinstance(value, tuple):
+        value = list(value)
+    if all(one is None or isinstance(one, Scalar) for one in (value if isinstance(value, list) else [value])):
+        return value
+    raise ValueError("a parameter is a text, a number, true, false, null, or a list of these")
+
+
+Parameter = Annotated[Scalar | list[Scalar | None] | None, BeforeValidator(_parameter)]
+"""What an estimator is made with. A list, not a tuple: it is the same when it comes back from JSON."""
+
+
 class Declared(BaseModel):
     """A part of a declaration: fixed once read, and without keys that it does not know."""
 

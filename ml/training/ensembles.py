@@ -31,7 +31,8 @@ def build(spec: ModelSpec, ensemble: Ensemble, params: Mapping[str, Any], rows: 
     chosen = params.get("members", {})
     if len(chosen) < 2:
         raise CandidateError(
-            f"ensemble {ensemble.name!r}: {len(chosen)} of its members {', '.join(ensemble.members)} can be used, and it needs two. "
+            f"ensemble {ensemble.name!r}: of its members {', '.join(ensemble.members)} only {next(iter(chosen), 'none')} can be used, and "
+            "it needs two. "
             "Correct the candidates that failed, or take the ensemble out of model.yaml."
         )
     members = [(name, _member(spec, name, chosen[name])) for name in chosen]

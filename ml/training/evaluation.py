@@ -136,4 +136,4 @@ def _of_probability(truth: npt.NDArray[np.bool_], probability: npt.NDArray[np.fl
 
 
 def _log_loss(of_truth: npt.NDArray[np.float64]) -> float:
-    return float(-np.log(np.clip(of_truth, _SMALLEST, 1.0)).mean())
+    return float(-np.log(np.clip(of_truth, _SMALLEST, 1.0)).mean()) + 0.0  # a perfect one is 0, not -0

@@ -20,6 +20,7 @@ from ml.spec import LOWER_IS_BETTER, Promotion
 from ml.training.outcome import Check, Comparison, Outcome, Question
 from ml.training.paired import PairedTest
 from ml.training.spending import spent
+from ml.wording import counted
 
 POWER = 0.8
 """Of the smallest detectable difference, which every verdict names."""
@@ -118,8 +119,9 @@ def _too_few(evidence: Evidence, question: Question) -> _Answer | None:
     if evidence.rows >= least:
         return None
     unseen = "it was not fitted on" if question == "first model" else "neither it nor the champion was fitted on"
+    few = f"is only {counted(evidence.rows, 'test row')}" if evidence.rows == 1 else f"are only {counted(evidence.rows, 'test row')}"
     text = (
-        f"is not promoted: there are only {evidence.rows} test rows that {unseen}, and with fewer than {least} (promotion.minimum_rows) "
+        f"is not promoted: there {few} that {unseen}, and with fewer than {least} (promotion.minimum_rows) "
         "chance cannot be told from a gain; deliver more labelled rows, lower that number, or promote this version by hand"
     )
     return _Answer(Check(name=question, passed=False, text=text))
@@ -164,7 +166,9 @@ def _compared(
     mine, theirs = evidence.challenger.get(metric), metrics.get(metric)
     if test.gain is None or mine is None or theirs is None:
         why = test.obstacle or f"{metric} is not defined on these rows"
-        return _Answer(Check(name=question, passed=False, text=f"cannot be compared with the {rival} on {test.rows} rows: {why}"))
+        return _Answer(
+            Check(name=question, passed=False, text=f"cannot be compared with the {rival} on {counted(test.rows, 'row')}: {why}")
+        )
     interval, beyond = test.interval(1 - 2 * level), test.detectable(level, POWER)
     if test.standard_error is None or test.degrees_of_freedom is None or interval is None or beyond is None:
         text = f"cannot be told from the {rival}: {metric} {mine:.4f} against {theirs:.4f} (gain {test.gain:+.4g}), but {test.obstacle}"
@@ -220,7 +224,7 @@ def _slices(evidence: Evidence) -> list[Check]:
     for part in evidence.slices:
         name, test = f"slice {part.name}", part.test
         if test is None or test.gain is None or test.standard_error is None:
-            why = f"{part.rows} rows are too few" if test is None else test.obstacle
+            why = f"{counted(part.rows, 'row')} {'is' if part.rows == 1 else 'are'} too few" if test is None else test.obstacle
             checks.append(Check(name=name, passed=None, text=f"not tested: {why}"))
             continue
         level, p = evidence.rules.level / len(tested), test.p_worse(margin)

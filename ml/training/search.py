@@ -201,4 +201,11 @@ def _known(candidate: Candidate, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _place(space: Any, value: Any) -> int | None:
-    return next((place for place, one in enumerate(space.values) if one == value and type(one) is type(value)), None)
+    return next((place for place, one in enumerate(space.values) if _is_same(one, value)), None)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Equal and of one type, also within lists: to an estimator 1, 1.0 and True are different things."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    return type(one) is type(other) and bool(one == other)

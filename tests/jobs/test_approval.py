@@ -53,6 +53,7 @@ def test_the_question_shows_the_evidence_and_stands_as_long_as_declared(home: Se
     assert body.index("| roc_auc |") < body.index("| accuracy |"), "the declared metric comes first"
     assert "- trained because: first training" in body
     assert "`perennial promote shop 1`" in body
+    assert "- warning: Column 'spent' carries" in body, "whoever approves must know what looks like leakage"
     again = approval.ask(home, run=run)
     assert again == found
 

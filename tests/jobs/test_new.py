@@ -268,6 +268,13 @@ def test_a_column_that_gives_the_target_away_is_noted_and_kept(settings: Setting
     assert "leaving_form" in spec.features.categorical
 
 
+def test_no_column_gives_away_a_target_of_which_nearly_all_rows_are_of_one_class(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    people(400).assign(left=["Yes", "Yes", *["No"] * 398]).to_csv(path, index=False)
+    result, _ = made(settings, path)
+    assert not [note for note in result.notes if "alone gives" in note]
+
+
 def test_odd_column_names_survive(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     names = {"age": "age: in years #1", "income": "yes", "city": "- 'a' \"b\" {c}", "zip": "1"}

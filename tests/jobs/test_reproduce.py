@@ -11,9 +11,12 @@ from ml.jobs import champion
 from ml.jobs.reproduce import TOLERANCE, is_same, reproduce
 from ml.jobs.train import train
 from ml.registry import lockfile, models
+from ml.registry.client import tracking
+from ml.registry.runs import candidate_result, trials_of
 from ml.settings import Settings
 from ml.state import State, trainings
 from ml.training import contest
+from ml.training.results import Trial, verdict_of
 from tests.training.worlds import RIDGE, TREE, XGBOOST, accept, declare, visits, with_mlflow
 
 
@@ -51,6 +54,32 @@ def test_a_version_that_met_a_champion_is_measured_on_the_same_rows_again(home: 
     champion.promote_version(home, "shop", 2, by="t", reason="r")
     for version in (1, 2):
         assert reproduce(home, "shop", version).matches
+
+
+def test_a_network_whose_layers_are_a_list_is_tuned_told_tried_first_again_and_comes_out_the_same(home: Settings) -> None:
+    network = {
+        "name": "network",
+        "class": "sklearn.neural_network.MLPClassifier",
+        "params": {"max_iter": 20},
+        "search": {"hidden_layer_sizes": {"kind": "choice", "values": [[4], [8, 4], [8]]}},
+    }
+    spec = declare(home, training={"candidates": [network], "trials": 3, "folds": 2, "sampler": "grid"})
+    accept(home, spec, visits(200), batch="a" * 32)
+    train(home, "shop")
+    [first] = trainings.recent(State.open(home), "shop", limit=1)
+    best = verdict_of(first).params["hidden_layer_sizes"]  # type: ignore[union-attr]
+    assert best in [[4], [8, 4], [8]]
+    with tracking(home, "shop") as mlflow:
+        assert mlflow.client.get_run(str(first.mlflow_run)).data.params["model.hidden_layer_sizes"] == str(best)
+    assert reproduce(home, "shop", 1).matches
+    said: list[str] = []
+    accept(home, spec, visits(200, seed=1), batch="b" * 32)
+    train(home, "shop", run="again", on_progress=said.append)
+    found = candidate_result(home, "shop", run="again", candidate="network")
+    assert found is not None
+    trials = sorted((Trial.model_validate_json(one) for one in trials_of(home, "shop", mlflow_run=found[0])), key=lambda one: one.number)
+    assert trials[0].params["hidden_layer_sizes"] == best, "the champion's layers are tried first"
+    assert len(trials) == 3, "and no combination twice"
 
 
 def test_a_regression_comes_out_the_same(home: Settings) -> None:

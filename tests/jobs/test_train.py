@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from ml import show
 from ml.data.labels import LabelTable
 from ml.errors import CandidateError, ModelOwnerError, NoData, SpecError
 from ml.jobs import champion
@@ -97,6 +98,13 @@ def test_the_first_training_makes_a_champion(home: Settings, shop: ModelSpec) ->
     assert (champion.version, champion.by, champion.key) == (1, "gate", result.run)
     assert champion.evidence is not None
     assert champion.evidence["metrics"] == result.metrics
+
+
+def test_whoever_trains_by_hand_is_warned_of_what_looks_like_leakage(
+    home: Settings, shop: ModelSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show.train(jobs.train(home, "shop"))
+    assert "\nwarning: Column 'spent' carries" in capsys.readouterr().out
 
 
 def test_what_is_registered_tells_where_it_comes_from(home: Settings, shop: ModelSpec) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ml import show
 from ml.data.labels import LabelTable
 from ml.data.table import AcceptedTable
 from ml.jobs import champion, monitor, shadow
@@ -65,7 +66,7 @@ def versions(settings: Settings) -> list[tuple[int, str]]:
     return [(one.version, one.kind) for one in trainings.promotion_history(State.open(settings), "shop")]
 
 
-def test_a_worse_champion_is_rolled_back_and_the_history_says_why(home: Settings) -> None:
+def test_a_worse_champion_is_rolled_back_and_the_history_says_why(home: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     spec = replaced(home)
     assert jobs.watch(home, "shop").state == "watching"  # type: ignore[union-attr]
     deliver(home, spec, 300, seed=2)
@@ -84,6 +85,11 @@ def test_a_worse_champion_is_rolled_back_and_the_history_says_why(home: Settings
     assert change.evidence is not None
     assert change.evidence["watch"]["rows"] == 300
     assert models.aliases(home, "shop")["champion"] == 1
+    standing = status(home, "shop")
+    [decision] = [one for one in standing.models[0].decisions if one.kind == "rollback"]
+    assert (decision.state, decision.reasons) == ("done", [change.reason])
+    show.status(standing)
+    assert re.search(r"rolled back +version 2 to version 1, \S+ \S+ UTC \(rollback-shop-3\)", capsys.readouterr().out)
     again = jobs.watch(home, "shop")
     assert again is None, "a rollback is not watched"
     assert len(versions(home)) == 3
@@ -143,7 +149,7 @@ def looked(settings: Settings) -> tuple[int, int]:
     return found.rows, found.fresh_rows
 
 
-def test_rows_labelled_before_the_promotion_and_rows_that_a_version_learnt_from_do_not_count(home: Settings) -> None:
+def test_rows_count_whose_labels_came_after_the_promotion_also_older_ones_but_none_that_a_version_learnt_from(home: Settings) -> None:
     spec = declare(home)
     old = deliver(home, spec, 200, seed=0)
     unlabelled = deliver(home, spec, 50, seed=9, labelled=False)
@@ -155,9 +161,14 @@ def test_rows_labelled_before_the_promotion_and_rows_that_a_version_learnt_from_
     champion.promote_version(home, "shop", 2, by="ada", reason="r")
     assert looked(home) == (0, 0)
     label(home, waiting.iloc[10:15])
-    label(home, unlabelled)  # accepted before the training
     label(home, old)
     assert looked(home) == (5, 5)
+    label(home, unlabelled.head(20))  # accepted before the trainings
+    assert looked(home) == (25, 20)
+    label(home, unlabelled.head(30))  # 20 of them are corrected: they were counted already
+    deliver(home, spec, 3, seed=5)
+    assert looked(home) == (38, 13)
+    assert looked(home) == (38, 0)
 
 
 def test_rows_count_in_the_order_in_which_their_labels_became_known(home: Settings) -> None:

@@ -47,7 +47,7 @@ def test_a_member_that_failed_may_be_left_out_while_two_remain() -> None:
     alone = [chances(spec, name, params, rows) for name, params in two.items()]
     np.testing.assert_allclose(chances(spec, "blend", {"members": two}, rows), np.mean(alone, axis=0))
     with pytest.raises(
-        CandidateError, match="ensemble 'blend': 1 of its members logistic, boosted, gradient can be used, and it needs two"
+        CandidateError, match="ensemble 'blend': of its members logistic, boosted, gradient only logistic can be used, and it needs two"
     ):
         fit(spec, "blend", {"members": {"logistic": {}}}, rows)
 

@@ -80,3 +80,9 @@ def test_a_probability_that_is_no_number_defines_nothing_that_needs_it() -> None
 @pytest.mark.parametrize(("metric", "expected"), [("roc_auc", 0.1), ("accuracy", 0.1), ("mae", -0.1), ("log_loss", -0.1), ("r2", 0.1)])
 def test_a_gain_is_positive_when_the_challenger_is_better(metric: str, expected: float) -> None:
     assert gain(metric, challenger=0.6, champion=0.5) == pytest.approx(expected)
+
+
+def test_a_perfect_log_loss_is_nought_without_a_sign() -> None:
+    labels = np.array(["a", "b"])
+    found = measure("multiclass", labels=labels, predictions=labels, probabilities=pd.DataFrame({"a": [1.0, 0.0], "b": [0.0, 1.0]}))
+    assert str(found["log_loss"]) == "0.0"

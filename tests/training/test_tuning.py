@@ -11,7 +11,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
 from ml.errors import CandidateError
-from ml.spec import LOWER_IS_BETTER, ModelSpec
+from ml.spec import LOWER_IS_BETTER, Choice, ModelSpec
+from ml.training import search
 from ml.training.dataset import Dataset
 from ml.training.results import Trial
 from ml.training.split import split
@@ -174,6 +175,11 @@ def test_the_champion_s_parameters_are_moved_into_the_ranges_and_those_that_are_
         "first trial: not a choice",
         "first trial: not a number",
     ]
+
+
+def test_a_list_is_a_choice_and_not_one_of_others_that_python_calls_equal() -> None:
+    space = Choice(values=([1, True], [1, 1], [1.0, 1]))
+    assert [search._place(space, one) for one in ([1, 1], [1.0, 1], [1, True], [True, 1], [1])] == [1, 2, 0, None, None]
 
 
 def test_a_range_upside_down_is_the_candidate_s_fault() -> None:

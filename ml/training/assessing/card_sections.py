@@ -197,7 +197,7 @@ def _budgets(facts: CardFacts) -> Section:
     if took is None:
         return Section("Latency and size", tables=(_facts(("size on disk", size)),))
     table = _facts(
-        ("one row alone, median", f"{took.single_ms:.1f} ms"),
+        ("one row alone, in the calmest moment", f"{took.single_ms:.1f} ms"),
         ("one row alone, 95 of 100 within", f"{took.single_p95_ms:.1f} ms"),
         (f"each of {took.batch_rows:,} rows together", f"{took.batch_us_per_row:.1f} µs"),
         ("size on disk", size),

@@ -11,6 +11,7 @@ from ml.data.casting import label_text
 from ml.spec import ModelSpec
 from ml.training.assessing.copies import same_rows
 from ml.training.assessing.facts import Importance, Suspicion
+from ml.training.assessing.telltale import telltale
 from ml.training.columns import Dates, Labels, Numbers
 from ml.training.evaluation import gain
 from ml.training.pipeline import MAX_CATEGORIES
@@ -31,6 +32,7 @@ _ROWS, _LEAST_ROWS, _ROWS_IN_ALL = 5_000, 1_000, 45_000
 """A column is looked at alone on so many rows; fewer where there are many columns."""
 _MOST_CLASSES = 20
 _FOLDS = 3
+_LONGEST_WORD = 40
 
 
 def look(
@@ -51,13 +53,13 @@ def look(
 
 
 def of_columns(spec: ModelSpec, development: pd.DataFrame) -> tuple[Suspicion, ...]:
-    """Columns that are the target, predict it alone, or are ids: at most one suspicion a column. Free text is not looked at."""
-    columns = [column for column in spec.features.used if column not in spec.features.text]
-    if not columns or development.empty:
+    """Columns that are the target, predict it alone (of a free text: a word of it), or are ids: at most one suspicion a column."""
+    columns = spec.features.used
+    if development.empty:
         return ()
     rows = min(len(development), max(_LEAST_ROWS, min(_ROWS, _ROWS_IN_ALL // len(columns))))
     sample = development.sample(rows, random_state=spec.training.seed).reset_index(drop=True)
-    looks = (_equal, _alone)
+    looks = (_equal, _alone, _words)
     found = [next((one for look in looks if (one := look(spec, sample, column)) is not None), None) for column in columns]
     ids = [one or _like_an_id(spec, development, column) for one, column in zip(found, columns, strict=True)]
     return tuple(one for one in ids if one is not None)
@@ -103,6 +105,8 @@ def _equal(spec: ModelSpec, rows: pd.DataFrame, column: str) -> Suspicion | None
 
 
 def _alone(spec: ModelSpec, rows: pd.DataFrame, column: str) -> Suspicion | None:
+    if column in spec.features.text and rows[column].nunique() > MAX_CATEGORIES:
+        return None
     score = alone_score(spec, rows, column)
     if score is None or score < ALONE_SCORE:
         return None
@@ -111,6 +115,20 @@ def _alone(spec: ModelSpec, rows: pd.DataFrame, column: str) -> Suspicion | None
         f"Column {column!r} alone predicts {spec.target!r} with a {name} of {score:.3f} (cross-validated, {len(rows):,} rows). {_CURE}"
     )
     return Suspicion(kind="predicts_alone", column=column, value=score, sentence=sentence)
+
+
+def _words(spec: ModelSpec, rows: pd.DataFrame, column: str) -> Suspicion | None:
+    if column not in spec.features.text or spec.task == "regression":
+        return None
+    told = telltale(rows[column], rows[spec.target], most_classes=_MOST_CLASSES, seed=spec.training.seed)
+    if told is None or told.score < ALONE_SCORE:
+        return None
+    sentence = (
+        f"Single words of column {column!r} tell {spec.target!r} with a ROC AUC of {told.score:.3f}, such as {told.word[:_LONGEST_WORD]!r} "
+        f"for {told.name[:_LONGEST_WORD]!r} (chosen and measured on different texts, {told.rows:,} rows). If they are written only "
+        "together with the outcome, take them out of the texts or move the column to features.ignore, and train again."
+    )
+    return Suspicion(kind="predicts_alone", column=column, value=told.score, sentence=sentence)
 
 
 def alone_score(spec: ModelSpec, rows: pd.DataFrame, column: str) -> float | None:
@@ -162,7 +180,11 @@ def _like_an_id(spec: ModelSpec, rows: pd.DataFrame, column: str) -> Suspicion |
         return None
     share = values.nunique() / len(values)
     counted = column in spec.features.numeric
-    if share < (1.0 if counted else DISTINCT_SHARE) or column in spec.features.datetime or (counted and not _counts(values)):
+    if (
+        share < (1.0 if counted else DISTINCT_SHARE)
+        or column in (*spec.features.datetime, *spec.features.text)
+        or (counted and not _counts(values))
+    ):
         return None
     sentence = (
         f"Column {column!r} has {_percent(share)} different values in {len(values):,} rows, as an id has: the model can only learn rows by "

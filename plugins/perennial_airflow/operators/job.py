@@ -7,6 +7,7 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 
 from ml.settings import Settings
+from ml.spec.types import duration_text
 from perennial_airflow.edge import error_edge
 
 _LONGEST_RUN = 200
@@ -51,8 +52,9 @@ class LimitedOperator(JobOperator):
         try:
             return super().execute(context)
         except AirflowTaskTimeout as error:
-            limit = self.execution_timeout
-            raise AirflowFailException(f"{self.task_id} was ended: it took longer than training.timeout ({limit})") from error
+            limit = "" if self.execution_timeout is None else f" ({duration_text(self.execution_timeout)})"
+            text = f"{self.task_id} was ended: it took longer than training.timeout{limit}. Give it less to do, or more time."
+            raise AirflowFailException(text) from error
 
 
 def training_run(context: Context) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from airflow.sdk import Context
 
 from ml.settings import Settings
+from ml.wording import counted
 from perennial_airflow.operators.job import JobOperator
 
 
@@ -18,5 +19,7 @@ class ScoreNewRows(JobOperator):
         result = score_new(settings, self.model)
         if not result.batches:
             raise self.skip(f"nothing to score: {result.reason or f'version {result.version} has scored all accepted rows'}")
-        self.say(f"{result.rows} rows of {result.batches} batches scored by version {result.version}")
+        self.say(
+            f"{counted(result.rows, 'row')} of {counted(result.batches, 'batch', plural='batches')} scored by version {result.version}"
+        )
         return result.model_dump(mode="json")

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from airflow.sdk import Asset, Context
 
 from ml.settings import Settings
+from ml.wording import counted
 from perennial_airflow.links import ResultLink
 from perennial_airflow.operators.job import JobOperator, LimitedOperator, training_run
 
@@ -53,7 +54,7 @@ class TuneCandidate(LimitedOperator):
         """The candidate's best try."""
         from ml.jobs.train import tune
 
-        result = tune(settings, run=training_run(context), candidate=self.candidate)
+        result = tune(settings, run=training_run(context), candidate=self.candidate, on_progress=self.say)
         facts: dict[str, object] = {"parameters": result.params, "trials": result.trials, "MLflow run": result.mlflow_run}
         outcome = f"{result.candidate}: {result.metric} {result.value:.4f}"
         context["tuned"] = outcome  # type: ignore[typeddict-unknown-key]
@@ -73,7 +74,7 @@ class ListEnsembles(JobOperator):
     def job(self, settings: Settings, context: Context) -> list[str]:  # noqa: ARG002
         """One name an ensemble."""
         found = list(self.frozen.get("ensembles", []))
-        self.say(f"{len(found)} ensembles", {"names": found})
+        self.say(f"{counted(len(found), 'ensemble')}", {"names": found})
         return found
 
 
@@ -88,7 +89,7 @@ class CombineCandidates(LimitedOperator):
         """The ensemble's result."""
         from ml.jobs.tune import combine
 
-        result = combine(settings, run=training_run(context), ensemble=self.ensemble)
+        result = combine(settings, run=training_run(context), ensemble=self.ensemble, on_progress=self.say)
         outcome = f"{result.candidate}: {result.metric} {result.value:.4f}"
         context["combined"] = outcome  # type: ignore[typeddict-unknown-key]
         self.say(f"{outcome} on validation rows", {"parameters": result.params, "MLflow run": result.mlflow_run})
@@ -112,7 +113,8 @@ class GateChallenger(LimitedOperator):
             f"champion (version {verdict.champion_version})": verdict.champion,
             "baseline": verdict.baseline,
         }
-        self.say(verdict.sentence, facts)
+        warnings = {f"warning {number}": warning for number, warning in enumerate(verdict.warnings, 1)}
+        self.say(verdict.sentence, {**facts, **warnings})
         return verdict.model_dump(mode="json")
 
 

@@ -29,6 +29,26 @@ def test_one_row_alone_and_each_of_a_batch_are_timed() -> None:
     assert (found.single_repeats, found.batch_rows) == (REPEATS, 600)
 
 
+class Disturbed(Slow):
+    """Shares the machine: all answers but some in the middle take ten times as long."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def predict(self, rows: pd.DataFrame) -> object:
+        self.calls += 1
+        if self.calls < 20 or self.calls > 35:
+            time.sleep(0.04)
+        return super().predict(rows)
+
+
+def test_what_a_busy_machine_adds_is_not_the_model_s() -> None:
+    found = latency(SPEC, Disturbed(), parts()[1], limit=timedelta(minutes=5))
+    assert found is not None
+    assert found.single_ms < 40, "most answers took 44 ms"
+    assert found.single_p95_ms > 40
+
+
 def test_it_stops_in_time_but_not_before_a_few_repeats() -> None:
     found = latency(SPEC, Slow(), parts()[1], limit=timedelta(0))
     assert found is not None

@@ -84,6 +84,40 @@ def test_a_column_that_tells_each_of_several_classes_is_found() -> None:
     assert found(spec, frame) == [("predicts_alone", "extra")]
 
 
+def told(texts: list[str], labels: Any) -> tuple[Suspicion, ...]:
+    spec = shop(task="multiclass", target="label", positive=None, id=None, features={"text": ["extra"]})
+    return leakage.of_columns(spec, pd.DataFrame({"extra": texts, "label": labels}))
+
+
+def test_a_text_into_which_the_label_was_written_is_found_and_one_that_only_is_about_it_is_not() -> None:
+    random = np.random.default_rng(5)
+    labels = random.choice(["late_parcel", "refund", "other"], 300)
+    written = [" ".join(random.choice(["my", "box", "came", "paid", "why"], 8)) for _ in labels]
+    (one,) = told([f"{text}. Ticket closed as {label}" for text, label in zip(written, labels, strict=True)], labels)
+    assert (one.kind, one.column, one.value) == ("predicts_alone", "extra", 1.0)
+    assert "Single words of column 'extra' tell 'label' with a ROC AUC of 1.000, such as" in one.sentence
+    assert "take them out of the texts" in one.sentence
+    hints = {"late_parcel": "came", "refund": "paid", "other": "why"}
+    about = [
+        f"{text} {hints[label] if chance < 0.9 else 'hm'}" for text, label, chance in zip(written, labels, random.random(300), strict=True)
+    ]
+    assert told(about, labels) == ()
+    assert told(written, labels) == ()
+    assert told(["", *written[:9]], labels[:10]) == (), "ten texts are too few"
+
+
+def test_a_text_that_only_is_the_label_or_one_of_a_few_sentences_is_found() -> None:
+    labels = bought()
+    assert [one.kind for one in told(list(labels), labels)] == ["equal_to_target"]
+    said = labels.map({"yes": "Thanks for buying!", "no": "See you again."})
+    assert [one.kind for one in told(list(said), labels)] == ["predicts_alone"]
+
+
+def test_queries_are_not_told_by_single_words() -> None:
+    frame = pd.read_csv(needs("banking77/train.csv"))
+    assert told(list(frame["text"]), frame["category"]) == ()
+
+
 def test_labels_that_never_come_twice_are_like_an_id() -> None:
     spec, frame = with_column([f"k{number}" for number in range(600)], "categorical")
     (one,) = leakage.of_columns(spec, frame)
