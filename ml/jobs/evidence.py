@@ -25,7 +25,7 @@ def gather(
     trained: Training,
     at: datetime,
 ) -> Evidence:
-    """The facts about a measured window, as of `at`.
+    """The facts about a measured window, as of `at`; all but what a training would learn from, which only a "yes" needs.
 
     Args:
         settings: Where the stores are.
@@ -48,6 +48,7 @@ def gather(
     estimated, no_estimate = estimating.evidence(state, window, metric=spec.metric, usual=_baseline(trained, spec=spec, usual=usual))
     losses, no_losses = (None, "") if rules.cost is None else past.losses(state, window, spec=spec, trained=trained, found=usual)
     last = past.last_training(state, trained)
+    new_rows, no_new_rows = (None, "") if rules.new_rows is None else past.new_rows(settings, window, spec=spec, last=last)
     spent = [] if rules.budget is None else ledger.asked_since(state, window.model, after=at - rules.budget.period)
     return Evidence(
         drifts=tuple(one for one in drifts if one.kind not in NOT_FEATURES),
@@ -62,11 +63,11 @@ def gather(
         no_estimate=no_estimate,
         losses=losses,
         no_losses=no_losses,
-        new_rows=None if rules.new_rows is None else past.new_rows(settings, window, spec=spec, last=last),
-        age=at - trained.as_of,
+        new_rows=new_rows,
+        no_new_rows=no_new_rows,
+        age=at - last.as_of,
         windows=ledger.windows_since(state, window.model, after=last.as_of, until=window.number),
         asked_ago=tuple(at - one for one in spent),
-        learnable=past.learnable(settings, window, spec=spec),
     )
 
 

@@ -6,6 +6,7 @@ person learns of it, and a decision "no" with the reason stands in the ledger, s
 """
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -235,7 +236,7 @@ def decide(settings: Settings, window: str) -> DecisionResult:
 
 def _decided(settings: Settings, state: State, window: Window) -> Decision:
     from ml import policy
-    from ml.jobs import evidence
+    from ml.jobs import evidence, past
 
     at = datetime.now(UTC)
     spec = specs.recall(state, window.spec_hash)
@@ -243,6 +244,9 @@ def _decided(settings: Settings, state: State, window: Window) -> Decision:
     learnt = specs.recall(state, trained.spec_hash)
     found = evidence.gather(settings, state, window, spec=_watched(spec, learnt), learnt=learnt, trained=trained, at=at)
     outcome = policy.decide(found, spec.retraining)
+    if outcome.retrain:  # whether there is enough to learn from is asked where it matters: it costs a look at the whole history
+        found = replace(found, learnable=past.learnable(settings, window, spec=_watched(spec, learnt)))
+        outcome = policy.decide(found, spec.retraining)
     version = policy.version(spec.retraining)
     return ledger.decide(
         state,

@@ -66,21 +66,25 @@ def fresh_scores(state: State, spec: ModelSpec, *, model: str, metric: str) -> l
 
 
 def losses(state: State, window: Window, *, spec: ModelSpec, trained: Training, found: Usual | None) -> tuple[Losses | None, str]:
-    """The champion's loss in each window that was judged, beside what fresh models usually lose; or None and why."""
+    """The champion's loss in each window that was judged, beside what fresh models usually lose; or None and why.
+
+    It begins anew with each training that came to an end, also with one whose challenger lost: that one has been paid for.
+    """
     verdict = verdict_of(trained)
     own = None if verdict is None else verdict.metrics.get(spec.metric)
     fresh_value = found.value if found is not None else own
     if fresh_value is None:
         return None, f"neither a usual {spec.metric} nor that of version {trained.version} at its promotion is known"
     fresh = loss(spec.metric, float(fresh_value))
-    judged = ledger.judged(state, window.model, champion=window.champion, metric=spec.metric, until=window.number)
+    since = last_training(state, trained).as_of
+    judged = ledger.judged(state, window.model, champion=window.champion, metric=spec.metric, after=since, until=window.number)
     counted = tuple(
         WindowLoss(window=number, loss=loss(spec.metric, one.value), fresh=fresh, rows=one.rows)
         for number, one in judged
         if one.rows >= spec.monitoring.minimum_rows
     )
     if not counted:
-        return None, f"no window since the training of version {trained.version} had labels enough to judge it"
+        return None, f"no window since the last training had labels enough to judge version {trained.version}"
     against = f"its own {spec.metric} at promotion" if found is None else f"the usual {spec.metric} of {found.models} fresh models"
     return Losses(metric=spec.metric, windows=counted, against=against, noise=found.spread if found is not None else 0.0), ""
 
@@ -91,12 +95,16 @@ def last_training(state: State, trained: Training) -> Training:
     return next((one for one in recent if one.state in _FINISHED), trained)
 
 
-def new_rows(settings: Settings, window: Window, *, spec: ModelSpec, last: Training) -> int:
-    """How many rows have a final label by this window that had none when the inputs of `last` were frozen."""
+def new_rows(settings: Settings, window: Window, *, spec: ModelSpec, last: Training) -> tuple[int | None, str]:
+    """How many rows have a final label by this window that had none when the inputs of `last` were frozen; or None and why."""
     whole = spec.model_copy(update={"training": spec.training.model_copy(update={"history_rows": None})})
-    then = dataset.labelled(settings, whole, version=last.dataset_version, as_of=last.as_of, labels_version=last.labels_version, columns=())
-    now = dataset.labelled(settings, whole, version=window.end_version, as_of=window.as_of, columns=(), **_labels(window))
-    return max(0, len(now) - len(then))
+    version, labels = last.dataset_version, last.labels_version
+    try:
+        then = dataset.labelled(settings, whole, version=version, as_of=last.as_of, labels_version=labels, columns=())
+        now = dataset.labelled(settings, whole, version=window.end_version, as_of=window.as_of, columns=(), **_labels(window))
+    except FileNotFoundError as error:
+        return None, _gone(error)
+    return max(0, len(now) - len(then)), ""
 
 
 def learnable(settings: Settings, window: Window, *, spec: ModelSpec) -> LearnableRows:
@@ -104,8 +112,7 @@ def learnable(settings: Settings, window: Window, *, spec: ModelSpec) -> Learnab
     try:
         frame = dataset.labelled(settings, spec, version=window.end_version, as_of=window.as_of, columns=(), **_labels(window))
     except FileNotFoundError as error:
-        why = f"rows that a training would learn from are gone ({error}); bring the table's files back"
-        return LearnableRows(rows=0, needed=dataset.MINIMUM_ROWS, unreadable=why)
+        return LearnableRows(rows=0, needed=dataset.MINIMUM_ROWS, unreadable=_gone(error))
     if spec.task == "regression" or frame.empty:
         return LearnableRows(rows=len(frame), needed=dataset.MINIMUM_ROWS)
     counts = frame[spec.target].astype("string").value_counts()
@@ -116,6 +123,10 @@ def learnable(settings: Settings, window: Window, *, spec: ModelSpec) -> Learnab
         rarest=str(counts.index[-1]),
         rarest_rows=int(counts.iloc[-1]),
     )
+
+
+def _gone(error: FileNotFoundError) -> str:
+    return f"rows that a training would learn from are gone ({error}); bring the table's files back"
 
 
 def _labels(window: Window) -> dict[str, int]:

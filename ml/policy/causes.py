@@ -159,21 +159,21 @@ def _counted(losses: Losses) -> str:
 
 def new_rows(evidence: Evidence, rules: Retraining) -> Finding:
     """Enough labels have come since the last training."""
-    if rules.new_rows is None or evidence.new_rows is None:
+    if rules.new_rows is None:
         return undeclared("new_rows", "asks", "new_rows", "new rows alone")
+    if evidence.new_rows is None:
+        return Finding("new_rows", "asks", False, f"new rows: {evidence.no_new_rows}")
     holds = evidence.new_rows >= rules.new_rows
     since = f"{evidence.new_rows} rows with a final label came since the last training"
     return Finding("new_rows", "asks", holds, f"new rows: {since} ({'≥' if holds else '<'} {rules.new_rows})")
 
 
 def age(evidence: Evidence, rules: Retraining) -> Finding:
-    """The champion's data is old."""
+    """What was last learnt from is old, whoever won that training."""
     if rules.age is None or evidence.age is None:
         return undeclared("age", "asks", "age", "age alone")
     holds = evidence.age >= rules.age
-    return Finding(
-        "age", "asks", holds, f"age: the champion's data is {span(evidence.age)} old ({'≥' if holds else '<'} {span(rules.age)})"
-    )
+    return Finding("age", "asks", holds, f"age: the last training was {span(evidence.age)} ago ({'≥' if holds else '<'} {span(rules.age)})")
 
 
 def schedule(evidence: Evidence, rules: Retraining) -> Finding:

@@ -178,8 +178,8 @@ class Evidence:
         earlier_shares: The drift shares of the champion's earlier windows, newest first; as many as the rule looks back.
         estimated: None where nothing was estimated; `no_estimate` then says why.
         losses: What regret is made of; None where it is not looked at, or nothing was judged yet: `no_losses` then says which.
-        new_rows: Rows whose final label came after the last training; None where it is not looked at.
-        age: How old the champion's data is: the time since its inputs were frozen.
+        new_rows: Rows whose final label came after the last training; None where it is not looked at, or (`no_new_rows`) cannot be counted.
+        age: How old what was learnt from is: the time since the last training that came to an end froze its inputs, whoever won.
         windows: How many windows were taken since the last training, this one included.
         asked_ago: How long ago each training of the budget's period was that a decision asked for, the newest first.
         learnable: What a training would learn from; None where it is not known.
@@ -198,6 +198,7 @@ class Evidence:
     losses: Losses | None = None
     no_losses: str = "no window was judged since the champion's training"
     new_rows: int | None = None
+    no_new_rows: str = ""
     age: timedelta | None = None
     windows: int | None = None
     asked_ago: tuple[timedelta, ...] = ()

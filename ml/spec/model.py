@@ -131,6 +131,11 @@ class ModelSpec(Declared):
         """Sixteen hex digits of the SHA-256 of `to_text()`: names this exact declaration."""
         return hashlib.sha256(self.to_text().encode()).hexdigest()[:16]
 
+    def learning(self) -> str:
+        """Sixteen hex digits that name all that a training depends on: how it is watched, promoted and described is left out."""
+        content = self.model_dump(mode="json", by_alias=True, exclude={"description", "owner", "monitoring", "retraining", "promotion"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+
     def recipe(self) -> str:
         """Sixteen hex digits that name what is fitted: two declarations with the same recipe differ in rules, effort or words only."""
         effort = {"schedule", "sampler", "trials", "time_limit", "pruning", "folds", "seed", "validation_share", "test_share", "timeout"}

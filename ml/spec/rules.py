@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, TypeAdapter, WithJsonSchema, model_serializer, model_validator
 
@@ -130,6 +130,12 @@ class Cost(Declared):
     """Paid for every fit: machines, time."""
     promote: Annotated[float, Field(ge=0)] = 0.0
     """Paid for each new champion: validation, approval, risk."""
+
+    @model_validator(mode="after")
+    def _costs(self) -> Self:
+        if self.retraining == 0:
+            raise ValueError("a retraining that costs nothing would be asked for by any noise; write a cost above 0, or leave cost out")
+        return self
 
     @property
     def retraining(self) -> float:

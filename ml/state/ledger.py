@@ -93,12 +93,13 @@ def measurement(state: State, window_id: str) -> tuple[list[Drift], list[Quality
         return found, [record(Quality, row) for row in qualities]
 
 
-def judged(state: State, model: str, *, champion: int, metric: str, until: int) -> list[tuple[int, Quality]]:
-    """The metric in each measured window of a champion, with the window's number, oldest first; up to the window `until`."""
+def judged(state: State, model: str, *, champion: int, metric: str, after: datetime, until: int) -> list[tuple[int, Quality]]:
+    """The metric in each measured window of a champion, with the window's number, oldest first: taken after a moment, up to `until`."""
     query = (
         select(windows.c.number, quality)
         .join(quality, quality.c.window == windows.c.id)
-        .where(windows.c.model == model, windows.c.champion == champion, windows.c.number <= until, quality.c.metric == metric)
+        .where(windows.c.model == model, windows.c.champion == champion, quality.c.metric == metric)
+        .where(windows.c.as_of > after, windows.c.number <= until)
         .order_by(windows.c.number)
     )
     with state.begin() as connection:

@@ -7,6 +7,7 @@ from ml import specfile
 from ml.data.table import AcceptedTable
 from ml.errors import NoData
 from ml.settings import Settings
+from ml.spec import ModelSpec
 from ml.state import State, ledger, specs, trainings
 from ml.state.records import Decision, Training
 from ml.training.results import verdict_of
@@ -28,7 +29,7 @@ def begin(settings: Settings, state: State, model: str, *, run: str, trigger: Tr
             return None
         raise NoData(f"{model}: no accepted rows yet. `perennial ingest {model}` takes deliveries in.")
     decision = ledger.claim(state, model, run=run, at=now)
-    if decision is None and (trigger == "asset" or (trigger == "schedule" and not _is_new(state, model, spec.hash(), version, labels))):
+    if decision is None and (trigger == "asset" or (trigger == "schedule" and not _is_new(state, spec, version, labels))):
         return None
     return trainings.begin(
         state,
@@ -64,13 +65,13 @@ def _is_still_new(state: State, training: Training) -> bool:
     """Whether a schedule, not a decision, began the run, and no later run has trained since."""
     if training.decision is not None or any(one.started_at > training.started_at for one in _done(state, training.model)):
         return False
-    return _is_new(state, training.model, training.spec_hash, training.dataset_version, training.labels_version)
+    return _is_new(state, specs.recall(state, training.spec_hash), training.dataset_version, training.labels_version)
 
 
-def _is_new(state: State, model: str, spec_hash: str, version: int, labels_version: int | None) -> bool:
-    """Whether rows, late labels or the declaration have changed since the last training that was finished."""
-    done = _done(state, model)
-    if not done or done[0].spec_hash != spec_hash or done[0].dataset_version < version:
+def _is_new(state: State, spec: ModelSpec, version: int, labels_version: int | None) -> bool:
+    """Whether rows, late labels or what is declared of learning have changed since the last training that was finished."""
+    done = _done(state, spec.model)
+    if not done or done[0].dataset_version < version or specs.recall(state, done[0].spec_hash).learning() != spec.learning():
         return True
     return labels_version is not None and (done[0].labels_version is None or done[0].labels_version < labels_version)
 

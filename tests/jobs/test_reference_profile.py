@@ -15,7 +15,7 @@ from ml.monitoring import profile_file
 from ml.settings import Settings
 from ml.state import State, ledger, trainings
 from ml.training import dataset
-from tests.jobs.test_monitor import accept, rows, trained  # noqa: F401
+from tests.jobs.test_monitor import accept, declare, rows, trained  # noqa: F401
 
 
 def profile_path(settings: Settings) -> Path:
@@ -48,9 +48,23 @@ def test_the_reference_is_read_at_the_first_look_only(trained: Settings, monkeyp
     assert first.drift is not None
     assert second.drift == first.drift, "the same rows again lie as far away"
     assert path.read_bytes() == before
-    assert second.decision is not None
-    assert not second.decision.retrain
-    assert "rows that a training would learn from are gone" in " ".join(second.decision.reasons)
+
+
+def test_rows_that_are_gone_hold_a_training_back_and_are_told(trained: Settings) -> None:  # noqa: F811
+    declare(trained, retraining={"minimum_rows": 100, "every_windows": 1, "new_rows": 1})
+    accept(trained, rows(300, seed=2, first=800), "b2")
+    asked = monitor.monitor(trained, "loans").decision
+    assert asked is not None
+    assert asked.retrain
+    remove_reference(trained)
+    accept(trained, rows(300, seed=3, first=1100), "b3")
+    decision = monitor.monitor(trained, "loans").decision
+    assert decision is not None
+    assert not decision.retrain
+    told = {one.rule: one for one in decision.rules}
+    assert (told["every_windows"].fired, told["data"].fired, told["new_rows"].fired) == (True, True, False)
+    for rule in ("data", "new_rows"):
+        assert "rows that a training would learn from are gone" in told[rule].reason
 
 
 @pytest.mark.parametrize("lost", ["removed", "other format", "broken"])

@@ -269,6 +269,8 @@ def test_an_asset_event_without_an_open_decision_trains_nothing(home: Settings, 
 def test_a_schedule_trains_for_new_rows_or_a_changed_declaration_only(home: Settings, shop: ModelSpec) -> None:
     jobs.train(home, "shop")
     assert jobs.freeze(home, "shop", run="one", trigger="schedule") is None
+    declare(home, retraining={"cooldown": "9d"}, owner="ada")
+    assert jobs.freeze(home, "shop", run="one", trigger="schedule") is None, "nothing that is learnt has changed"
     declare(home, training={"seed": 1})
     changed = jobs.freeze(home, "shop", run="two", trigger="schedule")
     assert changed is not None

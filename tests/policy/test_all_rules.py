@@ -169,7 +169,7 @@ def test_causes_combine_and_the_deciding_ones_come_first() -> None:
     declared = rules(drift_share=0.3, age="7d", every_windows=9)
     outcome = decide(evidence(age=timedelta(days=8), windows=2), declared)
     assert outcome.retrain
-    assert outcome.reasons[0] == "age: the champion's data is 8 d old (≥ 7 d)"
+    assert outcome.reasons[0] == "age: the last training was 8 d ago (≥ 7 d)"
     assert any(one.startswith("calendar: window 2") for one in outcome.reasons)
 
 
