@@ -16,7 +16,7 @@ from sqlalchemy import text
 from ml.errors import CallError
 from ml.jobs.report import report
 from ml.monitoring import NOT_FEATURES
-from ml.policy.noise import Sample, standard_error
+from ml.monitoring.history.noise import Sample, standard_error
 from ml.settings import Settings
 from ml.state import State, history, ledger, specs, trainings
 from ml.state.records import Decision, Drift, Quality, Window
