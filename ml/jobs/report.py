@@ -167,7 +167,7 @@ def _windows(state: State, model: str, *, after: datetime, columns: list[str]) -
 
 
 def _with_interval(one: Quality) -> Value:
-    """The metric with its 95 % interval, where a standard error can be told from what was recorded (`ml.policy.noise`).
+    """The metric with its 95 % interval, where a standard error can be told from what was recorded (`ml.monitoring.history.noise`).
 
     Positives that were not written down are as none: then no error of ROC AUC is known.
     """
