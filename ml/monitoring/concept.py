@@ -140,8 +140,8 @@ def against_fresh(metric: str, champion: Observed, yardstick: Usual | None, *, t
     error, units, freedom = _error(champion.influence, champion.units)
     total = math.hypot(error, yardstick.error)
     # Welch-Satterthwaite: the degrees of freedom of a sum of two variances.
-    own = yardstick.error**4 / yardstick.degrees_of_freedom
-    freedom = total**4 / (error**4 / freedom + own)
+    doubt = error**4 / freedom + yardstick.error**4 / yardstick.degrees_of_freedom
+    freedom = total**4 / doubt if doubt > 0 else math.inf  # nothing is estimated where no row differs and the yardstick's error is known
     return _tested(unknown, champion.value, yardstick.value, (total, units, freedom), tolerated, level)
 
 

@@ -1,6 +1,6 @@
 """The declaration of a model: what `dags/<model>/model.yaml` may say."""
 
-from ml.spec.amounts import Budget, Persistence
+from ml.spec.amounts import Persistence, Rate
 from ml.spec.data import RESERVED_COLUMNS, Csv, Data, Features, Files, Sql
 from ml.spec.model import ModelSpec, json_schema
 from ml.spec.rules import LOWER_IS_BETTER, METRICS, Cost, DriftMethods, Metric, Monitoring, Promotion, Regret, Retraining
@@ -11,7 +11,6 @@ __all__ = [
     "LOWER_IS_BETTER",
     "METRICS",
     "RESERVED_COLUMNS",
-    "Budget",
     "Candidate",
     "Choice",
     "Cost",
@@ -32,6 +31,7 @@ __all__ = [
     "Name",
     "Persistence",
     "Promotion",
+    "Rate",
     "Regret",
     "Retraining",
     "Sql",
