@@ -67,7 +67,7 @@ def _together(cells: Cells) -> float:
     spread = support.spread()
     if spread is None or found <= spread[0]:
         return 1.0
-    furthest = _FURTHEST if spread[2] < _SMOOTH else 0.0
+    furthest = _FURTHEST if abs(spread[2]) < _SMOOTH else 0.0
     return conditional_tail(support.terms(), np.array([found, size]), sum(cells.sizes), furthest=furthest)
 
 
