@@ -25,9 +25,9 @@ from ml.monitoring.alarms import promise, windows
 from ml.monitoring.alarms.comparing import Comparison, Profile, Watched, compare
 from ml.monitoring.alarms.verdicts import judge
 from ml.monitoring.alarms.windows import Calibration
-from ml.spec.rules import FalseAlarms
+from ml.spec import Rate
 
-PROMISE, DAILY, FLOOR = FalseAlarms(alarms=1, period=timedelta(days=90)), timedelta(days=1), 0.1
+PROMISE, DAILY, FLOOR = Rate(count=1, period=timedelta(days=90)), timedelta(days=1), 0.1
 FAMILIES = ("data",)
 SIZES = (200, 1_000, 10_000)
 REFERENCE, ENOUGH_WINDOWS, PRESET_TRIALS = 10_000, 20, 10

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ml.spec import ModelSpec, json_schema
+from ml.spec import ModelSpec, Rate, json_schema
 
 
 def declaration(**changes: Any) -> dict[str, Any]:
@@ -71,6 +71,13 @@ def test_durations_are_a_number_and_a_unit(text: str, expected: timedelta) -> No
     spec = ModelSpec.model_validate(declaration(retraining={"cooldown": text}))
     assert spec.retraining.cooldown == expected
     assert ModelSpec.from_text(spec.to_text()).retraining.cooldown == expected
+
+
+@pytest.mark.parametrize("text", ["4 per 30d", "4  per 30 d", " 4 per 720h "])
+def test_both_rates_are_read_by_one_reader_and_written_alike(text: str) -> None:
+    spec = ModelSpec.model_validate(declaration(retraining={"budget": text}, monitoring={"false_alarms": text}))
+    assert spec.retraining.budget == spec.monitoring.false_alarms == Rate(4, timedelta(days=30))
+    assert ModelSpec.from_text(spec.to_text()) == spec
 
 
 def test_the_published_schema_is_the_one_of_the_code() -> None:

@@ -7,10 +7,8 @@ from itertools import pairwise
 
 from ml.monitoring import looks as looking
 from ml.monitoring.alarms import promise
-from ml.monitoring.alarms.persistence import Persistence
 from ml.monitoring.looks import Look, Test
-from ml.spec import ModelSpec
-from ml.spec.rules import FalseAlarms
+from ml.spec import ModelSpec, Persistence, Rate
 from ml.state import State, ledger
 from ml.state.records import Drift, Window
 
@@ -28,7 +26,7 @@ class Promised:
         earlier: What the champion's earlier looks found, the newest first.
     """
 
-    promise: FalseAlarms
+    promise: Rate
     between: timedelta
     persistence: Persistence
     earlier: tuple[Mapping[Test, bool], ...]
@@ -38,9 +36,11 @@ class Promised:
         level = promise.level_of_a_look(self.promise, self.between)
         drifts = looking.judged(looks, level=level, persistence=self.persistence, earlier=self.earlier)
         said = promise.sentence(self.promise, self.between, looking.families(looks))
-        k, n = self.persistence.k, self.persistence.n
+        often = self.persistence
         return drifts, said + (
-            f" Only what alarms in {k} of its last {n} looks counts, and the level is that of counting." if n > 1 else ""
+            f" Only what alarms in {often.windows} of its last {often.of} looks counts, and the level is that of counting."
+            if often.of > 1
+            else ""
         )
 
 
@@ -55,6 +55,6 @@ def of(state: State, window: Window, spec: ModelSpec) -> Promised | None:
     return Promised(
         promise=spec.monitoring.false_alarms,
         between=promise.time_between_looks(spec.monitoring.schedule, seen=[newer - older for newer, older in pairwise(moments)]),
-        persistence=Persistence(needed.windows, needed.of),
+        persistence=needed,
         earlier=tuple(looking.alarms(ledger.measurement(state, one.id)[0]) for one in before[: needed.of - 1]),
     )

@@ -18,12 +18,12 @@ from ml.monitoring import drift as drifting
 from ml.monitoring.alarms import shares
 from ml.monitoring.alarms.comparing import Comparison, Watched, compare, compare_missing, compare_text
 from ml.monitoring.alarms.own_windows import Cut, OwnWindows
-from ml.monitoring.alarms.persistence import Persistence
 from ml.monitoring.alarms.promise import split
 from ml.monitoring.alarms.verdicts import ColumnVerdict, judge
 from ml.monitoring.alarms.windows import Calibration
 from ml.monitoring.drift import MISSING_SHARE, MISSING_SHARE_THRESHOLD, TEXT_METHOD, Pin
 from ml.monitoring.profiles import LabelProfile, NumericProfile, Profile, TextProfile
+from ml.spec import Persistence
 from ml.state.records import Drift
 
 DATA_QUALITY = "data quality"
@@ -149,11 +149,11 @@ def _told(one: ColumnVerdict, persistence: Persistence | None, earlier: Sequence
     """The verdict as JSON types, with its sentence, its latest looks (the newest first) and whether it persists."""
     facts = {name: value for name, value in one.to_json().items() if name != "column"}
     facts = {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in facts.items()}
-    if persistence is None or persistence.n == 1:
+    if persistence is None or persistence.of == 1:
         return {**facts, "sentence": one.sentence, "looks": None, "persists": None}
     test = _test(one.column, one.family, one.method)
-    looks = [one.is_alarm, *(look.get(test, False) for look in earlier[: persistence.n - 1])]
-    often = f"so in {sum(looks)} of its last {len(looks)} looks, {persistence.k} of {persistence.n} are needed"
+    looks = [one.is_alarm, *(look.get(test, False) for look in earlier[: persistence.of - 1])]
+    often = f"so in {sum(looks)} of its last {len(looks)} looks, {persistence} are needed"
     return {**facts, "sentence": f"{one.sentence} ({often})", "looks": looks, "persists": persistence.holds(looks[::-1])}
 
 

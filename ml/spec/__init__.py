@@ -1,7 +1,7 @@
 """The declaration of a model: what `dags/<model>/model.yaml` may say."""
 
 from ml.spec.alerts import ALERT_KINDS, AlertChannel
-from ml.spec.amounts import Budget, Persistence
+from ml.spec.amounts import Persistence, Rate
 from ml.spec.data import RESERVED_COLUMNS, Csv, Data, Features, Files, Sql
 from ml.spec.model import ModelSpec, json_schema
 from ml.spec.rules import LOWER_IS_BETTER, METRICS, Cost, DriftMethods, Metric, Monitoring, Promotion, Regret, Retraining
@@ -14,7 +14,6 @@ __all__ = [
     "METRICS",
     "RESERVED_COLUMNS",
     "AlertChannel",
-    "Budget",
     "Candidate",
     "Choice",
     "Cost",
@@ -35,6 +34,7 @@ __all__ = [
     "Name",
     "Persistence",
     "Promotion",
+    "Rate",
     "Regret",
     "Retraining",
     "Sql",

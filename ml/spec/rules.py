@@ -1,13 +1,12 @@
 """What a challenger must show, how the champion is watched, and when a new training is asked for."""
 
-import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, TypeAdapter, WithJsonSchema, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from ml.spec.alerts import AlertChannel
-from ml.spec.amounts import Persisting, Spending
+from ml.spec.amounts import AtMost, Persisting
 from ml.spec.types import Declared, Duration, Schedule, Share
 
 Metric = Literal["roc_auc", "accuracy", "balanced_accuracy", "f1", "log_loss", "brier", "mae", "rmse", "r2"]
@@ -61,42 +60,12 @@ class DriftMethods(Declared):
     categorical_threshold: Annotated[float, Field(gt=0)] = 0.1
 
 
-class FalseAlarms(Declared):
-    """A promised rate, written as `1 per 90d`: at most so many alarms by chance, in so long a time, of all kinds of drift together."""
-
-    alarms: Annotated[int, Field(ge=1)]
-    period: Annotated[Duration, Field(gt=timedelta(0))]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, value: object) -> object:
-        if isinstance(value, dict | FalseAlarms):
-            return value
-        match = re.fullmatch(r"(\d+)\s+per\s+(\d+\s*[smhdw])", value.strip()) if isinstance(value, str) else None
-        if match is None or int(match[1]) == 0:
-            raise ValueError("write a whole number, 'per' and a duration, such as 1 per 90d or 2 per 4w; null for fixed thresholds")
-        return {"alarms": int(match[1]), "period": match[2]}
-
-    @model_serializer
-    def _write(self) -> str:
-        return str(self)
-
-    def __str__(self) -> str:
-        return f"{self.alarms} per {TypeAdapter(Duration).dump_python(self.period)}"
-
-
 class Monitoring(Declared):
     """How the champion is watched."""
 
     schedule: Schedule | None = "@daily"
     drift: DriftMethods = DriftMethods()
-    false_alarms: (
-        Annotated[
-            FalseAlarms,
-            WithJsonSchema({"type": "string", "pattern": r"^\d+\s+per\s+\d+\s*[smhdw]$", "examples": ["1 per 90d", "2 per 4w"]}),
-        ]
-        | None
-    ) = None
+    false_alarms: AtMost | None = None
     """At most so many alarms by chance, all kinds of drift together, such as `1 per 90d`: it sets the tests' level at each look.
 
     The thresholds of `drift` are then the smallest changes that matter. null: they decide alone, whatever chance does.
@@ -191,5 +160,5 @@ class Retraining(Declared):
     """A class with fewer final labels among the rows that would be learnt from: wait."""
     cooldown: Duration = timedelta(days=1)
     """The least time between two trainings that decisions ask for."""
-    budget: Spending | None = None
+    budget: AtMost | None = None
     """The most trainings that decisions may ask for in a period, such as `4 per 30d`; null: any number."""

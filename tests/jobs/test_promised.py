@@ -60,7 +60,7 @@ def test_only_earlier_looks_of_the_same_champion_under_a_promise_count(settings:
     found = promised.of(state, made[4], spec())
     assert found is not None
     assert list(found.earlier) == [{distance: True, missing: False}, {}], "the look by fixed thresholds tells nothing"
-    assert (found.persistence.k, found.persistence.n) == (2, 3)
+    assert (found.persistence.windows, found.persistence.of) == (2, 3)
     first = promised.of(state, made[2], spec())
     assert first is not None
     assert first.earlier == ()

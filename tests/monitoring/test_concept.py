@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.signal import lfilter
-from scipy.stats import ttest_1samp
+from scipy.stats import norm, ttest_1samp
 
 from ml.monitoring.concept import Fresh, Observed, Usual, against_fresh, regret, usual
 
@@ -148,6 +148,15 @@ def test_units_that_all_say_the_same_are_as_certain_as_the_sign_test() -> None:
     assert regret("mae", same, Observed(value=0.1, influence=np.zeros(4))).p == 0.5**4
     assert regret("mae", same, same).p == 1
     assert regret("mae", same, Observed(value=0.3 - 1e-18, influence=np.zeros(4))).p == 1
+
+
+@pytest.mark.parametrize(("now", "drifted"), [(0.0, True), (0.5, True), (1.0, False)])
+def test_a_champion_that_is_equally_right_on_all_rows_is_compared_by_the_yardsticks_error_alone(now: float, drifted: bool) -> None:
+    fresh = usual([Fresh(value=0.9, low=0.88, high=0.92)])
+    assert fresh is not None
+    found = against_fresh("accuracy", Observed(value=now, influence=np.zeros(500)), fresh)
+    assert found.drifted is drifted
+    assert found.p == pytest.approx(norm.sf((0.9 - now) / fresh.error))
 
 
 def test_rows_that_are_not_the_same_are_refused() -> None:

@@ -13,9 +13,9 @@ from ml.errors import ModelOwnerError, NoData
 from ml.monitoring import distances, looks
 from ml.monitoring import drift as drifting
 from ml.monitoring.alarms.own_windows import NO_TIME, Cut, OwnWindows
-from ml.monitoring.alarms.persistence import Persistence
 from ml.monitoring.drift import Pin, profile_of
 from ml.monitoring.looks import Look, Test, alarms, families, judged, look, own_windows, persists
+from ml.spec import Persistence
 from ml.state.records import Drift
 from tests.monitoring.test_window_columns import PINS, frame
 

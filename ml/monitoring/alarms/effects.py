@@ -19,7 +19,6 @@ MARGIN_ERRORS = 1.645
 """The margin of an effect: so many standard errors, the one-sided 95 % bound."""
 SQUARES = frozenset({"psi"})
 """Distances that grow with the square of the change."""
-DISTANCES = ("wasserstein", "jensenshannon", "psi", "TVD", "missing_share")
 _MANY = 50
 """Cells with so many expected rows on both sides: the mean of their part is taken from the normal limit."""
 _LEAST_STD = 0.001

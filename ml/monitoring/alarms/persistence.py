@@ -7,8 +7,6 @@ normal with that common part; given it they are independent, and the persisted r
 reference's windows adds an error that all looks share too: about another 1 / (B + 1).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -16,24 +14,10 @@ from numpy.polynomial.hermite_e import hermegauss
 from scipy.optimize import brentq
 from scipy.stats import binom, norm
 
+from ml.spec import Persistence
+
 _NODES, _WEIGHTS = hermegauss(200)
 _LEAST, _MOST = 1e-12, 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Persistence:
-    """A drift persists where one column alarms in `k` of its last `n` looks, the newest with them."""
-
-    k: int
-    n: int
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.k <= self.n:
-            raise ValueError(f"{self.k} of {self.n} looks cannot persist: write 1 <= k <= n")
-
-    def holds(self, alarms: Sequence[bool]) -> bool:
-        """Whether it persists, from the looks at one column, the newest last."""
-        return sum(alarms[-self.n :]) >= self.k
 
 
 @lru_cache(maxsize=4096)
@@ -43,10 +27,10 @@ def level_of_persisting(level: float, persistence: Persistence, *, shared: float
     Args:
         level: The chance that a look may find a persisting false alarm of this column: the family's, divided by its columns. Columns
             persist each by itself, so no step over all of them (Benjamini-Hochberg) may decide a look.
-        persistence: k of n.
+        persistence: In how many of how many looks.
         shared: The correlation of two looks, 0-1: see `shared_part`.
     """
-    if persistence.n == 1:
+    if persistence.of == 1:
         return level
     if persisted_rate(_MOST, persistence, shared=shared) <= level:
         return _MOST
@@ -55,11 +39,11 @@ def level_of_persisting(level: float, persistence: Persistence, *, shared: float
 
 
 def persisted_rate(level: float, persistence: Persistence, *, shared: float) -> float:
-    """How often at least k of n looks at one column without drift alarm at `level`, two-sided."""
+    """How often so many looks at one column without drift alarm at `level`, two-sided."""
     far = norm.isf(level / 2)
     common, own = np.sqrt(shared), np.sqrt(1 - shared)
     given = norm.sf((far - common * _NODES) / own) + norm.cdf((-far - common * _NODES) / own) if shared else np.full(len(_NODES), level)
-    return float(_WEIGHTS @ binom.sf(persistence.k - 1, persistence.n, given) / _WEIGHTS.sum())
+    return float(_WEIGHTS @ binom.sf(persistence.windows - 1, persistence.of, given) / _WEIGHTS.sum())
 
 
 def shared_part(*, rows: int, reference_rows: int, windows: int | None = None) -> float:

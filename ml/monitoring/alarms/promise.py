@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from ml.spec.rules import FalseAlarms
+from ml.spec import Rate
 
 HIGHEST_LEVEL = 0.05
 """No look is looser than this, however few looks a period has: the promise is then kept with room to spare."""
@@ -27,14 +27,14 @@ def time_between_looks(schedule: str | None, *, seen: Sequence[timedelta] = ()) 
     return usual[len(usual) // 2] if usual else _ASSUMED
 
 
-def level_of_a_look(promise: FalseAlarms, between: timedelta) -> float:
+def level_of_a_look(promise: Rate, between: timedelta) -> float:
     """The chance of a false alarm that one look may have, all kinds of drift together: alarms / looks in the period.
 
-    >>> round(level_of_a_look(FalseAlarms(alarms=1, period=timedelta(days=90)), timedelta(days=1)), 5)
+    >>> round(level_of_a_look(Rate(count=1, period=timedelta(days=90)), timedelta(days=1)), 5)
     0.01111
     """
     looks = max(1.0, promise.period / between)
-    return min(HIGHEST_LEVEL, promise.alarms / looks)
+    return min(HIGHEST_LEVEL, promise.count / looks)
 
 
 def split(level: float, families: Sequence[str]) -> dict[str, float]:
@@ -43,7 +43,7 @@ def split(level: float, families: Sequence[str]) -> dict[str, float]:
     return {name: level / len(names) for name in names}
 
 
-def sentence(promise: FalseAlarms, between: timedelta, families: Sequence[str]) -> str:
+def sentence(promise: Rate, between: timedelta, families: Sequence[str]) -> str:
     """The promise and what it comes to, for a report."""
     level = level_of_a_look(promise, between)
     looks = promise.period / between

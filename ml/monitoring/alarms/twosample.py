@@ -7,23 +7,29 @@ All tests take the rows as exchangeable; where rows follow each other in time, `
   the level, since a shift is what most drifts are; a Kolmogorov-Smirnov test alone finds a shift of .3 standard deviations
   in 200 rows in 6 of 10 windows, normal scores in 8.
 - Labels: the likelihood ratio (G) of the 2 x K table with Williams' correction; labels too rare for it are one cell, and how many rows
-  stand there is tested exactly, so that unseen labels count.
+  stand there is tested exactly, so that unseen labels count. How those rows are dealt out among the rare labels is a test of its own
+  (`ml.monitoring.alarms.among`), which is all there is where thousands of labels are all rare.
 - Missing values: Fisher's exact test.
 - Texts: a classifier that was fitted on one half of the rows ranks the other half; its ROC AUC is a Mann-Whitney statistic there.
 
-Ties: the tests of scores are conditional on them, so exact; Kolmogorov-Smirnov is conservative under ties.
+Ties: the tests of scores are conditional on them; Kolmogorov-Smirnov is conservative under ties.
 """
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import ndtri, xlogy
 from scipy.stats import chi2, ks_2samp, kstwo, norm
 
+from ml.monitoring.alarms import among
 from ml.monitoring.alarms.cells import Cells
 from ml.monitoring.alarms.permutation import score_test, two_cells
 from ml.monitoring.profiles import Counts, Floats
 
+Flags = npt.NDArray[np.bool_]
 SHARES = {"location": 0.9, "spread": 0.05, "shape": 0.05}
 """How the level is split over the three tests of numbers."""
+AMONG_RARE = 0.1
+"""The share of the level that rare labels have among each other where there are common ones."""
 _LEAST_EXPECTED = 5
 """A label takes part in G with so many expected rows on the smaller side (Cochran 1954)."""
 _EXACT_KS_PAIRS = 40_000
@@ -60,7 +66,10 @@ def kolmogorov_smirnov(cells: Cells) -> float:
 
 
 def labels(cells: Cells) -> float:
-    """The p-value of labels: G of the common ones, Fisher's test of the rare ones together; half of the level each where both are."""
+    """The p-value of labels: G of the common ones, Fisher's test of the rare ones together, and how rows are dealt out among these.
+
+    Each of the first two has half of the level where both are; the third has a tenth of it, or all where every label is rare.
+    """
     rare = is_rare(cells)
     n, m = cells.sizes
     tests = []
@@ -71,10 +80,21 @@ def labels(cells: Cells) -> float:
         tests.append(two_cells(int(kept.window[0]), int(kept.both[0]), int(kept.window.sum()), int(kept.both.sum())))
     elif len(kept.both) > 2:
         tests.append(float(chi2.sf(likelihood_ratio(kept), len(kept.both) - 1)))
-    return min(1.0, *(p * len(tests) for p in tests)) if tests else 1.0
+    found = min(1.0, *(p * len(tests) for p in tests)) if tests else 1.0
+    alone = rare_ones(cells, rare)
+    if not among.can_differ(alone.both):
+        return found
+    dealt = among.p_value(alone)
+    return min(1.0, found / (1 - AMONG_RARE), dealt / AMONG_RARE) if tests else dealt
 
 
-def is_rare(cells: Cells) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def rare_ones(cells: Cells, rare: Flags) -> Cells:
+    """The rare labels alone, those that stand on neither side left out."""
+    alone = rare & (cells.both > 0)
+    return Cells(cells.reference[alone], cells.window[alone], np.empty(0))
+
+
+def is_rare(cells: Cells) -> Flags:
     """Which labels have fewer expected rows on the smaller side than G needs. Never by one side's counts: that would bias the test.
 
     Of two labels none is: Fisher's test needs no rows to expect.
@@ -82,7 +102,7 @@ def is_rare(cells: Cells) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     if len(cells.both) <= 2:
         return np.zeros(len(cells.both), dtype=bool)
     n, m = cells.sizes
-    found: np.ndarray[tuple[int], np.dtype[np.bool_]] = cells.both * (min(n, m) / (n + m)) < _LEAST_EXPECTED
+    found: Flags = cells.both * (min(n, m) / (n + m)) < _LEAST_EXPECTED
     return found
 
 
@@ -93,12 +113,6 @@ def likelihood_ratio(cells: Cells) -> float:
     g = 2 * sum(float(np.sum(xlogy(side, side * rows / (both * size)))) for side, size in ((cells.window, n), (cells.reference, m)))
     correction = 1 + (rows / n + rows / m - 1) * (rows * float(np.sum(1 / both)) - 1) / (6 * rows * (len(both) - 1))
     return max(0.0, g) / correction
-
-
-def missing(cells: Cells) -> float:
-    """The p-value of the share of missing values, from the two cells of `ml.monitoring.alarms.cells.of_missing`."""
-    n, m = cells.sizes
-    return two_cells(int(cells.window[0]), int(cells.both[0]), n, n + m) if n and m else 1.0
 
 
 def text(auc: float, *, window_rows: int, reference_rows: int) -> float:

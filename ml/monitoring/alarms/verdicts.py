@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.monitoring.alarms.comparing import Comparison
-from ml.monitoring.alarms.persistence import Persistence, level_of_persisting, shared_part
+from ml.monitoring.alarms.persistence import level_of_persisting, shared_part
+from ml.spec import Persistence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +131,7 @@ def benjamini_hochberg(p_values: Sequence[float], level: float) -> npt.NDArray[n
 
 def _family(family: str, comparisons: Sequence[Comparison], level: float, persistence: Persistence | None) -> FamilyVerdict:
     each = [level / len(comparisons) for _ in comparisons]
-    if persistence is None or persistence.n == 1:
+    if persistence is None or persistence.of == 1:
         significant = benjamini_hochberg([one.p_value for one in comparisons], level)
     else:
         each = [level_of_persisting(share, persistence, shared=_shared(one)) for share, one in zip(each, comparisons, strict=True)]

@@ -21,8 +21,8 @@ from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
 from ml.monitoring import distances
+from ml.monitoring.alarms import among, effects, twosample
 from ml.monitoring.alarms import cells as celled
-from ml.monitoring.alarms import effects, twosample
 from ml.monitoring.alarms.cells import Cells
 from ml.monitoring.profiles import Floats, LabelProfile, NumericProfile, Profile
 
@@ -191,15 +191,21 @@ def coarse(side: NumericProfile, marks: Floats) -> NumericProfile:
 
 
 def table_test(cells: Cells) -> tuple[float, int]:
-    """G and its degrees of freedom, with all rare labels in one cell."""
+    """G and its degrees of freedom, with all rare labels in one cell; how rows are dealt out among those adds one degree.
+
+    That is the square of what the deal stands above its mean, in standard deviations, plus 1/2: 1 on average without change, with about the
+    upper tail of a chi-square of one degree.
+    """
     rare = twosample.is_rare(cells)
     sides = [np.append(side[~rare], side[rare].sum()) if rare.any() else side for side in (cells.reference, cells.window)]
     merged = Cells(sides[0], sides[1], np.empty(0))
     filled = merged.both > 0
     merged = Cells(merged.reference[filled], merged.window[filled], np.empty(0))
-    if len(merged.both) < 2:
-        return 0.0, 1
-    return twosample.likelihood_ratio(merged), len(merged.both) - 1
+    found, freedom = (twosample.likelihood_ratio(merged), len(merged.both) - 1) if len(merged.both) > 1 else (0.0, 0)
+    alone = twosample.rare_ones(cells, rare)
+    if among.can_differ(alone.both):
+        found, freedom = found + max(0.0, among.standing(alone)) ** 2 + 0.5, freedom + 1
+    return found, max(1, freedom)
 
 
 def _power(method: str) -> float:

@@ -10,17 +10,17 @@ from scipy.stats import binom
 
 from ml.monitoring import profiles
 from ml.monitoring.alarms import cells, promise, twosample
-from ml.monitoring.alarms.persistence import Persistence, level_of_persisting, persisted_rate, shared_part
-from ml.spec.rules import FalseAlarms, Monitoring
+from ml.monitoring.alarms.persistence import level_of_persisting, persisted_rate, shared_part
+from ml.spec import Monitoring, Persistence, Rate
 
 
-def read(text: Any) -> FalseAlarms | None:
+def read(text: Any) -> Rate | None:
     return Monitoring.model_validate({"false_alarms": text}).false_alarms
 
 
 def test_a_rate_is_read_and_written_as_text() -> None:
     found = read("1 per 90d")
-    assert found == FalseAlarms(alarms=1, period=timedelta(days=90))
+    assert found == Rate(count=1, period=timedelta(days=90))
     assert str(read("2 per 4w")) == "2 per 4w"
     monitoring = Monitoring.model_validate({"false_alarms": "1 per 90d"})
     assert monitoring.model_dump(mode="json")["false_alarms"] == "1 per 90d"
@@ -39,7 +39,7 @@ def test_other_rates_are_refused_with_an_example(text: Any) -> None:
 
 
 def test_no_time_at_all_is_refused() -> None:
-    with pytest.raises(ValidationError, match="greater than"):
+    with pytest.raises(ValidationError, match="greater than 0"):
         read("1 per 0d")
 
 
@@ -67,7 +67,7 @@ def test_without_a_schedule_looks_are_as_far_apart_as_they_were_or_a_day() -> No
 
 
 def test_a_level_is_alarms_by_looks_and_never_loose() -> None:
-    rate = FalseAlarms(alarms=1, period=timedelta(days=90))
+    rate = Rate(count=1, period=timedelta(days=90))
     assert promise.level_of_a_look(rate, timedelta(days=1)) == pytest.approx(1 / 90)
     assert promise.level_of_a_look(rate, timedelta(hours=1)) == pytest.approx(1 / 2160)
     assert promise.level_of_a_look(rate, timedelta(days=30)) == promise.HIGHEST_LEVEL
@@ -76,7 +76,7 @@ def test_a_level_is_alarms_by_looks_and_never_loose() -> None:
 
 def test_kinds_of_drift_share_the_level() -> None:
     assert promise.split(0.01, ["data", "target", "data"]) == {"data": 0.005, "target": 0.005}
-    said = promise.sentence(FalseAlarms(alarms=1, period=timedelta(days=90)), timedelta(days=1), ["data", "target"])
+    said = promise.sentence(Rate(count=1, period=timedelta(days=90)), timedelta(days=1), ["data", "target"])
     assert "1 per 90d" in said
     assert "90 looks" in said
     assert "0.011" in said

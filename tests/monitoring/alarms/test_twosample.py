@@ -1,5 +1,8 @@
 """P-values from profiles: known answers, reference implementations, and their error rates."""
 
+from collections.abc import Sequence
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +10,9 @@ from scipy.special import comb
 from scipy.stats import binomtest, chi2_contingency, fisher_exact, hypergeom, ks_2samp, mannwhitneyu, norm, permutation_test
 
 from ml.monitoring import profiles
-from ml.monitoring.alarms import cells, permutation, twosample
+from ml.monitoring.alarms import among, cells, permutation, twosample, windows
 from ml.monitoring.alarms.cells import Cells
+from ml.monitoring.profiles import Counts
 
 
 def of_numbers(reference: np.ndarray, window: np.ndarray) -> Cells:
@@ -19,7 +23,7 @@ def of_labels(reference: list[str], window: list[str]) -> Cells:
     return cells.of_labels(profiles.labels(pd.Series(reference)), profiles.labels(pd.Series(window)))
 
 
-def table(reference: list[int], window: list[int]) -> Cells:
+def table(reference: Sequence[int] | Counts, window: Sequence[int] | Counts) -> Cells:
     return Cells(np.array(reference), np.array(window), np.empty(0))
 
 
@@ -140,7 +144,8 @@ def test_unseen_labels_count_though_each_is_rare() -> None:
 def test_what_cannot_differ_has_p_value_one() -> None:
     assert twosample.numbers(of_numbers(np.ones(50), np.ones(20))) == 1
     assert twosample.labels(of_labels(["a"] * 50, ["a"] * 20)) == 1
-    assert twosample.missing(table([0, 50], [0, 20])) == 1
+    assert twosample.labels(table([0, 50], [0, 20])) == 1
+    assert twosample.labels(table([1] * 500, [0] * 400 + [1] * 100)) == 1
 
 
 def test_numbers_that_were_constant_and_moved_are_found() -> None:
@@ -166,3 +171,138 @@ def test_a_spread_wider_by_two_fifths_is_found_in_few_rows() -> None:
     random, trials = np.random.default_rng(10), 60
     found = [twosample.numbers(of_numbers(random.normal(size=5_000), 1.4 * random.normal(size=200))) <= 0.001 for _ in range(trials)]
     assert np.mean(found) > 0.9
+
+
+@pytest.mark.parametrize("reference_rows", [1_000_000, 300_000, 100_000])
+@pytest.mark.parametrize("others", [10, 20])
+def test_one_rare_value_in_a_window_is_as_likely_as_dealing_it_there(reference_rows: int, others: int) -> None:
+    reference = [reference_rows - others, *[1] * others, 0]
+    both = table(reference, [199, *[0] * others, 1])
+    exact = float(hypergeom(reference_rows + 200, others + 1, 200).sf(0))
+    scores = twosample.normal_scores(both.both)
+    assert permutation.score_test(scores, both.both, both.window) == pytest.approx(2 * exact)
+    assert permutation.score_test(scores**2, both.both, both.window) >= exact
+    assert exact <= twosample.numbers(both) < 3 * exact
+
+
+def test_a_sum_at_or_near_the_end_of_what_is_possible_has_the_chance_of_its_deals() -> None:
+    both = table([1] * 4_000 + [0] * 40, [0] * 4_000 + [1] * 40)
+    scores = np.arange(4_040.0) ** 2
+    assert permutation.score_test(scores, both.both, both.window) == pytest.approx(2 / comb(4_040, 40))
+    one_less = both.window.copy()
+    one_less[[3_999, 4_000]] = 1, 0
+    assert 4 / comb(4_040, 40) / 2 < permutation.score_test(scores, both.both, one_less) < 4 / comb(4_040, 40) * 100
+
+
+@pytest.mark.parametrize(("share", "rows", "reference_rows"), [(0.002, 200, 10_000), (0.01, 200, 10_000)])
+@pytest.mark.parametrize("amounts", ["different", "equal", "of both signs"])
+def test_rare_values_without_drift_alarm_no_more_often_than_the_level_says(
+    share: float, rows: int, reference_rows: int, amounts: str
+) -> None:
+    random, trials = np.random.default_rng([11, rows, len(amounts)]), 500
+
+    def drawn(size: int) -> np.ndarray:
+        drawn = {
+            "different": random.exponential(size=size),
+            "equal": random.integers(1, 3, size),
+            "of both signs": random.normal(size=size),
+        }
+        return np.where(random.random(size) < share, drawn[amounts], 0.0)
+
+    found = np.array([twosample.numbers(of_numbers(drawn(reference_rows), drawn(rows))) for _ in range(trials)])
+    for level in (0.05, 0.01):
+        assert binomtest(int(np.sum(found <= level)), trials, level, alternative="greater").pvalue > 0.01
+
+
+@pytest.mark.parametrize(("rows", "level"), [(300_000, 0.003), (100_000, 0.011)])
+def test_ten_other_values_in_as_many_rows_alarm_no_more_often_than_the_level_says(rows: int, level: float) -> None:
+    random, trials, others = np.random.default_rng([15, rows]), 3_000, 10
+    both = np.array([rows - others, *[1] * others])
+    scores = twosample.normal_scores(both)
+    windows = random.multivariate_hypergeometric(both, 200, size=trials)
+    found = np.array([permutation.score_test(scores, both, window) for window in windows])
+    assert binomtest(int(np.sum(found <= level)), trials, level, alternative="greater").pvalue > 0.01
+
+
+def test_rare_values_that_come_are_found_and_so_are_those_that_go() -> None:
+    random = np.random.default_rng(12)
+    reference = np.where(random.random(20_000) < 0.05, random.exponential(size=20_000), 0.0)
+    assert twosample.numbers(of_numbers(reference, np.where(np.arange(200) < 40, 1.0 + np.arange(200), 0.0))) < 1e-9
+    assert twosample.numbers(of_numbers(reference, np.zeros(200))) < 1e-3
+
+
+def test_a_thousand_labels_and_one_that_nobody_knows_are_told_apart() -> None:
+    both = table([10] * 1_000 + [0], [0] * 1_000 + [200])
+    assert twosample.labels(both) < 1e-100
+    found, freedom = windows.table_test(both)
+    assert freedom == 1
+    assert found > 100
+
+
+@pytest.mark.parametrize("window", [[4] * 50, [1] * 200], ids=["four rows each", "one row each"])
+def test_many_unseen_labels_that_are_all_rare_are_found(window: list[int]) -> None:
+    assert twosample.labels(table([10] * 1_000 + [0] * len(window), [0] * 1_000 + window)) < 1e-50
+
+
+def test_rows_that_gather_on_a_few_of_a_thousand_labels_are_found_and_rows_that_spread_evenly_are_not() -> None:
+    assert twosample.labels(table([10] * 1_000, [4] * 50 + [0] * 950)) < 1e-9
+    assert twosample.labels(table([10] * 1_000, [1] * 200 + [0] * 800)) == 1
+    assert twosample.labels(table([5_000, 5_000, *[5] * 1_000, 0], [75, 75, *[0] * 1_000, 50])) < 1e-9
+
+
+def test_a_single_rare_label_has_no_less_than_fishers_chance_for_each_label() -> None:
+    both = table([10] * 1_000, [10] + [1] * 190 + [0] * 809)
+    exact = float(hypergeom(10_200, 20, 200).sf(9)) * 1_000
+    assert 2 * exact <= twosample.labels(both) < 2.2 * exact
+
+
+@pytest.mark.parametrize("kind", ["even", "a few common", "almost all once"])
+def test_a_thousand_labels_without_drift_alarm_no_more_often_than_the_level_says(kind: str) -> None:
+    random, trials = np.random.default_rng([13, len(kind)]), 400
+    count = 40_000 if kind == "almost all once" else 1_000
+    shares = 1 / np.arange(1, count + 1) if kind == "a few common" else np.ones(count)
+    shares /= shares.sum()
+    found, tests = [], []
+    for _ in range(trials):
+        both = table(random.multinomial(10_000, shares), random.multinomial(200, shares))
+        found.append(twosample.labels(both))
+        tests.append(windows.table_test(both))
+    hits = np.array(found)
+    for level in (0.05, 0.01):
+        assert binomtest(int(np.sum(hits <= level)), trials, level, alternative="greater").pvalue > 0.01
+    assert np.mean([g / freedom for g, freedom in tests]) == pytest.approx(1, abs=0.15)
+    assert np.mean(hits < 0.2) > 0.04
+
+
+@pytest.mark.parametrize(("both", "size"), [((10, 10, 10), 8), ((2, 3, 4, 5, 6), 5), ((1, 1, 1, 1, 2, 2, 2, 9), 4)])
+def test_of_few_labels_the_tail_is_never_below_that_of_all_deals(both: tuple[int, ...], size: int) -> None:
+    rows, pooled = sum(both), np.array(both)
+    deals = [np.array(deal) for deal in product(*(range(min(one, size) + 1) for one in both)) if sum(deal) == size]
+    tables = [Cells(pooled - deal, deal, np.empty(0)) for deal in deals]
+    chances = np.array([np.prod(comb(pooled, deal)) / comb(rows, size) for deal in deals])
+    sums = np.array([among._deviances(one) for one in tables])
+    assert chances.sum() == pytest.approx(1)
+    for one, found in zip(tables, sums, strict=True):
+        exact = float(chances[sums >= found - 1e-9].sum())
+        assert among._together(one) >= exact * (1 - 1e-9)
+
+
+def test_the_tail_of_the_deviances_is_that_of_all_deals() -> None:
+    random = np.random.default_rng(14)
+    labels = np.repeat(np.arange(400), random.integers(1, 14, 400))
+    size, rows = 150, len(labels)
+    both = np.bincount(labels)
+    dealt = []
+    for _ in range(4_000):
+        window = np.bincount(random.permutation(labels)[:size], minlength=400)
+        dealt.append(float(among._deviance(window, both, size / rows).sum()))
+    support = among._support(
+        Cells(both - np.bincount(labels[:size], minlength=400), np.bincount(labels[:size], minlength=400), np.empty(0))
+    )
+    mean, spread, _ = support.spread() or (0.0, 0.0, 0.0)
+    assert mean == pytest.approx(np.mean(dealt), rel=0.01)
+    assert spread == pytest.approx(np.std(dealt), rel=0.05)
+    for share in (0.1, 0.02):
+        found = float(np.quantile(dealt, 1 - share))
+        tail = permutation.conditional_tail(support.terms(), np.array([found, size]), rows)
+        assert tail == pytest.approx(share, rel=0.25)

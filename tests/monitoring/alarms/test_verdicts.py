@@ -11,8 +11,9 @@ from ml.errors import NoData
 from ml.monitoring import profiles
 from ml.monitoring.alarms.comparing import Comparison, Watched, compare, compare_missing, compare_text
 from ml.monitoring.alarms.effects import Effect
-from ml.monitoring.alarms.persistence import Persistence, level_of_persisting, shared_part
+from ml.monitoring.alarms.persistence import level_of_persisting, shared_part
 from ml.monitoring.alarms.verdicts import ColumnVerdict, benjamini_hochberg, judge
+from ml.spec import Persistence
 
 
 def compared(p_value: float, *, column: str = "a", family: str = "data", debiased: float = 0.5, floor: float = 0.1) -> Comparison:
