@@ -23,8 +23,7 @@ from ml.monitoring.drift import MISSING_SHARE, Pin
 from ml.monitoring.looks import look
 from ml.monitoring.profile_file import ReferenceProfile, plot_rows, positions
 from ml.monitoring.profiles import LabelProfile
-from ml.monitoring.window_columns import MeasuredColumns, Read
-from ml.monitoring.window_columns import measure_window as measure_columns
+from ml.monitoring.window_columns import MeasuredColumns, Read, measure_columns
 from ml.registry import runs
 from ml.settings import Settings
 from ml.spec import ModelSpec
@@ -63,7 +62,8 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
     promised = promising.of(state, window, spec)
     with reference_profile.kept(settings, trained, learnt=learnt, window_rows=window.rows) as reference:
         judged, qualities, strange = _judge(spec, pd.concat(labels), saying.joined(said_of_them), known=_classes(spec, reference))
-        read = _Rows(lambda names: table.read_columns(names, **versions), target, said)
+        end, start = window.end_version, window.start_version
+        read = _Rows(lambda names: table.read_columns(names, version=end, after_version=start), target, said)
         compared, drifts, promise = _compare(spec, reference, read, promised)
     late_rows = int((judged.index >= len(target)).sum())
     measurement = report.Measurement(
