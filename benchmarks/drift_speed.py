@@ -77,7 +77,7 @@ def run_long(folder: Path, rows: int, *, repeat: int) -> dict[str, Any]:
     from ml.monitoring import profile_file
     from ml.monitoring.drift import profile_of
     from ml.monitoring.profile_file import KeptColumn
-    from ml.monitoring.window_columns import measure_window
+    from ml.monitoring.window_columns import measure_columns
 
     reference, window = long_frame(rows, seed=0), long_frame(rows, seed=1)
     url, of = str(folder / "long.parquet"), {"run": "long"}
@@ -91,7 +91,7 @@ def run_long(folder: Path, rows: int, *, repeat: int) -> dict[str, Any]:
         started = time.perf_counter()
         with profile_file.opened(url, of=of) as kept:
             assert kept is not None, "the profile was just made"
-            found = measure_window(pins(), reference=kept, read=lambda names: window[list(names)], rows=rows, draw=100_000)
+            found = measure_columns(pins(), reference=kept, read=lambda names: window[list(names)], rows=rows, draw=100_000)
         seconds.append(time.perf_counter() - started)
     theirs_s, theirs = evidently(reference, window)
     ours = {one.column: one.value for one in found.drifts}
@@ -178,7 +178,7 @@ def look(home: Path, rows: int, columns: int) -> dict[str, float]:
     from ml.monitoring import profile_file
     from ml.monitoring.drift import Pin, compare_numbers
     from ml.monitoring.profiles import numeric
-    from ml.monitoring.window_columns import measure_window
+    from ml.monitoring.window_columns import measure_columns
 
     names = [f"f{i}" for i in range(columns)]
     table, (middle, newest) = _table(home, names), _versions(home, names)
@@ -189,7 +189,7 @@ def look(home: Path, rows: int, columns: int) -> dict[str, float]:
     started = time.perf_counter()
     with profile_file.opened(str(home / "kept.parquet"), of={"run": "wide"}) as kept:
         assert kept is not None, "the profile was made before"
-        measure_window(
+        measure_columns(
             wanted,
             reference=kept,
             read=lambda chosen: table.read_columns(chosen, version=newest, after_version=middle),

@@ -22,6 +22,8 @@ from ml.spec import ModelSpec
 BATCH, ROW, ARRIVED = "_batch", "_row", "_arrived_at"
 KEYS = (BATCH, ROW, ARRIVED)
 """Columns that every read has: the batch, the row's number in its delivery from 1, and when it arrived."""
+PLACE = "_place"
+"""Not stored, given where it is asked for: the row's position among those of `read_columns` of the same versions."""
 _TIME = pa.timestamp("us", "UTC")
 _LOOKED_AT_ROWS, _LOOKED_AT_BATCHES = 5_000_000, 200
 _BLOCK_ROWS = 250_000
@@ -156,7 +158,8 @@ class AcceptedTable:
 
         Args:
             version: The dataset version.
-            columns: Only these columns are read, with `_batch`, `_row` and `_arrived_at`; default: all that are declared.
+            columns: Only these columns are read, with `_batch`, `_row` and `_arrived_at`; default: all that are declared. `PLACE`
+                may be among them.
             after_version: Only rows accepted in (`after_version`, `version`].
             newest_rows: Only so many: the last by `time` where it is declared (rows without one count as oldest), else by
                 acceptance.
@@ -171,18 +174,29 @@ class AcceptedTable:
         commits = self.log.commits(version=self._checked(version), after_version=after_version)
         wanted = list(dict.fromkeys((*KEYS, *(spec.columns if columns is None else columns))))
         needs_labels = spec.target in wanted and spec.id is not None and self._are_labels(labels_version)
-        reading = list(dict.fromkeys((*wanted, spec.id))) if needs_labels and spec.id is not None else wanted
-        parts = self._parts(commits, reading, self._newest(commits, spec, newest_rows))
-        frame = _frame(parts, reading, column_kinds(spec))
+        reading = [name for name in dict.fromkeys((*wanted, *([spec.id] if needs_labels and spec.id is not None else []))) if name != PLACE]
+        places = self._newest(commits, spec, newest_rows)
+        frame = _frame(self._parts(commits, reading, places), reading, column_kinds(spec))
+        if PLACE in wanted:
+            frame[PLACE] = np.arange(len(frame), dtype=np.int64) if places is None else places
         if needs_labels and spec.id is not None:
             frame[spec.target] = self.labels.filled(frame[spec.id], frame[spec.target], as_of=labels_as_of, labels_version=labels_version)
         return frame[wanted]
 
-    def read_columns(self, columns: Sequence[str], *, version: int, after_version: int | None = None) -> pa.Table:
-        """Some columns of the rows of `read`, in its order, as Arrow and without the table's keys; late labels are not filled in."""
+    def read_columns(
+        self, columns: Sequence[str], *, version: int, after_version: int | None = None, places: npt.NDArray[np.int64] | None = None
+    ) -> pa.Table:
+        """Some columns of the rows of `read`, in its order, as Arrow and without the table's keys; late labels are not filled in.
+
+        Args:
+            columns: Which.
+            version: As for `read`.
+            after_version: Likewise.
+            places: Only the rows at these positions (`PLACE`), ascending; only batches that have one are read.
+        """
         spec = self.spec or specfile.load(self.settings, self.model)
         commits = self.log.commits(version=self._checked(version), after_version=after_version)
-        return _joined(list(self.log.read(commits, columns)), columns, column_kinds(spec))
+        return _joined(self._parts(commits, columns, places), columns, column_kinds(spec))
 
     def pieces(self, columns: Sequence[str], *, version: int, after_version: int | None = None, rows: int) -> Iterator[pd.DataFrame]:
         """The same columns as frames of `rows` rows each (the last may be shorter): memory does not follow the number of rows."""
@@ -214,30 +228,29 @@ class AcceptedTable:
             raise NoData(f"{self.model} has no dataset version {version}: its accepted table has {has}")
         return version
 
-    def _newest(self, commits: list[Commit], spec: ModelSpec, newest_rows: int | None) -> list[npt.NDArray[np.int64]] | None:
-        """For each commit the positions of the rows to keep; None keeps all."""
-        counts = [commit.rows for commit in commits]
-        total = sum(counts)
+    def _newest(self, commits: list[Commit], spec: ModelSpec, newest_rows: int | None) -> npt.NDArray[np.int64] | None:
+        """The positions of the rows to keep, ascending; None keeps all."""
+        total = sum(commit.rows for commit in commits)
         if newest_rows is None or total <= newest_rows:
             return None
         if spec.time is None:
-            keep = np.arange(total - newest_rows, total, dtype=np.int64)
-        else:
-            column = pa.chunked_array(
-                [c for part in self.log.read(commits, [spec.time]) for c in part.cast(_schema([spec.time])).column(0).chunks], _TIME
-            )
-            times = column.cast(pa.int64()).fill_null(np.iinfo(np.int64).min).to_numpy()
-            keep = np.sort(np.argsort(times, kind="stable")[total - newest_rows :]).astype(np.int64)
-        starts = np.cumsum([0, *counts])
-        edges = np.searchsorted(keep, starts)
-        return [keep[edges[i] : edges[i + 1]] - starts[i] for i in range(len(commits))]
+            return np.arange(total - newest_rows, total, dtype=np.int64)
+        column = pa.chunked_array(
+            [c for part in self.log.read(commits, [spec.time]) for c in part.cast(_schema([spec.time])).column(0).chunks], _TIME
+        )
+        times = column.cast(pa.int64()).fill_null(np.iinfo(np.int64).min).to_numpy()
+        return np.sort(np.argsort(times, kind="stable")[total - newest_rows :]).astype(np.int64)
 
-    def _parts(self, commits: list[Commit], columns: list[str], keep: list[npt.NDArray[np.int64]] | None) -> list[pa.Table]:
-        if keep is None:
+    def _parts(self, commits: list[Commit], columns: Sequence[str], places: npt.NDArray[np.int64] | None) -> list[pa.Table]:
+        starts = np.cumsum([0, *(commit.rows for commit in commits)])
+        if places is None or len(places) == starts[-1]:
             return list(self.log.read(commits, columns))
-        chosen = [(commit, rows) for commit, rows in zip(commits, keep, strict=True) if len(rows)]
+        edges = np.searchsorted(places, starts)
         parts = []
-        for commit, rows in chosen:
+        for number, commit in enumerate(commits):
+            rows = places[edges[number] : edges[number + 1]] - starts[number]
+            if not len(rows):
+                continue
             table = pa.concat_tables(self.log.read([commit], columns))
             parts.append(table if len(rows) == table.num_rows else table.take(pa.array(rows)))
         return parts

@@ -23,8 +23,7 @@ from ml.monitoring import drift as drifting
 from ml.monitoring.drift import MISSING_SHARE, Pin
 from ml.monitoring.looks import look
 from ml.monitoring.profile_file import ReferenceProfile, plot_rows, positions
-from ml.monitoring.window_columns import MeasuredColumns, Read
-from ml.monitoring.window_columns import measure_window as measure_columns
+from ml.monitoring.window_columns import MeasuredColumns, Read, measure_columns
 from ml.registry import runs
 from ml.settings import Settings
 from ml.spec import ModelSpec
@@ -51,14 +50,14 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
     champion = champions.load(settings, champions.Champion(window.champion, trained, learnt))
     if not window.rows:
         raise NoData(f"window {window.id} has no rows, so nothing can be measured in it; the next look takes a new one")
-    versions = {"version": window.end_version, "after_version": window.start_version}
     said = saying.of_window(champion, table, window, spec=spec)
     beside, said_of_all, target = _with_late_rows(state, champion, table, window, spec=spec, trained=trained, said=said)
     promised = promising.of(state, window, spec)
     with reference_profile.kept(settings, trained, learnt=learnt, window_rows=window.rows) as reference:
         known = judging.classes(spec, reference)
         judged, qualities, strange = judging.judge(spec, beside[spec.target], said_of_all, known=known)
-        read = _Rows(lambda names: table.read_columns(names, **versions), target, said)
+        end, start = window.end_version, window.start_version
+        read = _Rows(lambda names: table.read_columns(names, version=end, after_version=start), target, said)
         compared, drifts, promise = _compare(spec, reference, read, promised)
     beyond = beyond_drift.measure(
         settings,

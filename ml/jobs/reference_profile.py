@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
+from ml.data.table import PLACE, AcceptedTable
 from ml.errors import ConcurrentChange, NoData
 from ml.jobs.said import compared_prediction
 from ml.monitoring import drift as drifting
@@ -15,11 +17,12 @@ from ml.monitoring import profile_file
 from ml.monitoring.alarms.own_windows import NO_TIME, Cut
 from ml.monitoring.drift import Pin
 from ml.monitoring.looks import own_windows
-from ml.monitoring.profile_file import KeptColumn, ReferenceProfile
+from ml.monitoring.profile_file import BrokenProfile, KeptColumn, ReferenceProfile
 from ml.monitoring.profiles import labels
-from ml.monitoring.window_columns import chunks
+from ml.monitoring.window_columns import chunks, texts_of
 from ml.settings import Settings
 from ml.spec import ModelSpec
+from ml.state import State, trainings
 from ml.state.records import Training
 from ml.training import champions, dataset, reference
 from ml.training.evaluation import predict
@@ -35,7 +38,9 @@ def url_of(settings: Settings, training: Training) -> str:
 def kept(settings: Settings, training: Training, *, learnt: ModelSpec, window_rows: int) -> Iterator[ReferenceProfile]:
     """The profile of the rows that a champion learnt from, and of what its tested model said of the test rows.
 
-    It is made where there is none, or one of another format or of other rows; two that make it at once make the same.
+    It is made where there is none, or one that cannot be read, of another format or of other rows; two that make it at once make the
+    same. Where a column of it turns out to be broken while it is used, it is removed, and the next attempt makes it anew. What was kept
+    of champions before the former one is removed whenever one is made.
 
     Args:
         settings: Where the tables are.
@@ -46,23 +51,41 @@ def kept(settings: Settings, training: Training, *, learnt: ModelSpec, window_ro
 
     Raises:
         NoData: There is no profile, and the rows that it would be made of are gone.
+        BrokenProfile: What is stored of a column cannot be read; trying again cures it.
     """
     url, of = url_of(settings, training), _identity(training)
-    with profile_file.opened(url, of=of) as found:
-        if found is not None:
-            yield found
-            return
-    make(settings, training, learnt=learnt, window_rows=window_rows)
-    with profile_file.opened(url, of=of) as made:
-        if made is None:
-            raise ConcurrentChange(f"the reference profile {url} was removed while it was being used; look again")
-        yield made
+    try:
+        with profile_file.opened(url, of=of) as found:
+            if found is not None:
+                yield found
+                return
+        make(settings, training, learnt=learnt, window_rows=window_rows)
+        forget_older(settings, training)
+        with profile_file.opened(url, of=of) as made:
+            if made is None:
+                raise ConcurrentChange(f"the reference profile {url} was removed while it was being used; look again")
+            yield made
+    except BrokenProfile:
+        profile_file.remove(url)
+        raise
+
+
+def forget_older(settings: Settings, training: Training) -> list[str]:
+    """Removes what is kept of trainings other than this one, the champion's and the former champion's; names the files.
+
+    A rollback returns to the former champion. Any other would be made again if it were needed.
+    """
+    state = State.open(settings)
+    crowned = list(dict.fromkeys(one.version for one in reversed(trainings.promotion_history(state, training.model))))[:2]
+    made_by = [training, *(trainings.of_version(state, training.model, version) for version in crowned)]
+    keep = {str(one.mlflow_run) for one in made_by if one is not None}
+    return profile_file.remove_others(url_of(settings, training).rsplit("/", 1)[0], keep=keep)
 
 
 def make(settings: Settings, training: Training, *, learnt: ModelSpec, window_rows: int) -> None:
     """Writes the profile anew. Memory: a chunk of columns of the reference at a time."""
     try:
-        keys = _rows(settings, learnt, training, [])
+        keys = _keys(settings, learnt, training)
         if keys.empty:
             raise NoData(f"the training of version {training.version} of {training.model} has no rows left: train again")
         test = keys.iloc[split(keys, learnt).test]
@@ -86,20 +109,21 @@ def _identity(training: Training) -> dict[str, object]:
     }
 
 
-def _rows(settings: Settings, learnt: ModelSpec, training: Training, columns: list[str]) -> pd.DataFrame:
+def _keys(settings: Settings, learnt: ModelSpec, training: Training) -> pd.DataFrame:
+    """Target, time, group, keys and `PLACE` of the rows that the champion learnt from: found once, whatever the number of features."""
     return dataset.labelled(
         settings,
         learnt,
         version=training.dataset_version,
         as_of=training.as_of,
         labels_version=training.labels_version,
-        columns=columns,
+        columns=[PLACE],
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """What a profile is of: `keys` has target, time and keys of the rows that the champion learnt from, `test` of those that judged it."""
+    """What a profile is of: `keys` are those of the rows that the champion learnt from, `test` of those that judged it."""
 
     keys: pd.DataFrame
     test: pd.DataFrame
@@ -117,11 +141,14 @@ def _columns(settings: Settings, learnt: ModelSpec, training: Training, rows: _R
     cut = rows.cut(learnt, rows.keys)
     yield _kept(learnt.target, drifting.target_pin(learnt), rows.keys[learnt.target], places, cut)
     by_name = {pin.column: pin for pin in pins}
-    for chunk in chunks(list(by_name), rows=len(rows.keys)):
-        frame = _rows(settings, learnt, training, list(chunk))
+    table = AcceptedTable.of(settings, learnt.model, learnt)
+    chosen = rows.keys[PLACE].to_numpy()
+    for chunk in chunks(list(by_name), rows=len(rows.keys), texts=texts_of(pins)):
+        read = table.read_columns(chunk, version=training.dataset_version, places=chosen)
         for name in chunk:
-            yield _kept(name, by_name[name], frame[name], places, cut)
-        del frame
+            kept_as = _kept_text if by_name[name].measured_as == "text" else _kept_values
+            yield kept_as(by_name[name], read[name], places, cut)
+        del read  # or two chunks would be held while the next one is read
     said = _said(settings, learnt, training, rows.test)
     pin = drifting.prediction_pin(learnt, "prediction", has_probability=pd.api.types.is_float_dtype(said.dtype))
     yield _kept(None, pin, said, profile_file.positions(len(said), drawn), rows.cut(learnt, rows.test))
@@ -130,6 +157,17 @@ def _columns(settings: Settings, learnt: ModelSpec, training: Training, rows: _R
 def _kept(name: str | None, pin: Pin, column: pd.Series, places: npt.NDArray[np.int64], cut: Cut | None) -> KeptColumn:
     whole = drifting.profile_of(pin, column)
     return KeptColumn(name, whole, column.iloc[places], NO_TIME if cut is None else own_windows(pin, column, whole, cut))
+
+
+def _kept_values(pin: Pin, column: pa.ChunkedArray, places: npt.NDArray[np.int64], cut: Cut | None) -> KeptColumn:
+    return _kept(pin.column, pin, column.to_pandas(), places, cut)
+
+
+def _kept_text(pin: Pin, column: pa.ChunkedArray, places: npt.NDArray[np.int64], cut: Cut | None) -> KeptColumn:
+    """Only what is drawn becomes Python's texts: of its own windows a text column says no more than where nothing stands."""
+    whole, drawn = drifting.profile_of(pin, column), column.take(pa.array(places)).to_pandas()
+    there = pd.Series(np.array([None, ""], dtype=object)[column.is_valid().to_numpy(zero_copy_only=False).astype(np.int8)])
+    return KeptColumn(pin.column, whole, drawn, NO_TIME if cut is None else own_windows(pin, there, whole, cut))
 
 
 def _said(settings: Settings, learnt: ModelSpec, training: Training, test: pd.DataFrame) -> pd.Series:

@@ -14,18 +14,21 @@ from ml.training.evaluation import Predicted, predict
 
 PIECE_CELLS = 16_000_000
 """Values that are scored at a time: as 64-bit floats 128 MB."""
+_TEXT_CELLS = 100
+"""A text weighs as much as so many numbers: about 750 letters."""
 
 
 def of_window(champion: Any, table: AcceptedTable, window: Window, *, spec: ModelSpec) -> Predicted:
     """The champion's predictions for the window's rows, in their order. Memory: a piece of the rows at a time."""
-    columns = spec.features.used
-    pieces = table.pieces(
-        columns,
-        version=window.end_version,
-        after_version=window.start_version,
-        rows=max(1000, PIECE_CELLS // max(len(columns), 1)),
-    )
+    versions = {"version": window.end_version, "after_version": window.start_version}
+    pieces = table.pieces(spec.features.used, **versions, rows=piece_rows(spec))
     return joined([predict(champion, piece, task=spec.task) for piece in pieces])
+
+
+def piece_rows(spec: ModelSpec) -> int:
+    """How many rows are scored at a time; at least 1,000."""
+    cells = len(spec.features.used) + (_TEXT_CELLS - 1) * len(spec.features.text)
+    return max(1000, PIECE_CELLS // max(cells, 1))
 
 
 def joined(parts: list[Predicted]) -> Predicted:

@@ -16,13 +16,13 @@ Four things are decided here, because Evidently leaves them open:
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from ml.errors import ModelOwnerError, NoData
+from ml.errors import ModelOwnerError
 from ml.monitoring import distances, load_evidently, profiles
 from ml.monitoring.profiles import LabelProfile, NumericProfile, Profile, TextProfile
 from ml.spec import ModelSpec
@@ -92,24 +92,6 @@ def profile_of(pin: Pin, column: profiles.Column) -> Profile:
     if pin.measured_as == "numeric":
         return profiles.numeric(column)
     return profiles.labels(column) if pin.measured_as == "categorical" else profiles.text(column, rows=TEXT_ROWS)
-
-
-def measure_columns(*, reference: pd.DataFrame, window: pd.DataFrame, pins: Sequence[Pin]) -> list[Drift]:
-    """The drift of each pinned column of two frames, in the order of the pins.
-
-    Raises:
-        NoData: One of the frames has no rows.
-        ModelOwnerError: A statistic is not a finite number.
-    """
-    for side, frame in (("reference", reference), ("window", window)):
-        if frame.empty:
-            raise NoData(f"the {side} has no rows, so no drift can be measured; wait for data, or train again")
-    return [measure_column(pin, reference=reference[pin.column], window=window[pin.column]) for pin in pins]
-
-
-def measure_column(pin: Pin, *, reference: pd.Series, window: pd.Series) -> Drift:
-    """The drift of one column; as `compare`."""
-    return compare(pin, reference=profile_of(pin, reference), window=profile_of(pin, window))
 
 
 def compare(pin: Pin, *, reference: Profile, window: Profile) -> Drift:
@@ -207,6 +189,8 @@ def compare_texts(pin: Pin, reference: pd.Series, window: pd.Series) -> Drift:
     Those without a single telling word (codes, one letter, one row) are compared as labels, if they are few different ones.
 
     Else nothing tells the sides apart: 0.5. As labels, texts that are nearly all different would have drifted in each window.
+
+    Not to be called in a thread beside others: it sets the warnings of the whole process while it runs.
     """
     from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 

@@ -125,10 +125,15 @@ def labels(column: Column) -> LabelProfile:
 
 
 def text(column: Column, *, rows: int) -> TextProfile:
-    """At most `rows` of the texts that are there, drawn without replacement; the same column gives the same draw."""
-    series = column if isinstance(column, pd.Series) else pd.Series(column.cast(pa.string()).to_numpy(zero_copy_only=False))
-    present = series.dropna()
-    return TextProfile(present if present.size <= rows else present.sample(rows, random_state=0), int(present.size), len(series))
+    """At most `rows` of the texts that are there, drawn without replacement; the same column gives the same draw.
+
+    Of an Arrow column only what is drawn becomes Python's texts.
+    """
+    is_series = isinstance(column, pd.Series)
+    present = np.flatnonzero(column.notna() if is_series else column.is_valid().to_numpy(zero_copy_only=False))
+    places = present if present.size <= rows else np.random.RandomState(0).choice(present, rows, replace=False)
+    drawn = column.iloc[places] if is_series else column.take(pa.array(places)).cast(pa.string()).to_pandas()
+    return TextProfile(drawn, int(present.size), len(column))
 
 
 def _numbers(column: "Column | Floats") -> Floats:

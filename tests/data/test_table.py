@@ -11,7 +11,7 @@ from ml.data import table as table_module
 from ml.data.delta import AppendLog
 from ml.data.labels import NO_LABELS, LabelTable
 from ml.data.predictions import PredictionLog
-from ml.data.table import AcceptedTable
+from ml.data.table import PLACE, AcceptedTable
 from ml.errors import ModelOwnerError, NoData
 from ml.settings import Settings
 from tests.data.models import processes, spec_of
@@ -157,6 +157,19 @@ def test_newest_rows_are_the_last_by_time_in_table_order(settings: Settings, new
         assert len(found) == expected
     else:
         assert sorted(found) == expected
+
+
+@pytest.mark.parametrize("newest", [None, 3, 4, 100])
+def test_columns_are_read_at_the_places_that_rows_were_found_at(settings: Settings, newest: int | None) -> None:
+    table = table_of(settings)
+    for batch, start in (("a" * 32, 20), ("b" * 32, 0), ("c" * 32, 10)):
+        version = table.append(frame(start=start), spec=SPEC, batch=batch, arrived_at=AT)
+    found = table.read(version=version, columns=["income", PLACE], newest_rows=newest)
+    assert "_place" not in table.read(version=version, newest_rows=newest)
+    again = table.read_columns(["income", "region"], version=version, places=found[PLACE].to_numpy())
+    assert again["income"].to_pylist() == found["income"].tolist()
+    odd = table.read_columns(["income"], version=version, places=np.array([1, 2, 7]))
+    assert odd["income"].to_pylist() == [21.0, 22.0, 11.0]
 
 
 def test_newest_rows_without_time_are_the_last_accepted(settings: Settings) -> None:

@@ -2,18 +2,23 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from ml.data.table import AcceptedTable
+from ml.data.table import PLACE, AcceptedTable
 from ml.errors import NoData
-from ml.jobs import monitor, reference_profile
-from ml.monitoring import profile_file
+from ml.jobs import monitor, reference_profile, said
+from ml.monitoring import profile_file, window_columns
+from ml.monitoring.profile_file import BrokenProfile
+from ml.monitoring.profiles import NumericProfile
 from ml.settings import Settings
-from ml.state import State, ledger, trainings
+from ml.spec import ModelSpec
+from ml.state import State, ledger, specs, trainings
+from ml.state.records import Training
 from ml.training import dataset
 from tests.jobs.test_monitor import accept, declare, rows, trained  # noqa: F401
 
@@ -83,6 +88,75 @@ def test_a_profile_that_is_lost_is_made_anew(trained: Settings, lost: str, monke
     second = monitor.monitor(trained, "loans")
     assert second.drift == first.drift
     assert (path.read_bytes() == before) is (lost != "other format")
+
+
+def champion_of(settings: Settings) -> tuple[Training, ModelSpec]:
+    state = State.open(settings)
+    found = trainings.of_version(state, "loans", 1)
+    assert found is not None
+    return found, specs.recall(state, found.spec_hash)
+
+
+def test_a_profile_with_a_broken_page_is_made_anew_at_the_next_attempt(trained: Settings) -> None:  # noqa: F811
+    training, learnt = champion_of(trained)
+    with reference_profile.kept(trained, training, learnt=learnt, window_rows=300) as found:
+        income = found.profile("income")
+    assert isinstance(income, NumericProfile)
+    path, stored = profile_path(trained), income.values[:10].tobytes()
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(stored, bytes(len(stored)), 1))
+    with pytest.raises(BrokenProfile), reference_profile.kept(trained, training, learnt=learnt, window_rows=300) as found:
+        found.profile("income")
+    assert not path.exists()
+    with reference_profile.kept(trained, training, learnt=learnt, window_rows=300) as found:
+        assert found.profile("age").rows == 800
+    assert path.read_bytes() == whole
+
+
+def test_the_rows_are_found_once_however_many_chunks_of_columns_there_are(
+    trained: Settings,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accept(trained, rows(300, seed=2, first=800), "b2")
+    training, learnt = champion_of(trained)
+    learnt = learnt.model_copy(update={"training": learnt.training.model_copy(update={"history_rows": 500})})
+    asked, labelled = [], dataset.labelled
+
+    def read(*given: Any, columns: Sequence[str], **others: Any) -> pd.DataFrame:
+        asked.append(list(columns))
+        return labelled(*given, columns=columns, **others)
+
+    monkeypatch.setattr(window_columns, "CHUNK_CELLS", 1)
+    monkeypatch.setattr(dataset, "labelled", read)
+    reference_profile.make(trained, training, learnt=learnt, window_rows=300)
+    assert asked == [[PLACE]]
+    of = labelled(trained, learnt, version=training.dataset_version, as_of=training.as_of, columns=["income", "home"])
+    assert len(of) == 500
+    with reference_profile.kept(trained, training, learnt=learnt, window_rows=300) as found:
+        assert found.drawn("income").tolist() == of["income"].tolist()
+        assert found.drawn("home").tolist() == of["home"].tolist()
+
+
+def test_profiles_of_champions_before_the_former_one_are_removed_when_one_is_made(trained: Settings) -> None:  # noqa: F811
+    training, learnt = champion_of(trained)
+    state, folder = State.open(trained), profile_path(trained).parent
+    folder.mkdir(parents=True)
+    for version in (2, 3, 4):
+        trainings.begin(state, replace(training, key=f"k{version}", version=version, mlflow_run=f"run{version}"))
+        trainings.crown(state, model="loans", version=version, kind="promote", at=training.as_of, by="gate", reason="", key=f"k{version}")
+    trainings.crown(state, model="loans", version=3, kind="rollback", at=training.as_of, by="me", reason="", key="back")
+    for name in ("run2.parquet", "run2.parquet.0a.part", "run3.parquet", "run4.parquet", "run4.parquet.0b.part", "notes.txt"):
+        (folder / name).write_text("x")
+    with reference_profile.kept(trained, training, learnt=learnt, window_rows=300):
+        left = {path.name for path in folder.iterdir()}
+    assert left == {profile_path(trained).name, "run3.parquet", "run4.parquet", "run4.parquet.0b.part", "notes.txt"}
+
+
+def test_texts_are_scored_in_shorter_pieces(trained: Settings) -> None:  # noqa: F811
+    _, spec = champion_of(trained)
+    with_text = spec.model_copy(update={"features": spec.features.model_copy(update={"text": ["letter"]})})
+    assert said.piece_rows(spec) == said.PIECE_CELLS // 4
+    assert said.piece_rows(with_text) == said.PIECE_CELLS // 104
 
 
 def test_without_profile_and_rows_the_window_fails_visibly_and_nothing_says_no_drift(trained: Settings) -> None:  # noqa: F811

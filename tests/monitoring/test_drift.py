@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.errors import ModelOwnerError, NoData
+from ml.errors import ModelOwnerError
 from ml.monitoring import distances, load_evidently
 from ml.monitoring import drift as drifting
-from ml.monitoring.drift import Pin, feature_pins, measure_column, measure_columns
+from ml.monitoring.drift import Pin, feature_pins
 from ml.spec import ModelSpec
 from tests.conftest import DATA
+from tests.monitoring.two_frames import drift_of, drifts_of
 
 
 def spec(numeric: str = "wasserstein", categorical: str = "jensenshannon") -> ModelSpec:
@@ -87,7 +88,7 @@ def test_the_values_are_those_of_evidentlys_report_column_by_column(numeric: str
         metrics = Report([preset]).run(datasets[0], datasets[1]).dict()["metrics"]
     theirs = {one["config"]["column"]: float(one["value"]) for one in metrics if "column" in one["config"]}
 
-    ours = measure_columns(reference=REFERENCE, window=WINDOW, pins=feature_pins(declared))
+    ours = drifts_of(feature_pins(declared), reference=REFERENCE, window=WINDOW)
 
     assert {one.column: one.value for one in ours} == pytest.approx(theirs, abs=1e-12, rel=1e-12)
     assert sum(one.drifted for one in ours) == metrics[0]["value"]["count"]
@@ -101,7 +102,7 @@ def test_the_values_are_those_of_evidentlys_report_column_by_column(numeric: str
 
 def test_total_variation_is_the_distance_itself_and_not_a_p_value() -> None:
     reference, window = pd.Series(["a"] * 50 + ["b"] * 50), pd.Series(["a"] * 80 + ["c"] * 20)
-    found = measure_column(Pin("c", "categorical", "categorical", "TVD", 0.1), reference=reference, window=window)
+    found = drift_of(Pin("c", "categorical", "categorical", "TVD", 0.1), reference=reference, window=window)
     assert found.value == pytest.approx(0.5)
     assert found.drifted
 
@@ -110,7 +111,7 @@ def test_total_variation_is_the_distance_itself_and_not_a_p_value() -> None:
 def test_a_column_has_drifted_from_its_threshold_on(threshold: float, drifted: bool) -> None:
     reference = pd.Series(["a"] * 100)
     window = pd.Series(["a"] * 75 + ["b"] * 25)
-    found = measure_column(Pin("c", "categorical", "categorical", "TVD", threshold), reference=reference, window=window)
+    found = drift_of(Pin("c", "categorical", "categorical", "TVD", threshold), reference=reference, window=window)
     assert found.value == 0.25
     assert found.drifted is drifted
 
@@ -126,14 +127,14 @@ def test_a_column_without_values_on_one_side_is_compared_by_its_share_of_missing
     full = pd.Series([1.0, 2.0, 3.0, 4.0]) if kind == "numeric" else pd.Series(["a b", "c d", "e f", "g h"], dtype=object)
     empty = pd.Series([np.nan] * 4) if kind == "numeric" else pd.Series([None] * 4, dtype=object)
     for reference, window, value in ((full, empty, 1.0), (empty, full, 1.0), (empty, empty, 0.0)):
-        found = measure_column(pin(kind), reference=reference, window=window)
+        found = drift_of(pin(kind), reference=reference, window=window)
         assert (found.method, found.value, found.drifted) == ("missing_share", value, value > 0)
 
 
 @pytest.mark.parametrize(("known", "drifted"), [(9, False), (10, True), (11, True)])
 def test_a_column_that_was_almost_always_empty_has_not_vanished(known: int, drifted: bool) -> None:
     reference = pd.Series([1.0] * known + [np.nan] * (100 - known))
-    found = measure_column(pin(), reference=reference, window=pd.Series([np.nan] * 50))
+    found = drift_of(pin(), reference=reference, window=pd.Series([np.nan] * 50))
     assert found.drifted is drifted
 
 
@@ -149,7 +150,7 @@ def test_missing_values_are_compared_also_where_the_others_have_kept_their_distr
     reference, window = (
         pd.Series([None] * lost + [kept] * (100 - lost), dtype=float if kind == "numeric" else object) for lost in (before, now)
     )
-    found = measure_column(pin(kind), reference=reference, window=window)
+    found = drift_of(pin(kind), reference=reference, window=window)
     assert found.drifted is drifted
     if drifted:
         assert (found.method, found.value, found.threshold) == ("missing_share", abs(before - now) / 100, 0.1)
@@ -159,24 +160,24 @@ def test_missing_values_are_compared_also_where_the_others_have_kept_their_distr
 
 def test_a_distance_that_has_drifted_is_shown_before_missing_values() -> None:
     reference, window = pd.Series([1.0, 2.0, 3.0] * 50), pd.Series([8.0, 9.0] * 25 + [np.nan] * 50)
-    assert measure_column(pin(), reference=reference, window=window).method == "wasserstein"
+    assert drift_of(pin(), reference=reference, window=window).method == "wasserstein"
 
 
 def test_labels_that_come_late_are_no_drift_of_the_target() -> None:
     target = Pin("y", "target", "categorical", "jensenshannon", 0.1)
-    found = measure_column(target, reference=pd.Series(["a", "b"] * 50), window=pd.Series(["a", "b"] * 5 + [None] * 90))
+    found = drift_of(target, reference=pd.Series(["a", "b"] * 50), window=pd.Series(["a", "b"] * 5 + [None] * 90))
     assert (found.method, found.drifted) == ("jensenshannon", False)
 
 
 def test_infinities_count_as_missing() -> None:
-    found = measure_column(pin(), reference=pd.Series([1.0, 2.0, np.inf]), window=pd.Series([np.inf, -np.inf]))
+    found = drift_of(pin(), reference=pd.Series([1.0, 2.0, np.inf]), window=pd.Series([np.inf, -np.inf]))
     assert (found.method, found.drifted) == ("missing_share", True)
 
 
 def test_a_constant_reference_has_a_finite_distance() -> None:
     constant = pd.Series([5.0] * 100)
-    assert measure_column(pin(), reference=constant, window=constant).value == 0
-    assert measure_column(pin(), reference=constant, window=constant + 1).drifted
+    assert drift_of(pin(), reference=constant, window=constant).value == 0
+    assert drift_of(pin(), reference=constant, window=constant + 1).drifted
 
 
 @pytest.mark.parametrize("method", ["wasserstein", "psi", "jensenshannon"])
@@ -184,8 +185,8 @@ def test_numbers_near_the_end_of_floats_are_measured_too(method: str) -> None:
     rng = np.random.default_rng(0)
     reference, window = pd.Series(rng.normal(0, 1, 500)), pd.Series(rng.normal(1, 1, 500))
     chosen = Pin("c", "numeric", "numeric", method, 0.1)
-    plain = measure_column(chosen, reference=reference, window=window)
-    large = measure_column(chosen, reference=reference * 1e306, window=window * 1e306)
+    plain = drift_of(chosen, reference=reference, window=window)
+    large = drift_of(chosen, reference=reference * 1e306, window=window * 1e306)
     assert large.value == pytest.approx(plain.value)
     assert large.drifted
 
@@ -193,19 +194,19 @@ def test_numbers_near_the_end_of_floats_are_measured_too(method: str) -> None:
 def test_a_statistic_that_is_no_number_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(distances.NUMERIC, "wasserstein", lambda reference, window: float("nan"))
     with pytest.raises(ModelOwnerError, match="the wasserstein of column 'c' is nan"):
-        measure_column(pin(), reference=pd.Series([1.0, 2.0, 3.0]), window=pd.Series([2.0]))
+        drift_of(pin(), reference=pd.Series([1.0, 2.0, 3.0]), window=pd.Series([2.0]))
 
 
 def test_texts_without_a_telling_word_are_compared_as_labels() -> None:
     same = pd.Series(["the"] * 50)
-    assert measure_column(pin("text"), reference=same, window=same).value == 0
-    found = measure_column(pin("text"), reference=same, window=pd.Series(["of"] * 50))
+    assert drift_of(pin("text"), reference=same, window=same).value == 0
+    found = drift_of(pin("text"), reference=same, window=pd.Series(["of"] * 50))
     assert (found.method, found.drifted) == ("jensenshannon", True)
 
 
 @pytest.mark.parametrize("texts", [["good day"], [f"{number} a" for number in range(10)] + [f"a {number}" for number in range(10)]])
 def test_texts_that_are_all_different_are_never_compared_as_labels(texts: list[str]) -> None:
-    found = measure_column(pin("text"), reference=pd.Series(texts[::2]), window=pd.Series([f"b {text}" for text in texts[1::2] or texts]))
+    found = drift_of(pin("text"), reference=pd.Series(texts[::2]), window=pd.Series([f"b {text}" for text in texts[1::2] or texts]))
     assert (found.method, found.drifted) == (drifting.TEXT_METHOD, False)
 
 
@@ -214,7 +215,7 @@ def test_texts_that_no_classifier_tells_apart_are_alike_however_hard_it_tried() 
     words = [f"word{number}" for number in range(2000)]
     known = [" ".join(rng.choice(words, 8)) for _ in range(2000)]
     texts = pd.Series(rng.choice(known, 6000))  # the same texts on both sides: the classifier ends without converging, and says so
-    found = measure_column(pin("text"), reference=texts[:3000], window=texts[3000:])
+    found = drift_of(pin("text"), reference=texts[:3000], window=texts[3000:])
     assert found.method == drifting.TEXT_METHOD
     assert found.value == pytest.approx(0.5, abs=0.06)
 
@@ -224,7 +225,7 @@ def test_shuffled_halves_of_real_texts_are_alike(file: str, column: str) -> None
     if not (DATA / file).is_file():
         pytest.skip(f"the data set {file} is not on this machine")
     texts = pd.read_csv(DATA / file)[column].sample(frac=1, random_state=0).head(2000)
-    found = measure_column(pin("text"), reference=texts[::2], window=texts[1::2])
+    found = drift_of(pin("text"), reference=texts[::2], window=texts[1::2])
     assert (found.method, found.drifted) == (drifting.TEXT_METHOD, False)
     assert found.value == pytest.approx(0.5, abs=0.06)
 
@@ -232,20 +233,13 @@ def test_shuffled_halves_of_real_texts_are_alike(file: str, column: str) -> None
 @pytest.mark.parametrize(("before", "now", "drifted"), [(0, 1, False), (1, 3, False), (1, 30, True), (0, 100, True)])
 def test_a_flag_is_compared_as_a_label(before: int, now: int, drifted: bool) -> None:
     reference, window = (pd.Series([1.0] * ones + [0.0] * (100 - ones)) for ones in (before, now))
-    found = measure_column(pin(), reference=reference, window=window)
+    found = drift_of(pin(), reference=reference, window=window)
     assert (found.method, found.kind, found.drifted) == ("jensenshannon", "numeric", drifted)
-    as_text = measure_column(pin("categorical"), reference=reference.astype(str), window=window.astype(str))
+    as_text = drift_of(pin("categorical"), reference=reference.astype(str), window=window.astype(str))
     assert found.value == pytest.approx(as_text.value)
 
 
 def test_a_flag_takes_the_declared_statistic_of_labels_and_new_numbers_are_one_label() -> None:
     chosen = drifting.target_pin(spec(categorical="TVD").model_copy(update={"task": "regression"}))
-    found = measure_column(chosen, reference=pd.Series([0.0, 1.0] * 50), window=pd.Series([0.0] * 50 + list(np.arange(2.0, 52.0))))
+    found = drift_of(chosen, reference=pd.Series([0.0, 1.0] * 50), window=pd.Series([0.0] * 50 + list(np.arange(2.0, 52.0))))
     assert (found.method, found.value, found.threshold) == ("TVD", 0.5, 0.15)
-
-
-@pytest.mark.parametrize("side", ["reference", "window"])
-def test_a_frame_without_rows_is_a_fault(side: str) -> None:
-    frames = {"reference": REFERENCE, "window": WINDOW} | {side: WINDOW.head(0)}
-    with pytest.raises(NoData, match=f"the {side} has no rows"):
-        measure_columns(reference=frames["reference"], window=frames["window"], pins=feature_pins(spec()))

@@ -18,6 +18,7 @@ from ml.monitoring.looks import Look, Test, alarms, families, judged, look, own_
 from ml.spec import Persistence
 from ml.state.records import Drift
 from tests.monitoring.test_window_columns import PINS, frame
+from tests.monitoring.two_frames import drift_of
 
 NUMBER, LABEL = Pin("c", "numeric", "numeric", "wasserstein", 0.1), Pin("c", "categorical", "categorical", "jensenshannon", 0.1)
 
@@ -43,7 +44,7 @@ def normal(rows: int, *, seed: int, shift: float = 0.0) -> np.ndarray:
 
 def test_the_shown_distances_are_those_of_fixed_thresholds_and_an_alarm_is_more_than_a_threshold() -> None:
     reference, window = frame(1500, seed=0), frame(700, seed=3)
-    fixed = {pin.column: drifting.measure_column(pin, reference=reference[pin.column], window=window[pin.column]) for pin in PINS}
+    fixed = {pin.column: drift_of(pin, reference=reference[pin.column], window=window[pin.column]) for pin in PINS}
     found = judged([looked(pin, reference[pin.column], window[pin.column]) for pin in PINS], level=0.01)
     for drift in found:
         shown = {**by_method(drift)}

@@ -20,6 +20,7 @@ from ml.monitoring import frames, report, report_drift
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state.records import Quality, Window
+from tests.monitoring.two_frames import drifts_of
 
 EVIL = "</script><script>window.hurt=1</script>"
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -71,7 +72,7 @@ def page(declared: ModelSpec, *, count: int = 300) -> tuple[str, report.Measurem
         drifting.target_pin(declared),
         drifting.prediction_pin(declared, "prediction", has_probability=declared.task == "binary"),
     ]
-    drifts = drifting.measure_columns(reference=reference, window=window, pins=pins)
+    drifts = drifts_of(pins, reference=reference, window=window)
     measurement = report.Measurement(
         drifts=drifts, qualities=[Quality(metric="f1", value=0.5, rows=count)], labelled_rows=count, notes=["a <note>"]
     )
@@ -165,7 +166,7 @@ def test_a_column_that_is_shown_by_its_missing_values_is_drawn_so() -> None:
     declared = spec(features={"numeric": ["a"]})
     before, now = pd.DataFrame({"a": [1.0, 2.0] * 50}), pd.DataFrame({"a": [1.0, 2.0] * 25 + [np.nan, np.inf] * 25})
     (pin,) = drifting.feature_pins(declared)
-    (found,) = drifting.measure_columns(reference=before, window=now, pins=[pin])
+    (found,) = drifts_of([pin], reference=before, window=now)
     assert (found.method, found.value, found.drifted) == ("missing_share", 0.5, True)
     shown = frames.shown_frames(reference=before, window=now, drifts=[found], kinds={"a": "numeric"}, names={"a": "a"})
     assert shown[1]["a"].value_counts().to_dict() == {"present": 50, "missing": 50}
@@ -206,7 +207,7 @@ def test_one_class_only_is_no_reason_to_fail() -> None:
     reference = rows(200, seed=0).assign(prediction=0.5)
     window = rows(200, seed=1).assign(prediction=0.5, y="no")
     pins = [*drifting.feature_pins(declared), drifting.target_pin(declared)]
-    drifts = drifting.measure_columns(reference=reference, window=window, pins=pins)
+    drifts = drifts_of(pins, reference=reference, window=window)
     measurement = report.Measurement(drifts=drifts, qualities=[], labelled_rows=200, notes=[])
     compared = report_drift.Compared(
         reference=reference, window=window, kinds={one.column: one.measured_as for one in pins}, reference_rows=200
@@ -218,7 +219,7 @@ def test_one_class_only_is_no_reason_to_fail() -> None:
 
 
 def test_a_page_that_would_show_other_numbers_is_an_error() -> None:
-    drifts = drifting.measure_columns(reference=rows(50, seed=0), window=rows(50, seed=1), pins=drifting.feature_pins(spec())[:1])
+    drifts = drifts_of(drifting.feature_pins(spec())[:1], reference=rows(50, seed=0), window=rows(50, seed=1))
     shown = {"metrics": [{"config": {"type": "evidently:metric_v2:ValueDrift", "column": "a"}, "value": drifts[0].value + 1e-9}]}
     with pytest.raises(OperatorError, match="other drift than was measured for a;"):
         report_drift._reconcile(shown, {"a": drifts[0]})
@@ -255,7 +256,7 @@ def test_a_third_label_of_a_binary_model_is_no_reason_to_fail(labels: list[str],
     declared = spec(features={"numeric": ["a"]})
     frame = pd.DataFrame({"a": np.arange(300.0)})
     pins = drifting.feature_pins(declared)
-    drifts = drifting.measure_columns(reference=frame, window=frame, pins=pins)
+    drifts = drifts_of(pins, reference=frame, window=frame)
     measurement = report.Measurement(drifts=drifts, qualities=[], labelled_rows=300, notes=[])
     compared = report_drift.Compared(reference=frame, window=frame, kinds={"a": "numeric"}, reference_rows=300)
     judged = pd.DataFrame({"label": (labels * 150)[:300], "prediction": predicted, "probability": np.linspace(0, 1, 300)})
