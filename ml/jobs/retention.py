@@ -1,9 +1,8 @@
-"""Removing what has grown old: pages, snapshots, and profiles of champions long gone. No number is ever removed."""
+"""Removing what has grown old: pages and snapshots. No number is ever removed."""
 
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from itertools import pairwise
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,7 +10,7 @@ from ml.data.stores import own_store_of
 from ml.errors import PerennialError
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, history, ledger, trainings
+from ml.state import State, history, ledger
 from ml.state.records import Window
 
 log = logging.getLogger(__name__)
@@ -27,13 +26,12 @@ class Removed(BaseModel):
     before: datetime | None
     pages: list[str] = []
     snapshots: list[str] = []
-    profiles: list[str] = []
 
 
 def remove_old(settings: Settings, spec: ModelSpec, *, at: datetime) -> Removed:
     """Removes what is older than `monitoring.keep_reports`. Idempotent; says what it did in one line of the log.
 
-    The newest window's page stays, however old it is, and so does what the champion of now and the one before it learnt from.
+    The newest window's page stays, however old it is.
 
     Raises:
         PerennialError: A store cannot be opened.
@@ -47,17 +45,15 @@ def remove_old(settings: Settings, spec: ModelSpec, *, at: datetime) -> Removed:
         before=before,
         pages=_pages(settings, spec.model, old),
         snapshots=_snapshots(settings, spec.model, old),
-        profiles=_profiles(settings, state, spec.model, before=before),
     )
-    if removed.pages or removed.snapshots or removed.profiles:
+    if removed.pages or removed.snapshots:
         log.info(
-            "old reports removed model=%s before=%s pages=%d snapshots=%d profiles=%d first=%s",
+            "old reports removed model=%s before=%s pages=%d snapshots=%d first=%s",
             spec.model,
             f"{before:%Y-%m-%dT%H:%MZ}",
             len(removed.pages),
             len(removed.snapshots),
-            len(removed.profiles),
-            next(iter([*removed.pages, *removed.snapshots, *removed.profiles])),
+            next(iter([*removed.pages, *removed.snapshots])),
         )
     return removed
 
@@ -77,23 +73,6 @@ def _snapshots(settings: Settings, model: str, old: Iterable[Window]) -> list[st
     from ml.monitoring import workspace
 
     return [one.id for one in old if workspace.remove(settings, model, one.id)]
-
-
-def _profiles(settings: Settings, state: State, model: str, *, before: datetime) -> list[str]:
-    """Those of champions that another one has replaced before that moment; they would be made again if they were needed."""
-    from ml.jobs.reference_profile import url_of
-
-    changes = trainings.promotion_history(state, model)
-    ended = {one.version: after.at for one, after in pairwise(changes)}
-    kept = {one for change in changes[-1:] for one in (change.version, change.previous)}
-    names: set[str] = set()
-    folder = ""
-    for version, over in ended.items():
-        training = trainings.of_version(state, model, version) if over < before and version not in kept else None
-        if training is not None and training.mlflow_run is not None:
-            folder, name = url_of(settings, training).rsplit("/", 1)
-            names.add(name)
-    return _remove(folder, names, variable="PERENNIAL_TABLES_URL") if names else []
 
 
 def _remove(folder: str, names: set[str], *, variable: str) -> list[str]:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from ml.data.stores import own_store_of
 from ml.data.table import BATCH, ROW
 from ml.errors import NoData
-from ml.monitoring.profile_file import positions
+from ml.monitoring.profile_file import TESTED, positions
 from ml.monitoring.window_columns import chunks
 from ml.registry import files
 from ml.settings import Settings
@@ -70,7 +70,7 @@ class HeldOutRows:
 
 def url_of(settings: Settings, training: Training) -> str:
     """Where the file stands: beside the profile of the rows that the champion learnt from."""
-    return f"{settings.tables_url.rstrip('/')}/{training.model}/profiles/{training.mlflow_run}-tested.parquet"
+    return f"{settings.tables_url.rstrip('/')}/{training.model}/profiles/{training.mlflow_run}{TESTED}.parquet"
 
 
 def kept(settings: Settings, training: Training, *, spec: ModelSpec, learnt: ModelSpec) -> tuple[HeldOutRows | None, str]:

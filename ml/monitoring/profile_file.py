@@ -26,6 +26,8 @@ from ml.monitoring.profiles import LabelProfile, NumericProfile, Profile, TextPr
 
 log = logging.getLogger(__name__)
 
+TESTED = "-tested"
+"""Ends the name, without `.parquet`, of the file of the rows that a training was tested on: it stays and goes with the reference."""
 FORMAT = 3
 """A file of another format is made anew."""
 PLOT_CELLS = 2_000_000
@@ -242,7 +244,7 @@ def remove_others(folder: str, *, keep: Iterable[str]) -> list[str]:
         names = sorted(one.rstrip("/").rsplit("/", 1)[-1] for one in fs.ls(path, detail=False))
         for name in names:
             stem, found, _ = name.partition(".parquet")
-            if found and stem not in kept:
+            if found and stem.removesuffix(TESTED) not in kept:
                 fs.rm_file(f"{path.rstrip('/')}/{name}")
                 gone.append(name)
     except OSError as error:

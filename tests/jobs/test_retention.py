@@ -9,7 +9,7 @@ import yaml
 from ml import specfile
 from ml.jobs import retention
 from ml.jobs.housekeeping import keep_house
-from ml.jobs.reference_profile import url_of
+from ml.jobs.reference_profile import forget_older, url_of
 from ml.monitoring import workspace
 from ml.settings import Settings
 from ml.state import State, ledger, trainings
@@ -75,7 +75,6 @@ def test_null_keeps_everything_and_another_period_counts_at_once(loans: Settings
 
 def test_profiles_of_champions_long_gone_are_removed_but_not_those_of_the_last_two(loans: Settings) -> None:
     state, spec_hash = State.open(loans), ledger.recent_windows(State.open(loans), "loans", limit=1)[0].spec_hash
-    paths = []
     for version in (1, 2, 3):
         at = NOW - timedelta(days=2000 - version)
         training = Training(
@@ -87,9 +86,9 @@ def test_profiles_of_champions_long_gone_are_removed_but_not_those_of_the_last_t
         path = Path(url_of(loans, training))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
-        paths.append(path)
-    assert remove(loans).profiles == ["run1.parquet"]
-    assert [path.exists() for path in paths] == [False, True, True]
+        path.with_name(f"run{version}-tested.parquet").write_text("x")
+    assert forget_older(loans, training) == ["run1-tested.parquet", "run1.parquet"]
+    assert len(list(path.parent.iterdir())) == 4
 
 
 def test_a_store_that_does_not_answer_stops_neither_the_page_nor_the_look(loans: Settings, caplog: pytest.LogCaptureFixture) -> None:
