@@ -134,6 +134,6 @@ class KeepHouse(JobOperator):
         else:
             self.link = report_url(self.model, "history")
         gone = kept.removed
-        removed = {} if gone is None else {"pages": gone.pages, "snapshots": gone.snapshots, "profiles": gone.profiles}
+        removed = {} if gone is None else {"pages": gone.pages, "snapshots": gone.snapshots}
         self.say("the history page is current", {"history": self.link, **{f"removed {name}": found for name, found in removed.items()}})
         return kept.model_dump(mode="json")
