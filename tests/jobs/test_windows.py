@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from ml.errors import ModelOwnerError, StoreUnavailable
-from ml.jobs import measuring, windows
+from ml.jobs import judged as judging
+from ml.jobs import windows
 from ml.settings import Settings
 from ml.state import State, ledger, specs
 from ml.state.records import Window
@@ -52,7 +53,7 @@ def test_a_label_of_a_third_class_is_left_out_of_a_binary_models_quality() -> No
     said = Predicted(
         labels.fillna("0").replace("perhaps", "1").to_numpy(), pd.DataFrame({"0": [0.1, 0.9, 0.2, 0.8], "1": [0.9, 0.1, 0.8, 0.2]})
     )
-    judged, qualities, notes = measuring._judge(spec_of(), labels, said, known=known)
+    judged, qualities, notes = judging.judge(spec_of(), labels, said, known=known)
     assert judged.index.tolist() == [0, 1]
     assert {one.metric: (one.value, one.rows) for one in qualities}["accuracy"] == (1.0, 2)
     assert notes == ["Quality leaves out 1 rows whose label is neither of the model's two classes: 'perhaps'."]
