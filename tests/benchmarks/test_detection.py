@@ -39,7 +39,7 @@ def test_the_tolerance_of_a_gradual_change_begins_at_its_end_and_the_delay_at_it
 
 def test_a_second_alarm_of_one_change_is_false() -> None:
     one = _score([1_010, 1_200])
-    assert (one.found, one.false, one.recall, one.precision) == (1, 1, 0.5, 0.5)
+    assert (one.delays, one.false, one.recall, one.precision) == ((10,), 1, 0.5, 0.5)
     assert one.false_per_1000 == pytest.approx(1 / 3)
 
 
