@@ -107,9 +107,6 @@ def _observed(right: Floats, block: int) -> Observed:
 
 def _is_worse(champion: Champion, window: slice, fresh: Sequence[Fresh], level: float) -> bool:
     right, usual = champion.right[champion.since_held(window)], concept.usual(fresh)
-    if usual is not None and len(set(right.tolist())) == 1:
-        # `against_fresh` divides by zero where the rows are all right or all wrong and the yardstick's error is taken as known.
-        return bool(right[0] == 0)
     now = _observed(right, champion.stream.plan.block)
     return concept.against_fresh("accuracy", now, usual, level=level).drifted
 
