@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ml.wording import counted
+from ml.wording import chance, counted
 
 if TYPE_CHECKING:
     from ml.jobs.beyond_results import EstimatedResult
@@ -173,7 +173,7 @@ def train(value: "TrainResult") -> None:
 def _drifted(one: "ColumnDrift") -> str:
     """Whether a column has drifted; under a promise, how likely chance alone is."""
     said = "drifted" if one.drifted else ""
-    return said if one.verdict is None else f"{said} p = {one.verdict['p_value']:.2g}".strip()
+    return said if one.verdict is None else f"{said} {chance(one.verdict['p_value'])}".strip()
 
 
 def monitor(value: "MonitorResult") -> None:

@@ -215,7 +215,7 @@ def train(
         say(f"training on dataset version {frozen.dataset_version}: {frozen.reason}")
         _tune_all(settings, frozen, say)
         verdict = gate(settings, run=run)
-        say(verdict.sentence)
+        say(f"judged: {verdict.candidate} {'wins' if verdict.wins else 'does not win'}")
         say(f"registered version {register(settings, run=run)}")
         return promote(settings, run=run)
     except BaseException as error:

@@ -20,7 +20,7 @@ from ml.spec import LOWER_IS_BETTER, Promotion
 from ml.training.outcome import Check, Comparison, Outcome, Question
 from ml.training.paired import PairedTest
 from ml.training.spending import spent
-from ml.wording import counted
+from ml.wording import chance, counted
 
 POWER = 0.8
 """Of the smallest detectable difference, which every verdict names."""
@@ -207,7 +207,7 @@ def _figures(found: Comparison, metric: str, what: str) -> str:
     if found.standard_error == 0:
         return f"{figures}, the same in all of them"
     interval = f"{100 * found.confidence:.4g}% interval {found.low:+.3g} to {found.high:+.3g}"
-    tested = f"p = {found.p:.2g} for {'worse' if what == 'loss' else 'better'} at level {found.level:.2g}"
+    tested = f"tested for {'worse' if what == 'loss' else 'better'}: {chance(found.p)}, level {found.level:.2g}"
     return f"{figures} ({interval}; {tested}); a {what} of {found.detectable:.2g} would have been found with {POWER:.0%} power"
 
 
@@ -228,7 +228,7 @@ def _slices(evidence: Evidence) -> list[Check]:
             checks.append(Check(name=name, passed=None, text=f"not tested: {why}"))
             continue
         level, p = evidence.rules.level / len(tested), test.p_worse(margin)
-        found = f"gain {test.gain:+.4g} on {_rows(test.rows, test.units, test.dependence)}, p = {p:.2g} at level {level:.2g}"
+        found = f"gain {test.gain:+.4g} on {_rows(test.rows, test.units, test.dependence)}, {chance(p)} at level {level:.2g}"
         by = f" by more than {margin:g}" if margin else ""
         smallest = f"; a loss of {margin + (test.detectable(level, POWER) or 0.0):.2g} would have been found with {POWER:.0%} power"
         verb = "significantly worse" if p <= level else "not significantly worse"

@@ -11,6 +11,7 @@ import pandas as pd
 from ml.monitoring.alarms import windows
 from ml.monitoring.alarms.windows import FEWEST, Calibration
 from ml.monitoring.profiles import LabelProfile, NumericProfile, Profile
+from ml.wording import counted
 
 MOST_WINDOWS = 60
 """So many of the windows are compared with the rest, evenly spread over time: more would cost time and change little."""
@@ -81,7 +82,7 @@ class Cut:
             profile: Makes such a profile of some rows.
         """
         if len(self.parts) < FEWEST:
-            held = f"the reference has room for {len(self.parts)} windows of {self.size:,} rows, and {FEWEST} are needed"
+            held = f"the reference has room for {counted(len(self.parts), 'window')} of {self.size:,} rows, and {FEWEST} are needed"
             return OwnWindows(note=held)
         ordered = column.iloc[self.order]
         parts = [profile(ordered.iloc[part]) for part in self.parts]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ml.monitoring.alarms.comparing import Comparison
 from ml.monitoring.alarms.persistence import level_of_persisting, shared_part
 from ml.spec import Persistence
+from ml.wording import chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +68,10 @@ class ColumnVerdict:
         size = f"{self.column}: {self.method} {self.value:.3g}, {self.debiased:.3g} without what chance adds"
         if self.p_value is None:
             return f"{self.column}: {self.method} {self.value:.3g} {'≥' if self.is_alarm else '<'} {self.floor:.3g}, a fixed threshold"
-        chance = f"p = {self.p_value:.2g}, {'more than' if self.is_significant else 'may be'} chance"
+        said = f"{chance(self.p_value)}, {'more than' if self.is_significant else 'may be'} chance"
         if self.is_significant and not self.is_alarm:
-            return f"{size}; {chance}, but smaller than the floor {self.floor:.3g}: no alarm"
-        return f"{size} (floor {self.floor:.3g}); {chance}: {'alarm' if self.is_alarm else 'no alarm'}"
+            return f"{size}; {said}, but smaller than the floor {self.floor:.3g}: no alarm"
+        return f"{size} (floor {self.floor:.3g}); {said}: {'alarm' if self.is_alarm else 'no alarm'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
