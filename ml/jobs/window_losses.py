@@ -52,10 +52,10 @@ def losses(state: State, window: Window, *, spec: ModelSpec, trained: Training, 
     if spec.retraining.regret.shadow_windows is None:
         return plain, ""
     made = [(one, shadow) for one, shadow in shadow_fit.known(state, window.model, until=window.number) if shadow.metric == spec.metric]
-    return _beside_shadows(plain, made, champion=window.champion, since=since), ""
+    return _beside_shadows(plain, made, since=since), ""
 
 
-def _beside_shadows(plain: Losses, made: Sequence[tuple[Window, Shadow]], *, champion: int, since: datetime) -> Losses:
+def _beside_shadows(plain: Losses, made: Sequence[tuple[Window, Shadow]], *, since: datetime) -> Losses:
     """The same with the shadows' losses, as far as there are any; a window without one has the regret of the newest before it.
 
     The usual loss in these windows would mix two yardsticks: replayed on eleven streams it cost more (`benchmarks.shadow`).
@@ -63,14 +63,9 @@ def _beside_shadows(plain: Losses, made: Sequence[tuple[Window, Shadow]], *, cha
     Args:
         plain: The champion's losses beside what fresh models usually lose.
         made: The shadows of the model, newest first.
-        champion: Whose count.
-        since: Those of windows that were taken later count.
+        since: When the last training froze its inputs: later fits are counted.
     """
-    regrets = {
-        one.number: shadow.worse_by
-        for one, shadow in made
-        if shadow.worse_by is not None and one.champion == champion and one.as_of > since
-    }
+    regrets = {one.number: shadow.worse_by for one, shadow in made if shadow.worse_by is not None}
     windows, newest = [], None
     for one in plain.windows:
         newest = regrets.get(one.window, newest)

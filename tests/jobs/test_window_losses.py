@@ -131,8 +131,8 @@ def test_shadows_of_before_the_last_training_are_neither_carried_nor_paid_again(
 def test_noise_is_how_far_the_regrets_of_shadows_lie_from_each_other_once_there_are_three(settings: Settings) -> None:
     state = State.open(settings)
     judged(state, shadow(0.02), shadow(0.2), champion=1)
-    window = judged(state, shadow(0.0, fits=0), shadow(0.04), champion=2)
+    window = judged(state, shadow(0.0, fits=0), shadow(0.06), champion=2)
     found = losses(state, window, training=trained(2, days=1.5))
-    assert found.noise == pytest.approx(0.02), "the median distance from .04 of .02, .04 and .2; what was never fitted says nothing"
-    assert found.regrets == pytest.approx((0.0, 0.04))
+    assert found.noise == pytest.approx(0.04), "the median distance from .06 of .02, .06 and .2; what was never fitted says nothing"
+    assert found.regrets == pytest.approx((0.0, 0.06))
     assert (found.shadow_fits, found.against) == (1, "a shadow")
