@@ -122,9 +122,7 @@ def _made(settings: Settings, state: State, subject: Subject, asked: Asked, empt
             why = "nothing else was labelled before, so the champion is its own shadow"
             return replace(empty, value=empty.champion, worse_by=0.0, standard_error=0.0, why=why)
         dataset.check(rows, recipe, subject.window.as_of)
-    except (FileNotFoundError, NoData) as error:
-        return replace(empty, why=_said(error))
-    except ModelOwnerError as error:
+    except (FileNotFoundError, NoData, ModelOwnerError) as error:
         return replace(empty, why=_said(error))
     begun = replace(empty, learnt_rows=len(rows), fits=empty.fits + 1)
     estimates.keep_shadow(state, subject.window.id, replace(begun, is_over=False, why="it is being fitted").to_json())
