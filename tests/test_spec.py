@@ -57,6 +57,8 @@ def test_text_and_hash_name_exactly_one_declaration() -> None:
         ({"monitoring": {"schedule": "61 * * * *"}}, "not a schedule"),
         ({"retraining": {"drift_share": 1.01}}, "less than or equal to 1"),
         ({"retraining": {"drift_share": 0}}, "greater than 0"),
+        ({"retraining": {"regret": {"shadow_windows": 4}}}, r"regret\.shadow_windows: a shadow is for regret alone, .* write cost"),
+        ({"retraining": {"regret": {"shadow_windows": 0}, "cost": {"train": 0.1}}}, "greater than or equal to 1"),
     ],
 )
 def test_a_contradiction_is_refused(changes: dict[str, Any], message: str) -> None:

@@ -1,13 +1,13 @@
-"""What is measured of a window beside drift and plain quality: estimates with their audit, concept drift, ranking, segments."""
+"""What is measured of a window beside drift and plain quality: estimates with their audit, concept drift, shadow, ranking, segments."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ml.jobs import audited, estimating, segments, tested_rows, usual_quality
+from ml.jobs import audited, estimating, segments, shadow_fit, tested_rows, usual_quality
 from ml.jobs import said as saying
 from ml.jobs.estimating import Subject
 from ml.monitoring import ranking, report_sections
@@ -17,6 +17,7 @@ from ml.monitoring.estimated.values import Estimated
 from ml.monitoring.ranking import Ranked
 from ml.monitoring.report_sections import Section
 from ml.monitoring.segments import Segment
+from ml.monitoring.shadowed import Shadow
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, estimates
@@ -34,12 +35,16 @@ class Rows:
         own: How many of them are the window's.
         said: What the champion says of all of them.
         judged: The labelled ones, as `ml.jobs.judged.judge` has them.
+        late: The keys of the late ones.
+        ask: What another model says of all of them.
     """
 
     beside: pd.DataFrame
     own: int
     said: Predicted
     judged: pd.DataFrame
+    late: pd.MultiIndex
+    ask: Callable[[Any], Predicted]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,7 @@ class Beyond:
     concept: ConceptDrift
     ranked: Sequence[Ranked]
     segments: Sequence[Segment] = field(default_factory=tuple)
+    shadow: Shadow | None = None
 
     def more(self) -> dict[estimates.Kind, Any]:
         """What is kept beside the estimates, as JSON types."""
@@ -67,6 +73,8 @@ class Beyond:
             report_sections.concept(self.concept),
             report_sections.ranking(self.ranked),
         ]
+        if self.shadow is not None:
+            found.insert(2, report_sections.shadow(self.shadow))
         if self.segments:
             found.append(report_sections.segments(self.segments, metric=spec.metric, least=spec.evaluation.minimum_slice_rows))
         return found
@@ -95,14 +103,16 @@ def measure(settings: Settings, state: State, subject: Subject, rows: Rows, *, l
     tested, why = tested_rows.kept(settings, trained, spec=spec, learnt=learnt)
     mine = saying.taken(rows.said, np.arange(rows.own))
     positions = rows.judged.index.to_numpy()
+    of_judged, units = saying.taken(rows.said, positions), paired.units(rows.beside.iloc[positions], spec)
+    asked = shadow_fit.Asked(judged=rows.judged, said=of_judged, units=units, late=rows.late, ask=rows.ask)
     found = Beyond(
         estimated=estimating.estimate(subject, mine, tested, why),
         audit=audited.of(state, subject.window, spec.metric),
         concept=usual_quality.against_usual(
             state,
             rows.judged,
-            saying.taken(rows.said, positions),
-            paired.units(rows.beside.iloc[positions], spec),
+            of_judged,
+            units,
             spec=spec,
             learnt=learnt,
             trained=trained,
@@ -110,6 +120,7 @@ def measure(settings: Settings, state: State, subject: Subject, rows: Rows, *, l
         ),
         ranked=ranking.rank(drifts, {} if tested is None else tested.importances),
         segments=_segments(spec, rows, tested),
+        shadow=shadow_fit.measure(settings, state, subject, asked, learnt=learnt),
     )
     estimates.save(state, subject.window.id, estimating.rows(found.estimated, trained=trained), more=found.more())
     estimating.mature(state, subject, own=(rows.beside[spec.target].iloc[: rows.own], mine))

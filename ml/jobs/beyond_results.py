@@ -58,6 +58,21 @@ class ConceptResult(BaseModel):
     obstacle: str
 
 
+class ShadowResult(BaseModel):
+    """The champion beside its recipe fitted anew, on the same rows; as `ml.monitoring.shadowed.Shadow`."""
+
+    metric: str
+    rows: int
+    learnt_rows: int
+    champion: float
+    value: float | None
+    worse_by: float | None
+    standard_error: float | None
+    p: float
+    fits: int
+    why: str
+
+
 class RankedResult(BaseModel):
     """A feature column: how far it moved in multiples of its threshold, its share of the importances, and the product of both."""
 
@@ -87,6 +102,7 @@ class BeyondResult(BaseModel):
 
     estimated: EstimatedResult | None = None
     concept: ConceptResult | None = None
+    shadow: ShadowResult | None = None
     ranking: list[RankedResult] = []
     segments: list[SegmentResult] = []
 
@@ -96,6 +112,7 @@ def facts(state: State, window: Window) -> dict[str, Any]:
     return {
         "estimated": estimated(state, window),
         "concept": estimates.detail(state, window.id, "concept"),
+        "shadow": estimates.detail(state, window.id, "shadow"),
         "ranking": estimates.detail(state, window.id, "ranking") or [],
         "segments": estimates.detail(state, window.id, "segments") or [],
     }

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ml.data.table import AcceptedTable
-from ml.jobs import estimating, labels_seen, past, usual_quality
+from ml.jobs import estimating, labels_seen, past, usual_quality, window_losses
 from ml.monitoring import NOT_FEATURES
 from ml.monitoring.concept import ConceptDrift
 from ml.policy import Evidence, QualityChange, Usual
@@ -46,7 +46,7 @@ def gather(
     if quality is not None:
         quality, no_quality = _with_error(state, window, quality)
     estimated, no_estimate = estimating.evidence(state, window, metric=spec.metric, usual=_baseline(trained, spec=spec, usual=usual))
-    losses, no_losses = (None, "") if rules.cost is None else past.losses(state, window, spec=spec, trained=trained, found=usual)
+    losses, no_losses = (None, "") if rules.cost is None else window_losses.losses(state, window, spec=spec, trained=trained, found=usual)
     last = past.last_training(state, trained)
     new_rows, no_new_rows = (None, "") if rules.new_rows is None else past.new_rows(settings, window, spec=spec, last=last)
     spent = [] if rules.budget is None else ledger.asked_since(state, window.model, after=at - rules.budget.period)

@@ -43,6 +43,17 @@ class Labels(TypedDict, total=False):
     labels_as_of: datetime
 
 
+class Version(TypedDict, total=False):
+    """The argument of `ml.training.dataset.labelled` that names them."""
+
+    labels_version: int
+
+
+def version_of(window: Window) -> Version:
+    """The labels version that a window knows; nothing where windows had none yet: its moment says it then."""
+    return {} if window.labels_version is None else {"labels_version": window.labels_version}
+
+
 def labels_of(window: Window) -> Labels:
     """The late labels that a window knows, the same at each read."""
     return {"labels_as_of": window.as_of} if window.labels_version is None else {"labels_version": window.labels_version}

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,10 +29,29 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger
 from ml.state.records import Drift, Training, Window
-from ml.training import champions
+from ml.training import champions, dataset
 from ml.training.evaluation import Predicted, predict
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _LookedAt:
+    """The rows to judge by: the window's, then earlier ones whose labels are new.
+
+    Attributes:
+        beside: The columns of `beyond_drift.columns`; the target is missing where no final label is known.
+        target: The window's labels, final or not.
+        said: What the champion says of all of them.
+        late: The keys of the earlier ones.
+        ask: What another model says of all of them.
+    """
+
+    beside: pd.DataFrame
+    target: pd.Series
+    said: Predicted
+    late: pd.MultiIndex
+    ask: Callable[[Any], Predicted]
 
 
 def measure_window(settings: Settings, state: State, window: Window, *, spec: ModelSpec, learnt: ModelSpec, trained: Training) -> None:
@@ -51,11 +70,12 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
     if not window.rows:
         raise NoData(f"window {window.id} has no rows, so nothing can be measured in it; the next look takes a new one")
     said = saying.of_window(champion, table, window, spec=spec)
-    beside, said_of_all, target = _with_late_rows(state, champion, table, window, spec=spec, trained=trained, said=said)
+    looked = _looked_at(state, champion, table, window, spec=spec, trained=trained, said=said)
+    said_of_all, target = looked.said, looked.target
     promised = promising.of(state, window, spec)
     with reference_profile.kept(settings, trained, learnt=learnt, window_rows=window.rows) as reference:
         known = judging.classes(spec, reference)
-        judged, qualities, strange = judging.judge(spec, beside[spec.target], said_of_all, known=known)
+        judged, qualities, strange = judging.judge(spec, looked.beside[spec.target], said_of_all, known=known)
         end, start = window.end_version, window.start_version
         read = _Rows(lambda names: table.read_columns(names, version=end, after_version=start), target, said)
         compared, drifts, promise = _compare(spec, reference, read, promised)
@@ -63,7 +83,7 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         settings,
         state,
         Subject(table, champion, window, spec, trained, known),
-        beyond_drift.Rows(beside=beside, own=len(target), said=said_of_all, judged=judged),
+        beyond_drift.Rows(beside=looked.beside, own=len(target), said=said_of_all, judged=judged, late=looked.late, ask=looked.ask),
         learnt=learnt,
         drifts=drifts,
     )
@@ -82,24 +102,28 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
     _store(settings, state, window, measurement, page=page)
 
 
-def _with_late_rows(
+def _looked_at(
     state: State, champion: Any, table: AcceptedTable, window: Window, *, spec: ModelSpec, trained: Training, said: Predicted
-) -> tuple[pd.DataFrame, Predicted, pd.Series]:
-    """The rows to judge by, what is said of them, and the window's labels, final or not.
-
-    The rows are the window's, then earlier ones whose labels are new, with the columns of `beyond_drift.columns`; the target is missing
-    where no final label is known.
-    """
+) -> _LookedAt:
     wanted = beyond_drift.columns(spec)
     versions = {"version": window.end_version, "after_version": window.start_version}
     own = table.read(**versions, columns=wanted, **labels_seen.labels_of(window))
     target, is_known = own[spec.target], labels_seen.is_known(own, window, spec=spec)
     found, said_of_them = [own[wanted].assign(**{spec.target: target.where(is_known)})], [said]
     seen = labels_seen.seen(table, state, window, spec=spec, trained=trained)
-    for late in labels_seen.late_rows(table, window, seen, spec=spec, trained=trained, also=wanted):
+
+    def late_rows() -> Iterator[pd.DataFrame]:
+        return labels_seen.late_rows(table, window, seen, spec=spec, trained=trained, also=wanted)
+
+    def ask(model: Any) -> Predicted:
+        of_own = saying.of_window(model, table, window, spec=spec)
+        return saying.joined([of_own, *(predict(model, one, task=spec.task) for one in late_rows())])
+
+    for late in late_rows():
         found.append(late[wanted])
         said_of_them.append(predict(champion, late, task=spec.task))
-    return pd.concat(found, ignore_index=True), saying.joined(said_of_them), target
+    beside, keys = pd.concat(found, ignore_index=True), dataset.row_keys(seen.fresh.head(seen.late))
+    return _LookedAt(beside, target, saying.joined(said_of_them), keys, ask)
 
 
 def _store(settings: Settings, state: State, window: Window, measurement: report.Measurement, *, page: str) -> None:

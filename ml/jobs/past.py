@@ -1,10 +1,11 @@
-"""What earlier windows and trainings say about a window: drift before, losses so far, what is usual, what is new."""
+"""What earlier windows and trainings say about a window: drift before, what is usual, what is new."""
 
 import statistics
+from collections.abc import Sequence
 
 from ml.jobs import labels_seen
 from ml.monitoring import NOT_FEATURES, looks
-from ml.policy import LearnableRows, Losses, Usual, WindowLoss, loss
+from ml.policy import LearnableRows, Usual
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, specs, trainings
@@ -44,17 +45,23 @@ def persisting(drifts: list[Drift]) -> tuple[str, ...] | None:
 
 
 def usual(state: State, spec: ModelSpec, *, model: str, metric: str) -> Usual | None:
-    """What fresh models score on their test rows; None as long as fewer than three that answer the same question are known."""
+    """What fresh models score on their test rows; None as long as `fresh_scores` knows none."""
     values = [value for _, value in fresh_scores(state, spec, model=model, metric=metric)]
-    if len(values) < LEAST_FRESH:
-        return None
+    return Usual(metric=metric, value=statistics.median(values), models=len(values), spread=spread(values)) if values else None
+
+
+def spread(values: Sequence[float]) -> float:
+    """The median distance from the median (MAD), of at least one value."""
     middle = statistics.median(values)
-    spread = statistics.median(abs(value - middle) for value in values)
-    return Usual(metric=metric, value=middle, models=len(values), spread=spread)
+    return statistics.median(abs(value - middle) for value in values)
 
 
 def fresh_scores(state: State, spec: ModelSpec, *, model: str, metric: str) -> list[tuple[str, float]]:
-    """The test value of each of the newest trainings that answer the same question, with the training's key, newest first."""
+    """The test value of each of the newest trainings that answer the same question, with the training's key, newest first.
+
+    None of them as long as they are fewer than `LEAST_FRESH`. The one source of what is usual: the policy takes their median
+    (`usual`), and concept drift besides how far a next one may lie from it (`ml.monitoring.concept.usual`).
+    """
     found = []
     same = champions.question(spec)
     for one in trainings.recent(state, model, limit=_LOOKED_BACK):
@@ -62,31 +69,7 @@ def fresh_scores(state: State, spec: ModelSpec, *, model: str, metric: str) -> l
         value = None if verdict is None else verdict.metrics.get(metric)
         if value is not None and champions.question(specs.recall(state, one.spec_hash)) == same:
             found.append((one.key, float(value)))
-    return found[:_MOST_FRESH]
-
-
-def losses(state: State, window: Window, *, spec: ModelSpec, trained: Training, found: Usual | None) -> tuple[Losses | None, str]:
-    """The champion's loss in each window that was judged, beside what fresh models usually lose; or None and why.
-
-    It begins anew with each training that came to an end, also with one whose challenger lost: that one has been paid for.
-    """
-    verdict = verdict_of(trained)
-    own = None if verdict is None else verdict.metrics.get(spec.metric)
-    fresh_value = found.value if found is not None else own
-    if fresh_value is None:
-        return None, f"neither a usual {spec.metric} nor that of version {trained.version} at its promotion is known"
-    fresh = loss(spec.metric, float(fresh_value))
-    since = last_training(state, trained).as_of
-    judged = ledger.judged(state, window.model, champion=window.champion, metric=spec.metric, after=since, until=window.number)
-    counted = tuple(
-        WindowLoss(window=number, loss=loss(spec.metric, one.value), fresh=fresh, rows=one.rows)
-        for number, one in judged
-        if one.rows >= spec.monitoring.minimum_rows
-    )
-    if not counted:
-        return None, f"no window since the last training had labels enough to judge version {trained.version}"
-    against = f"its own {spec.metric} at promotion" if found is None else f"the usual {spec.metric} of {found.models} fresh models"
-    return Losses(metric=spec.metric, windows=counted, against=against, noise=found.spread if found is not None else 0.0), ""
+    return found[:_MOST_FRESH] if len(found) >= LEAST_FRESH else []
 
 
 def last_training(state: State, trained: Training) -> Training:
@@ -101,7 +84,9 @@ def new_rows(settings: Settings, window: Window, *, spec: ModelSpec, last: Train
     version, labels = last.dataset_version, last.labels_version
     try:
         then = dataset.labelled(settings, whole, version=version, as_of=last.as_of, labels_version=labels, columns=())
-        now = dataset.labelled(settings, whole, version=window.end_version, as_of=window.as_of, columns=(), **_labels(window))
+        now = dataset.labelled(
+            settings, whole, version=window.end_version, as_of=window.as_of, columns=(), **labels_seen.version_of(window)
+        )
     except FileNotFoundError as error:
         return None, _gone(error)
     return max(0, len(now) - len(then)), ""
@@ -110,7 +95,9 @@ def new_rows(settings: Settings, window: Window, *, spec: ModelSpec, last: Train
 def learnable(settings: Settings, window: Window, *, spec: ModelSpec) -> LearnableRows:
     """What a training would learn from, with the labels that the window knows."""
     try:
-        frame = dataset.labelled(settings, spec, version=window.end_version, as_of=window.as_of, columns=(), **_labels(window))
+        frame = dataset.labelled(
+            settings, spec, version=window.end_version, as_of=window.as_of, columns=(), **labels_seen.version_of(window)
+        )
     except FileNotFoundError as error:
         return LearnableRows(rows=0, needed=dataset.MINIMUM_ROWS, unreadable=_gone(error))
     if spec.task == "regression" or frame.empty:
@@ -127,8 +114,3 @@ def learnable(settings: Settings, window: Window, *, spec: ModelSpec) -> Learnab
 
 def _gone(error: FileNotFoundError) -> str:
     return f"rows that a training would learn from are gone ({error}); bring the table's files back"
-
-
-def _labels(window: Window) -> dict[str, int]:
-    known = labels_seen.labels_of(window)
-    return {"labels_version": known["labels_version"]} if "labels_version" in known else {}

@@ -52,11 +52,11 @@ def against_usual(
         why = f"{len(judged)} labelled rows since it was last judged, {least} (monitoring.minimum_rows) are needed"
         return ConceptDrift(yardstick="fresh", metric=metric, obstacle=why)
     try:
-        observed = _observed(metric, spec, judged["label"].to_numpy(), said, units)
+        seen = observed(metric, spec, judged["label"].to_numpy(), said, units)
     except Undefined as why:
         return ConceptDrift(yardstick="fresh", metric=metric, obstacle=f"{metric} is not defined on the labelled rows: {why}")
     yardstick = concept.usual(_fresh(state, spec=spec, learnt=learnt, trained=trained, tested=tested))
-    found = [concept.against_fresh(metric, one, yardstick, level=LEVEL) for one in observed]
+    found = [concept.against_fresh(metric, one, yardstick, level=LEVEL) for one in seen]
     return max(found, key=lambda one: (bool(one.obstacle), by_chance(one) or 0.0))
 
 
@@ -69,8 +69,12 @@ def by_chance(drift: ConceptDrift) -> float | None:
     return float(stdtrit(drift.degrees_of_freedom, 1 - LEVEL)) * drift.standard_error
 
 
-def _observed(metric: str, spec: ModelSpec, labels: npt.NDArray[Any], said: Predicted, units: paired.Units) -> list[Observed]:
-    """The metric with the rows' influence, once for each kind of unit that is declared."""
+def observed(metric: str, spec: ModelSpec, labels: npt.NDArray[Any], said: Predicted, units: paired.Units) -> list[Observed]:
+    """The metric with the rows' influence, once for each kind of unit that is declared.
+
+    Raises:
+        Undefined: The rows do not define it.
+    """
     found = linearise(metric, spec, labels, said)
     return [Observed(value=found.value, influence=found.influence, units=codes) for codes in units.declared()]
 
@@ -80,8 +84,9 @@ def _fresh(state: State, *, spec: ModelSpec, learnt: ModelSpec, trained: Trainin
     verdict = verdict_of(trained)
     value = None if verdict is None else verdict.metrics.get(spec.metric)
     own = None if value is None else _own(float(value), spec.metric, learnt, tested)
-    scores = past.fresh_scores(state, learnt, model=trained.model, metric=spec.metric)
-    if len(scores) < past.LEAST_FRESH or spec.retraining.quality_baseline != "usual":
+    is_usual = spec.retraining.quality_baseline == "usual"
+    scores = past.fresh_scores(state, learnt, model=trained.model, metric=spec.metric) if is_usual else []
+    if not scores:
         return [] if own is None else [own]
     return [own if own is not None and key == trained.key else Fresh(value=score) for key, score in reversed(scores)]
 
@@ -91,9 +96,9 @@ def _own(value: float, metric: str, learnt: ModelSpec, tested: HeldOutRows | Non
     if tested is None:
         return Fresh(value=value)
     try:
-        observed = _observed(metric, learnt, tested.labels, tested.said, tested.units)
+        found = observed(metric, learnt, tested.labels, tested.said, tested.units)
     except Undefined:
         return Fresh(value=value)
-    sides = [concept.tested(one) for one in observed]
+    sides = [concept.tested(one) for one in found]
     half = max(((one.high - one.value) for one in sides if one.high is not None), default=None)
     return Fresh(value=value) if half is None else Fresh(value=value, low=value - half, high=value + half)

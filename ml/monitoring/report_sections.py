@@ -10,6 +10,7 @@ from ml.monitoring.estimated.values import Estimate, Estimated
 from ml.monitoring.frames import harmless
 from ml.monitoring.ranking import Ranked
 from ml.monitoring.segments import Segment
+from ml.monitoring.shadowed import Shadow
 
 _SHOWN_COLUMNS = 20
 _SHOWN_LENGTH = 80
@@ -47,6 +48,11 @@ def estimated(found: Estimated, audit: Audit) -> Section:
 def concept(found: ConceptDrift) -> Section:
     """The matured quality against what fresh models usually score."""
     return Section(title="Quality against fresh models", sentences=[concept_sentence(found)])
+
+
+def shadow(found: Shadow) -> Section:
+    """The champion beside a shadow on the same rows."""
+    return Section(title="Quality against a shadow", sentences=[found.sentence])
 
 
 def concept_sentence(found: ConceptDrift) -> str:

@@ -1,6 +1,6 @@
 """From recorded evidence to a decision, without a side effect."""
 
-from ml.policy.evidence import EstimatedQuality, Evidence, LearnableRows, Losses, QualityChange, Usual, WindowLoss, loss
+from ml.policy.evidence import EstimatedQuality, Evidence, LearnableRows, Losses, QualityChange, Usual, WindowLoss, loss, worse_by
 from ml.policy.finding import Finding
 from ml.policy.rules import Outcome, decide, version
 
@@ -17,4 +17,5 @@ __all__ = [
     "decide",
     "loss",
     "version",
+    "worse_by",
 ]

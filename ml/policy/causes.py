@@ -6,7 +6,7 @@ from ml.policy import regret
 from ml.policy.evidence import Evidence, Losses, QualityChange
 from ml.policy.finding import Finding, undeclared
 from ml.policy.words import number, span
-from ml.spec import Retraining
+from ml.spec import Cost, Retraining
 from ml.state.records import Drift
 
 _NAMED_COLUMNS = 5
@@ -135,7 +135,7 @@ def accumulated(evidence: Evidence, rules: Retraining) -> Finding:
     taken = f", {number(slack)} taken off each," if slack else ""
     said = f"regret {number(total)} over {_counted(evidence.losses)}{taken} {'>' if holds else '≤'} {number(limit)}"
     times = "" if rules.regret.theta == 1 else f"{number(rules.regret.theta)} times "
-    return Finding("regret", "asks", holds, f"{said}, {times}the cost of a retraining")
+    return Finding("regret", "asks", holds, f"{said}, {times}the cost of a retraining{_paid(evidence.losses, rules.cost)}")
 
 
 def payback(evidence: Evidence, rules: Retraining) -> Finding:
@@ -149,12 +149,18 @@ def payback(evidence: Evidence, rules: Retraining) -> Finding:
     holds = late > limit
     paid = f"{'pays' if holds else 'does not pay'} a retraining within {rules.regret.payback_windows} windows"
     said = f"regret of late {number(late)} a window over {_counted(evidence.losses)} {'>' if holds else '≤'} {number(limit)}: it {paid}"
-    return Finding("payback", "asks", holds, said)
+    return Finding("payback", "asks", holds, said + _paid(evidence.losses, rules.cost))
 
 
 def _counted(losses: Losses) -> str:
     count = len(losses.windows)
     return f"{count} window{'' if count == 1 else 's'} against {losses.against}"
+
+
+def _paid(losses: Losses, cost: Cost) -> str:
+    """What shadows have cost since the training: that is spent whether one retrains or not, so no limit moves with it."""
+    fits = losses.shadow_fits
+    return f"; {fits} shadow{'' if fits == 1 else 's'} fitted since the training cost {number(fits * cost.train)}" if fits else ""
 
 
 def new_rows(evidence: Evidence, rules: Retraining) -> Finding:

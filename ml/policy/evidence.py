@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from ml.errors import ModelOwnerError
 from ml.spec import LOWER_IS_BETTER
@@ -118,12 +118,17 @@ class EstimatedQuality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowLoss:
-    """What the champion lost in a window, and what a fresh model lost or usually loses: means a row, as `loss`."""
+    """What the champion lost in a window, and what a fresh model lost or usually loses: means a row, as `loss`.
+
+    `against`: whose the fresh loss is. shadow: a shadow challenger's on the same rows; carried: as much less than the champion's as the
+    newest shadow before lost less; usual: what fresh models usually lose.
+    """
 
     window: int
     loss: float
     fresh: float
     rows: int
+    against: Literal["shadow", "carried", "usual"] = "usual"
 
     def __post_init__(self) -> None:
         _finite({f"the loss of window {self.window}": self.loss, f"the fresh loss of window {self.window}": self.fresh})
@@ -134,13 +139,15 @@ class Losses:
     """The champion's windows that were judged since its training, oldest first.
 
     `against`: whose the fresh losses are, in words: a shadow challenger's on the same rows, or what fresh models usually lose.
-    `noise`: how far the regret of a window moves where nothing has changed (MAD).
+    `noise`: how far the regret of a window moves where nothing has changed (MAD). `shadow_fits`: how many fits of shadows were begun since
+    the last training, and paid for.
     """
 
     metric: str
     windows: tuple[WindowLoss, ...]
     against: str
     noise: float
+    shadow_fits: int = 0
 
     @property
     def regrets(self) -> tuple[float, ...]:

@@ -123,6 +123,11 @@ class Regret(Declared):
     """Retrain when the regret of late, kept up for so many windows, exceeds the cost; null: never for that."""
     weight: Annotated[float, Field(gt=0, le=1)] = 0.25
     """Of the newest window in "of late" (an exponentially weighted mean)."""
+    shadow_windows: Annotated[int, Field(ge=1)] | None = None
+    """In the first of every so many judged windows of a champion its recipe is fitted on what was labelled before, as its shadow.
+
+    What that one loses on the same rows is then the fresh loss. Each such fit costs `cost.train`. null: never.
+    """
 
 
 class Retraining(Declared):
@@ -162,3 +167,9 @@ class Retraining(Declared):
     """The least time between two trainings that decisions ask for."""
     budget: AtMost | None = None
     """The most trainings that decisions may ask for in a period, such as `4 per 30d`; null: any number."""
+
+    @model_validator(mode="after")
+    def _shadows_are_of_use(self) -> Self:
+        if self.regret.shadow_windows is not None and self.cost is None:
+            raise ValueError("regret.shadow_windows: a shadow is for regret alone, which is not looked at without a cost; write cost")
+        return self

@@ -8,11 +8,14 @@ from typing import Any, Literal
 from sqlalchemy import select, update
 
 from ml.state.records import Window, WindowEstimate, record
+from ml.state.sql import upsert
 from ml.state.store import State
 from ml.state.tables import details, estimates, windows
 
 Kind = Literal["concept", "ranking", "segments"]
-"""What is kept of a window beside drift, quality and estimates."""
+"""What is kept of a window beside drift, quality and estimates, each time that it is measured anew."""
+SHADOW: Literal["shadow"] = "shadow"
+"""What is kept of its shadow, which costs a fit: another measuring of the window does not remove it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +29,8 @@ class OfWindow:
 def save(state: State, window_id: str, found: Sequence[WindowEstimate], *, more: Mapping[Kind, Any]) -> None:
     """Stores what was estimated of a window, and `more` as JSON, in one transaction; a second call replaces the first."""
     with state.begin() as connection:
-        for table in (estimates, details):
-            connection.execute(table.delete().where(table.c.window == window_id))
+        connection.execute(estimates.delete().where(estimates.c.window == window_id))
+        connection.execute(details.delete().where(details.c.window == window_id, details.c.kind != SHADOW))
         if found:
             connection.execute(estimates.insert(), [{"window": window_id, **asdict(one)} for one in found])
         if more:
@@ -61,8 +64,27 @@ def of_champion(state: State, model: str, *, champion: int, metric: str, before:
     return [OfWindow(record(Window, one), record(WindowEstimate, other)) for one, other in zip(opened, estimated, strict=True)]
 
 
-def detail(state: State, window_id: str, kind: Kind) -> Any:
+def detail(state: State, window_id: str, kind: Kind | Literal["shadow"]) -> Any:
     """What was kept of one kind, or None."""
     query = select(details.c.content).where(details.c.window == window_id, details.c.kind == kind)
     with state.begin() as connection:
         return connection.execute(query).scalar()
+
+
+def keep_shadow(state: State, window_id: str, content: Any) -> None:
+    """Stores what is known of the window's shadow, as JSON; a second call replaces the first."""
+    with state.begin() as connection:
+        upsert(connection, details, {"window": window_id, "kind": SHADOW, "content": content})
+
+
+def shadows(state: State, model: str, *, until: int, limit: int) -> list[tuple[Window, Any]]:
+    """What is known of the shadows of the windows with numbers up to `until`, with their windows: the newest `limit`, newest first."""
+    query = (
+        select(windows, details.c.content)
+        .join(details, details.c.window == windows.c.id)
+        .where(windows.c.model == model, windows.c.number <= until, details.c.kind == SHADOW)
+        .order_by(windows.c.number.desc())
+        .limit(limit)
+    )
+    with state.begin() as connection:
+        return [(record(Window, row), row.content) for row in connection.execute(query)]

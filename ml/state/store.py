@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from ml.errors import StoreUnavailable
+from ml.errors import OperatorError, StoreUnavailable
 from ml.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,13 @@ def _open(url: str) -> State:
     else:
         engine = create_engine(parsed, pool_pre_ping=True)
     state = State(engine)
-    if _version(state) != HEAD:
+    found = _version(state)
+    if found is not None and found > HEAD:
+        raise OperatorError(
+            f"the state database {state._shown()} is of a newer Perennial (tables of version {found}, this one knows {HEAD}). Use the "
+            "newer one, or restore the copy that was made before the upgrade"
+        )
+    if found != HEAD:
         _migrate(state)
     return state
 

@@ -90,7 +90,7 @@ def _read(
     spec = ModelSpec.from_text(text)
     columns = (*spec.features.used, *also)
     frame = labelled(settings, spec, version=version, as_of=as_of, labels_version=labels_version, columns=columns)
-    _check(frame, spec, as_of)
+    check(frame, spec, as_of)
     parts = split(frame, spec)
     _check_parts(frame, spec, parts)
     return Dataset(frame, parts)
@@ -104,10 +104,12 @@ def labelled(
     as_of: datetime,
     labels_version: int | EllipsisType | None = ...,
     columns: Sequence[str],
+    without: pd.MultiIndex | None = None,
 ) -> pd.DataFrame:
     """The rows with a final label that a training of this version uses, in table order: the newest `history_rows`, or all.
 
-    Columns: `columns`, target, time, group and id where declared, and the table's keys. The other arguments are those of `read`.
+    Columns: `columns`, target, time, group and id where declared, and the table's keys. Rows whose `row_keys` are in `without` are left
+    out, as if they had no label. The other arguments are those of `read`.
     """
     known = None if labels_version is ... else NO_LABELS if labels_version is None else labels_version
     table = AcceptedTable.of(settings, spec.model, spec)
@@ -119,6 +121,8 @@ def labelled(
         frame = table.read(version=version, columns=wanted, newest_rows=newest, labels_as_of=as_of, labels_version=known)
         read = len(frame)
         frame = frame[_has_label(frame[spec.target], spec) & is_final(frame, spec, as_of)]
+        if without is not None and len(without):
+            frame = frame[~row_keys(frame).isin(without)]
         # Labels may come late: the newest rows have none yet, so one looks further back until there are enough.
         if limit is None or newest is None or len(frame) >= limit or read < newest:
             break
@@ -157,7 +161,13 @@ def _newest(frame: pd.DataFrame, spec: ModelSpec, limit: int) -> npt.NDArray[np.
     return np.sort(by_time(frame[spec.time])[0][-limit:])
 
 
-def _check(frame: pd.DataFrame, spec: ModelSpec, as_of: datetime) -> None:
+def check(frame: pd.DataFrame, spec: ModelSpec, as_of: datetime) -> None:
+    """Refuses rows that nothing can be learnt from.
+
+    Raises:
+        NoData: They are fewer than `MINIMUM_ROWS`, or of one class.
+        ModelOwnerError: The labels do not fit the declared task.
+    """
     if len(frame) < MINIMUM_ROWS:
         delay = spec.model_dump(mode="json")["label_delay"]  # as the declaration writes it
         old = "" if delay is None else f" and were {delay} (label_delay) old at {as_of:%Y-%m-%d %H:%M}"

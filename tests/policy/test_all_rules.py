@@ -116,6 +116,19 @@ def test_regret_names_what_it_is_held_against_and_asks_nothing_without_a_cost() 
     assert not said(evidence(losses=None, no_losses="nothing yet"), declared, "regret").fired
 
 
+@pytest.mark.parametrize(
+    ("fits", "told"),
+    [(0, ""), (1, "; 1 shadow fitted since the training cost 0.100"), (3, "; 3 shadows fitted since the training cost 0.300")],
+)
+def test_what_shadows_cost_is_told_and_moves_no_limit(fits: int, told: str) -> None:
+    found = evidence(losses=replace(losses(0.1, 0.05, shadow=True), shadow_fits=fits))
+    declared = rules(cost={"train": 0.1, "promote": 0.1}, regret={"payback_windows": 4})
+    for rule, end in (("regret", "the cost of a retraining"), ("payback", "within 4 windows")):
+        finding = said(found, declared, rule)
+        assert finding.sentence.endswith(end + told)
+        assert finding.fired is (rule == "payback")
+
+
 @pytest.mark.parametrize(("late", "fired"), [(0.049, False), (0.051, True)])
 def test_payback_asks_when_the_regret_of_late_pays_within_the_windows(late: float, fired: bool) -> None:
     declared = rules(cost={"train": 0.2}, regret={"theta": None, "payback_windows": 4})

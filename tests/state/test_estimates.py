@@ -65,3 +65,15 @@ def test_forgetting_a_model_forgets_its_estimates(state: State) -> None:
     with state.begin() as connection:
         assert [connection.execute(select(func.count()).select_from(one)).scalar() for one in (table, details)] == [0, 0]
         assert {"estimates", "details"} <= metadata.tables.keys()
+
+
+def test_a_shadow_stays_when_its_window_is_measured_again_and_the_newest_come_first(state: State) -> None:
+    first, second = (measured(state, start, estimate()) for start in range(2))
+    for window, value in ((first, 0.5), (first, 0.6), (second, 0.7)):
+        estimates.keep_shadow(state, window, {"value": value})
+    estimates.save(state, first, [estimate()], more={"segments": [1]})
+    assert estimates.detail(state, first, "shadow") == {"value": 0.6}
+    found = estimates.shadows(state, "m", until=9, limit=9)
+    assert [(one.id, kept) for one, kept in found] == [(second, {"value": 0.7}), (first, {"value": 0.6})]
+    assert [one.number for one, _ in estimates.shadows(state, "m", until=1, limit=9)] == [1]
+    assert len(estimates.shadows(state, "m", until=9, limit=1)) == 1

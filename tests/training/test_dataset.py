@@ -51,6 +51,15 @@ def test_the_newest_labelled_rows_are_found_behind_rows_whose_labels_are_late(se
     assert found["visit"].tolist() == frame["visit"].iloc[300:400].tolist()
 
 
+def test_rows_that_are_left_out_make_room_for_older_ones(settings: Settings) -> None:
+    spec = declare(settings, time="at", training={"history_rows": 100})
+    version = accept(settings, spec, visits(300), batch="b1")
+    known = {"version": version, "as_of": NOW, "columns": ()}
+    newest = dataset.row_keys(dataset.labelled(settings, spec, **known))
+    assert dataset.labelled(settings, spec, **known, without=newest)["_row"].tolist() == list(range(101, 201))
+    assert dataset.labelled(settings, spec, **known, without=newest[:0])["_row"].tolist() == list(range(201, 301))
+
+
 def test_late_labels_count_as_of_the_moment_of_freezing(settings: Settings) -> None:
     spec = declare(settings)
     frame = visits(200)

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from ml.state.one_way import downgrade  # noqa: F401
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -173,29 +175,3 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("trainings", schema=None) as batch_op:
         batch_op.create_index("ix_trainings_model_started_at", ["model", "started_at"], unique=False)
-
-
-def downgrade() -> None:
-    with op.batch_alter_table("trainings", schema=None) as batch_op:
-        batch_op.drop_index("ix_trainings_model_started_at")
-
-    op.drop_table("trainings")
-    op.drop_table("quality")
-    op.drop_table("drift")
-    with op.batch_alter_table("decisions", schema=None) as batch_op:
-        batch_op.drop_index("ix_decisions_model_state")
-
-    op.drop_table("decisions")
-    op.drop_table("windows")
-    op.drop_table("specs")
-    op.drop_table("promotions")
-    op.drop_table("labels")
-    op.drop_table("deliveries")
-    with op.batch_alter_table("batches", schema=None) as batch_op:
-        batch_op.drop_index("ix_batches_model_status_arrived_at")
-
-    op.drop_table("batches")
-    with op.batch_alter_table("batch_events", schema=None) as batch_op:
-        batch_op.drop_index("ix_batch_events_model_at")
-
-    op.drop_table("batch_events")

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from ml.state.one_way import downgrade  # noqa: F401
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -53,13 +55,3 @@ def upgrade() -> None:
 
     with op.batch_alter_table("promotions", schema=None) as batch_op:
         batch_op.add_column(sa.Column("aliased_at", sa.DateTime(timezone=True), nullable=True))
-
-
-def downgrade() -> None:
-    with op.batch_alter_table("watches", schema=None) as batch_op:
-        batch_op.drop_index("ix_watches_model_state")
-
-    op.drop_table("watches")
-    op.drop_table("approvals")
-    with op.batch_alter_table("promotions", schema=None) as batch_op:
-        batch_op.drop_column("aliased_at")

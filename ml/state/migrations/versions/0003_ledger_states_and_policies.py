@@ -3,12 +3,12 @@
 import sqlalchemy as sa
 from alembic import op
 
+from ml.state.one_way import downgrade  # noqa: F401
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
-
-_NEW = ("kind", "policy", "rules", "tries", "failures", "until", "answer", "announced_at", "announcements")
 
 
 def upgrade() -> None:
@@ -28,18 +28,6 @@ def upgrade() -> None:
         batch_op.create_unique_constraint(op.f("uq_decisions_model_window_policy"), ["model", "window", "policy"])
     # Who has claimed a decision is on his first try.
     op.execute("UPDATE decisions SET tries = 1 WHERE state IN ('claimed', 'done')")
-    _attached(asked_by)
-
-
-def downgrade() -> None:
-    asked_by = _detached()
-    op.execute('DELETE FROM decisions WHERE "window" IS NULL')
-    with op.batch_alter_table("decisions", schema=None) as batch_op:
-        batch_op.drop_constraint(op.f("uq_decisions_model_window_policy"), type_="unique")
-        batch_op.create_unique_constraint(op.f("uq_decisions_model_window"), ["model", "window"])
-        batch_op.alter_column("window", existing_type=sa.String(length=96), nullable=False)
-        for name in reversed(_NEW):
-            batch_op.drop_column(name)
     _attached(asked_by)
 
 

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from ml.state.one_way import downgrade  # noqa: F401
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -39,8 +41,3 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["window"], ["windows.id"], name=op.f("fk_details_window"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("window", "kind", name=op.f("pk_details")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("details")
-    op.drop_table("estimates")

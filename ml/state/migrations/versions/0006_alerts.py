@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from ml.state.one_way import downgrade  # noqa: F401
+
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
@@ -35,9 +37,3 @@ def upgrade() -> None:
         "uq_alerts_open", "alerts", ["model", "channel", "key"], unique=True, sqlite_where=still_open, postgresql_where=still_open
     )
     op.add_column("quality", sa.Column("positives", sa.Integer(), nullable=True))
-
-
-def downgrade() -> None:
-    with op.batch_alter_table("quality", schema=None) as batch_op:
-        batch_op.drop_column("positives")
-    op.drop_table("alerts")
