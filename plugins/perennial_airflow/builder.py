@@ -12,6 +12,7 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, T
 
 from ml import specfile
 from ml.errors import SpecError
+from ml.settings import Settings
 from ml.spec import ModelSpec
 from perennial_airflow import assets
 from perennial_airflow.doc import doc_md
@@ -78,6 +79,8 @@ def ingest_dag(spec: ModelSpec) -> DAG:
         )
         # Announcing goes on without a delivery that failed; this is what makes the run a failed one then.
         _ = ingested >> EmptyOperator(task_id="finish", trigger_rule=TriggerRule.NONE_FAILED)
+        if _somebody_is_told(spec):
+            _ = ingested >> _alert(spec)
     return dag
 
 
@@ -119,6 +122,9 @@ def train_dag(spec: ModelSpec) -> DAG:
         ended = GiveBackDecisions(task_id="give_back", model=model, execution_timeout=_SHORT).as_teardown()
         _ = [tuned, combined] >> gated >> registered >> approved >> promoted >> [champion, again, ended]
         _ = registered >> promoted
+        if _somebody_is_told(spec):
+            # After the teardown, which writes down that a training has failed. Not its end: the other leaves say how the run went.
+            _ = ended >> _alert(spec)
     return dag
 
 
@@ -161,7 +167,7 @@ def monitor_dag(spec: ModelSpec) -> DAG:
         )
         kept = KeepHouse(task_id="keep_house", model=model, trigger_rule=TriggerRule.ALL_DONE, execution_timeout=_SHORT)
         # After all that people may be told of, and after the page that the messages lead to.
-        told = SendAlerts(task_id="alert", model=model, trigger_rule=TriggerRule.ALL_DONE, execution_timeout=_SHORT)
+        told = _alert(spec)
         finished = EmptyOperator(task_id="finish", trigger_rule=TriggerRule.NONE_FAILED)
         # Announcing goes on when a step failed; `finish` is what makes the run a failed one then.
         _ = watched >> taken >> measured >> decided >> [announced, kept] >> told >> finished
@@ -177,6 +183,16 @@ def monitor_dag(spec: ModelSpec) -> DAG:
             )
             _ = decided >> asked >> finished
     return dag
+
+
+def _alert(spec: ModelSpec) -> SendAlerts:
+    return SendAlerts(task_id="alert", model=spec.model, trigger_rule=TriggerRule.ALL_DONE, execution_timeout=_SHORT)
+
+
+def _somebody_is_told(spec: ModelSpec) -> bool:
+    """Else ingest and train have no task for it: one costs seconds in each run."""
+    declared = spec.monitoring.alerts
+    return bool(Settings.from_env().alerts.strip() if declared is None else declared)
 
 
 def confirm_dag(spec: ModelSpec) -> DAG:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ml import specfile
 from ml.jobs import champion
 from ml.jobs.ingest import ingest
@@ -87,14 +89,20 @@ def test_rows_that_nobody_told_of_are_announced_by_the_next_look(settings: Setti
     assert calm["tasks"]["announce"] == again["tasks"]["announce"] == "skipped"
 
 
-def test_a_training_that_fails_fails_its_run_and_is_closed(settings: Settings, loans: str, deliver: Callable[..., Path]) -> None:
+def test_a_training_that_fails_fails_its_run_is_closed_and_told(settings: Settings, loans: str, deliver: Callable[..., Path]) -> None:
     deliver("a.csv", 400, seed=2)
-    path = settings.dags / "loans" / "model.yaml"
-    path.write_text(path.read_text(encoding="utf-8").replace("max_iter: 200", "C: -2.0"), encoding="utf-8")
-    _, trained = _play("loans.ingest", "loans.train")
+    path, told = settings.dags / "loans" / "model.yaml", settings.home / "told"
+    declared = yaml.safe_load(path.read_text(encoding="utf-8").replace("max_iter: 200", "C: -2.0"))
+    text = {"path": str(told), "text": "{{ alert.state }} {{ alert.title }}"}
+    declared["monitoring"]["alerts"] = [{"notifier": "tests.plugins.test_alert.FileNotifier", "params": text}]
+    path.write_text(yaml.safe_dump(declared), encoding="utf-8")
+    ingested, trained = _play("loans.ingest", "loans.train")
+    assert ingested["tasks"]["alert"] == "skipped", "nothing to tell"
     assert trained["state"] == "failed"
     assert trained["tasks"]["gate"] == "failed"
     assert trained["tasks"]["give_back"] == "success"
+    assert trained["tasks"]["alert"] == "success"
+    assert "training" in told.read_text(encoding="utf-8")
     (training,) = trainings.recent(State.open(settings), loans, limit=5)
     assert training.state == "failed"
 

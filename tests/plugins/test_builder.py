@@ -174,6 +174,20 @@ def test_people_are_told_last_also_when_a_step_failed(tmp_path: Path) -> None:
     assert monitor.get_task("keep_house").trigger_rule == TriggerRule.ALL_DONE
 
 
+def test_where_somebody_is_told_quarantine_and_failed_trainings_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERENNIAL_ALERTS", "team_chat")
+    dags = _build(tmp_path)
+    train, ingest = dags["loans.train"], dags["loans.ingest"]
+    assert train.get_task("alert").upstream_task_ids == {"give_back"}, "what the teardown has written down is told"
+    assert ingest.get_task("alert").upstream_task_ids == {"ingest"}
+    for dag in (train, ingest):
+        told = dag.get_task("alert")
+        assert (told.trigger_rule, told.downstream_task_ids) == (TriggerRule.ALL_DONE, set())
+        assert len(dag.leaves) > 1, "others say how the run went"
+    quiet = _build(tmp_path, monitoring={"alerts": []})
+    assert not any(quiet[name].has_task("alert") for name in ("loans.train", "loans.ingest"))
+
+
 def test_any_change_of_the_declaration_shows_in_the_doc(tmp_path: Path) -> None:
     before = {name: dag.doc_md for name, dag in _build(tmp_path).items()}
     # Nothing of the DAGs' own shape depends on the seed.
