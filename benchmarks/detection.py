@@ -87,7 +87,7 @@ def ways(river: River | None) -> Iterator[Way]:
             yield Way(channel, name, lambda stream, kinds=kinds: ours.alarms(stream, kinds))  # type: ignore[misc]
         for detector in DETECTORS if river is not None and channel in CHANNELS else ():
             is_slow = channel != "labels" and detector.kind == "KSWIN"
-            yield Way(channel, detector.name, lambda stream, c=channel, d=detector: river.on(stream, c, d), is_slow)  # type: ignore[misc]
+            yield Way(channel, detector.name, lambda stream, c=channel, d=detector: river.on(stream, c, d), is_slow)  # type: ignore[misc, union-attr]
 
 
 def scored(stream: Stream, alarms: list[int]) -> Score:
@@ -173,9 +173,12 @@ def mean_f1(cells: list[dict[str, Any]], mode: str, channel: str, detector: str)
 
 def summed_up(cells: list[dict[str, Any]], trials: int) -> dict[str, dict[str, float | None]]:
     lines = list(dict.fromkeys((cell["channel"], cell["detector"]) for cell in cells))
-    means = {f"{channel}: {name}": {mode: mean_f1(cells, mode, channel, name) for mode in PAPER} for channel, name in lines}
+    means: dict[str, dict[str, float | None]] = {
+        f"{channel}: {name}": {mode: mean_f1(cells, mode, channel, name) for mode in PAPER} for channel, name in lines
+    }
     print(f"\nmean F1 over {len({cell['set'] for cell in cells})} sets and {len(known.KINDS)} kinds of drift, as the paper counts")
-    for title, mean in [*means.items(), ("published, best detector, 7 sets", PAPER)]:
+    shown: dict[str, dict[str, float | None]] = {**means, "published, best detector, 7 sets": dict(PAPER)}
+    for title, mean in shown.items():
         print(f"{title:34}" + "".join(f"{mode:>10}{mean[mode]:>6.2f}" for mode in PAPER if mean[mode] is not None))
     print(DIFFERS.format(trials=trials, tolerance=known.TOLERANCE))
     return means

@@ -20,9 +20,9 @@ from ml.monitoring.alarms.comparing import Comparison, Profile, Watched, compare
 from ml.monitoring.alarms.verdicts import judge
 from ml.monitoring.alarms.windows import Calibration
 from ml.monitoring.concept import Fresh, Observed
-from ml.spec.rules import FalseAlarms
+from ml.spec.amounts import Rate
 
-PROMISE, DAILY, FLOOR = FalseAlarms(alarms=1, period=timedelta(days=90)), timedelta(days=1), 0.1
+PROMISE, DAILY, FLOOR = Rate(1, period=timedelta(days=90)), timedelta(days=1), 0.1
 LEVEL = promise.level_of_a_look(PROMISE, DAILY)
 LABELS = ("target", "concept")
 ALL = ("data", "prediction", *LABELS)
@@ -44,7 +44,7 @@ def alarms(stream: Stream, kinds: Sequence[str]) -> list[int]:
                 or ("concept" in kinds and _is_worse(champion, window, fresh, levels["concept"]))
                 or ("shadow" in kinds and _is_beaten(champion, window, levels["shadow"]))
             ):
-                return window.stop - 1
+                return int(window.stop) - 1
         return None
 
     return watched(stream, first_alarm)

@@ -124,15 +124,17 @@ def taxi() -> Stream:
     frame = read[columns[2:]].apply(pd.to_numeric, errors="coerce").astype(float)
     frame = frame.assign(hour=start.dt.hour.astype(float), weekday=start.dt.weekday.astype(float), at=start)
     frame["minutes"] = (end - start).dt.total_seconds() / 60
-    frame = frame[frame["minutes"].between(1, 120) & (start >= "2020-03-01") & (start < "2020-05-01")].sort_values("at", kind="stable")
-    first = frame["at"] < "2020-03-09"
+    frame = frame[
+        frame["minutes"].between(1, 120) & (start >= pd.Timestamp("2020-03-01", tz="UTC")) & (start < pd.Timestamp("2020-05-01", tz="UTC"))
+    ].sort_values("at", kind="stable")
+    first = frame["at"] < pd.Timestamp("2020-03-09", tz="UTC")
     return _stream(declared("regression", "minutes", frame, time="at"), frame[first], frame[~first], 5000)
 
 
 def _stream(spec: ModelSpec, first: pd.DataFrame, later: pd.DataFrame, rows: int) -> Stream:
     cut = round(len(first) * (1 - TEST_SHARE))
-    parts = [part.reset_index(drop=True) for part in (first.iloc[:cut], first.iloc[cut:], later)]
-    return Stream(spec, *parts, rows=rows)
+    development, test, after = (part.reset_index(drop=True) for part in (first.iloc[:cut], first.iloc[cut:], later))
+    return Stream(spec, development, test, after, rows)
 
 
 def champion(stream: Stream) -> Champion:
@@ -149,9 +151,13 @@ def champion(stream: Stream) -> Champion:
     return Champion(promoted, predict(tested, stream.test, task=spec.task))
 
 
+def _positive(spec: ModelSpec) -> str | None:
+    return None if spec.positive is None else str(spec.positive)
+
+
 def quality(spec: ModelSpec, rows: pd.DataFrame, said: Predicted) -> dict[str, float]:
     labels = rows[spec.target].to_numpy()
-    return measure(spec.task, labels=labels, predictions=said.values, probabilities=said.probabilities, positive=spec.positive)
+    return measure(spec.task, labels=labels, predictions=said.values, probabilities=said.probabilities, positive=_positive(spec))
 
 
 def estimated(stream: Stream, made: Champion, window: pd.DataFrame, said: Predicted) -> Estimated:
@@ -161,7 +167,7 @@ def estimated(stream: Stream, made: Champion, window: pd.DataFrame, said: Predic
         columns = numbers.Columns(numeric=spec.features.numeric, categorical=spec.features.categorical)
         before = numbers.Predictions(features=stream.test, predicted=made.tested.values)
         return numbers.estimate(before, labels, numbers.Predictions(features=window, predicted=said.values), columns=columns)
-    return classes.estimate(classes.Labelled(scores=_scores(made.tested), labels=labels), _scores(said), positive=spec.positive)
+    return classes.estimate(classes.Labelled(scores=_scores(made.tested), labels=labels), _scores(said), positive=_positive(spec))
 
 
 def _scores(said: Predicted) -> classes.Scores:
