@@ -178,6 +178,7 @@ class Evidence:
         earlier_shares: The drift shares of the champion's earlier windows, newest first; as many as the rule looks back.
         estimated: None where nothing was estimated; `no_estimate` then says why.
         losses: What regret is made of; None where it is not looked at, or nothing was judged yet: `no_losses` then says which.
+        shadowed: The same against shadow challengers, in the windows that had one; `no_shadowed` says why there are none.
         new_rows: Rows whose final label came after the last training; None where it is not looked at, or (`no_new_rows`) cannot be counted.
         age: How old what was learnt from is: the time since the last training that came to an end froze its inputs, whoever won.
         windows: How many windows were taken since the last training, this one included.
@@ -197,6 +198,8 @@ class Evidence:
     no_estimate: str = "nothing was estimated"
     losses: Losses | None = None
     no_losses: str = "no window was judged since the champion's training"
+    shadowed: Losses | None = None
+    no_shadowed: str = "no shadow challenger was trained"
     new_rows: int | None = None
     no_new_rows: str = ""
     age: timedelta | None = None
@@ -233,6 +236,7 @@ class Evidence:
             "age_s": age.total_seconds() if age is not None else None,
             "asked_ago_s": [one.total_seconds() for one in ago],
         }
-        if facts["losses"] is not None:
-            shown["losses"] = {**facts["losses"], "windows": list(facts["losses"]["windows"])}
+        for name in ("losses", "shadowed"):
+            if facts[name] is not None:
+                shown[name] = {**facts[name], "windows": list(facts[name]["windows"])}
         return {**facts, **shown}

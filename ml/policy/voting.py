@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml.policy import regret
-from ml.spec.voting import AnyVoter, CalendarVoter, PaybackVoter, RegretVoter, Vote
+from ml.policy.evidence import Losses
+from ml.spec import AnyVoter, CalendarVoter, PaybackVoter, RegretVoter, Vote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,13 @@ class Seen:
     regrets: Sequence[float]
     windows: int
     cost: float
+
+
+def regrets(vote: Vote, losses: Losses) -> tuple[float, ...]:
+    """How much more than a fresh model the champion lost, window by window, as it was reckoned where the weights were learnt."""
+    if vote.usual_loss is not None:
+        return tuple(one.loss - vote.usual_loss for one in losses.windows)
+    return tuple(one - vote.edge for one in losses.regrets)
 
 
 def asks(voter: AnyVoter, vote: Vote, seen: Seen) -> bool:

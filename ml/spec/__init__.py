@@ -7,6 +7,7 @@ from ml.spec.model import ModelSpec, json_schema
 from ml.spec.rules import LOWER_IS_BETTER, METRICS, Cost, DriftMethods, Metric, Monitoring, Promotion, Regret, Retraining
 from ml.spec.training import Candidate, Choice, Costs, Ensemble, Evaluation, FloatRange, IntRange, Training
 from ml.spec.types import Duration, Name
+from ml.spec.voting import AnyVoter, CalendarVoter, NeverVoter, PaybackVoter, RegretVoter, Vote
 
 __all__ = [
     "ALERT_KINDS",
@@ -14,6 +15,8 @@ __all__ = [
     "METRICS",
     "RESERVED_COLUMNS",
     "AlertChannel",
+    "AnyVoter",
+    "CalendarVoter",
     "Candidate",
     "Choice",
     "Cost",
@@ -32,12 +35,16 @@ __all__ = [
     "ModelSpec",
     "Monitoring",
     "Name",
+    "NeverVoter",
+    "PaybackVoter",
     "Persistence",
     "Promotion",
     "Rate",
     "Regret",
+    "RegretVoter",
     "Retraining",
     "Sql",
     "Training",
+    "Vote",
     "json_schema",
 ]

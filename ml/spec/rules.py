@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from ml.spec.alerts import AlertChannel
 from ml.spec.amounts import AtMost, Persisting
 from ml.spec.types import Declared, Duration, Schedule, Share
+from ml.spec.voting import Vote
 
 Metric = Literal["roc_auc", "accuracy", "balanced_accuracy", "f1", "log_loss", "brier", "mae", "rmse", "r2"]
 METRICS: dict[str, tuple[str, ...]] = {
@@ -148,6 +149,8 @@ class Retraining(Declared):
     cost: Cost | None = None
     """What a retraining costs; null: regret is not looked at."""
     regret: Regret = Regret()
+    vote: Vote | None = None
+    """Retrain when rules that a replay weighted ask for it by majority; null: never. `perennial replay --apply` writes it."""
     new_rows: Annotated[int, Field(ge=1)] | None = None
     """Retrain when so many rows with a final label have come since the last training; null: never."""
     age: Duration | None = None
@@ -162,3 +165,9 @@ class Retraining(Declared):
     """The least time between two trainings that decisions ask for."""
     budget: AtMost | None = None
     """The most trainings that decisions may ask for in a period, such as `4 per 30d`; null: any number."""
+
+    @model_validator(mode="after")
+    def _vote_costs(self) -> Self:
+        if self.vote is not None and self.cost is None:
+            raise ValueError("vote needs cost: its rules hold regret against what a retraining costs")
+        return self

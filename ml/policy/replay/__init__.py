@@ -6,7 +6,7 @@ from ml.policy.replay.costs import Costs
 from ml.policy.replay.history import LossHistory, Parts, Signals
 from ml.policy.replay.oracle import honest_oracle, oracle
 from ml.policy.replay.play import Gate, Policy, Run, declared, play
-from ml.policy.replay.recommend import replay
+from ml.policy.replay.whole import replay
 
 __all__ = [
     "Cell",

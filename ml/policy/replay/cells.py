@@ -7,7 +7,7 @@ from ml.policy.replay.bootstrap import Interval
 from ml.policy.replay.costs import Costs
 from ml.policy.replay.history import Parts
 from ml.policy.replay.play import Run
-from ml.spec.voting import Vote
+from ml.spec import Vote
 
 Kind = Literal["vote", "calendar", "never", "rule"]
 

@@ -1,8 +1,8 @@
 """What every model would have lost in every window: what a replay plays on.
 
-Windows are counted from 0, oldest first. Model `i` is the one that was trained on what came before window `i`. With labels that come `delay`
-windows late, what can be put into service at window `j` is model `j - delay`, and the newest window that can be judged at the start of
-window `j` is `j - 1 - delay`. A training that takes longer than the time between two windows is told as that much more delay.
+Windows are counted from 0, oldest first. Model `i` is the one that was trained on what came before window `i`. With labels that come
+`delay` windows late, what can be put into service at window `j` is model `j - delay`, and the newest window that can be judged at the start
+of window `j` is `j - 1 - delay`. A training that takes longer than the time between two windows is told as that much more delay.
 """
 
 from dataclasses import dataclass, field

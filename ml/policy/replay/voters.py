@@ -12,7 +12,7 @@ from ml.policy import voting
 from ml.policy.replay.history import Flags, Floats, LossHistory
 from ml.policy.replay.play import Policy, by_row
 from ml.policy.replay.yardstick import Yardstick, regrets
-from ml.spec.voting import AnyVoter, CalendarVoter, PaybackVoter, RegretVoter, Vote
+from ml.spec import AnyVoter, CalendarVoter, PaybackVoter, RegretVoter, Vote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

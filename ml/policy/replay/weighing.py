@@ -6,7 +6,7 @@ from ml.policy.replay.costs import Costs
 from ml.policy.replay.history import Floats, Parts
 from ml.policy.replay.play import Run, play
 from ml.policy.replay.voters import Voting
-from ml.spec.voting import AnyVoter, CalendarVoter, NeverVoter, PaybackVoter, RegretVoter, Vote
+from ml.spec import AnyVoter, CalendarVoter, NeverVoter, PaybackVoter, RegretVoter, Vote
 
 TEMPERATURE = 0.05
 """Of the usual loss: a rule that is so much dearer a window counts 1/e of the best one."""
@@ -26,8 +26,8 @@ def pool(*, calendars: bool) -> tuple[AnyVoter, ...]:
 def weighed(voting: Voting, voters: tuple[AnyVoter, ...], costs: Costs, parts: Parts) -> Vote:
     """The vote of the rules, weighted by what each costs alone on the windows that are tuned on.
 
-    The shadow is paid for by the vote, whichever of its rules look at it, so that it tells none of them from another. Weights are rounded as
-    they are written down, and the least are left out: what is judged is what stands in the file.
+    The shadow is paid for by the vote, whichever of its rules look at it, so that it tells none of them from another. Weights are rounded
+    as they are written down, and the least are left out: what is judged is what stands in the file.
     """
     alone = [play(voting.history, voting.alone(one, family="vote"), start=parts.start, end=parts.known) for one in voters]
     scores = np.array([_without_shadows(run, costs) for run in alone]) / parts.tuned
