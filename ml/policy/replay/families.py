@@ -11,7 +11,7 @@ from ml.policy.replay.play import Policy, by_row
 from ml.policy.replay.voters import Voting
 from ml.policy.replay.weighing import CALENDARS, pool
 from ml.policy.replay.yardstick import Yardstick
-from ml.spec import CalendarVoter, NeverVoter, PaybackVoter, RegretVoter
+from ml.spec import CalendarVoter, NeverVoter
 
 DROPS = (0.01, 0.02, 0.05, 0.1, 0.2)
 LIMITS = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -34,9 +34,9 @@ def families(history: LossHistory, yardstick: Yardstick, parts: Parts, costs: Co
     for shadow in (*SHADOWS, 0):
         voting = Voting(history=history, yardstick=yardstick, cost=costs.retraining, shadow=shadow)
         where = "against a shadow" if shadow else "without a shadow"
-        for kind, named in ((RegretVoter, "regret"), (PaybackVoter, "payback")):
-            name = f"{named} {where}"
-            members = tuple(voting.alone(one, family=name) for one in pool(calendars=False) if isinstance(one, kind))
+        for kind in ("regret", "payback"):
+            name = f"{kind} {where}"
+            members = tuple(voting.alone(one, family=name) for one in pool(calendars=False) if one.kind == kind)
             found[name] = (*found.get(name, ()), *members)
     found["own loss (CUSUM)"] = tuple(_cusum(history, yardstick, limit) for limit in LIMITS)
     found["labelled rows"] = tuple(_rows(history, parts, count) for count in ROWS)

@@ -76,14 +76,18 @@ class LossHistory:
         return len(self.losses)
 
     @cached_property
+    def _known(self) -> Flags:
+        return _known(self.losses)
+
+    @cached_property
     def trained(self) -> Flags:
         """Which models there are."""
-        return np.isfinite(np.where(_later(self.windows), self.losses, np.nan)).any(axis=1)
+        return np.asarray(self._known.any(axis=1))
 
     @cached_property
     def judged(self) -> Flags:
         """Which windows can be judged."""
-        return np.isfinite(np.where(_later(self.windows), self.losses, np.nan)).any(axis=0)
+        return np.asarray(self._known.any(axis=0))
 
     @property
     def first(self) -> int:
@@ -164,11 +168,14 @@ def _later(windows: int) -> Flags:
     return np.triu(np.ones((windows, windows), dtype=bool))
 
 
+def _known(losses: Floats) -> Flags:
+    return np.isfinite(losses) & _later(len(losses))
+
+
 def _complete(losses: Floats) -> None:
     """A NaN must be the model's or the window's, never a single loss: sums over windows would differ in what they leave out."""
-    finite = np.isfinite(losses) | ~_later(len(losses))
-    found = np.isfinite(np.where(_later(len(losses)), losses, np.nan))
-    missing = ~finite & found.any(axis=1)[:, None] & found.any(axis=0)[None, :]
+    known = _known(losses)
+    missing = _later(len(losses)) & ~known & known.any(axis=1)[:, None] & known.any(axis=0)[None, :]
     if missing.any():
         model, window = np.argwhere(missing)[0]
         raise ModelOwnerError(

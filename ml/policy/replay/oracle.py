@@ -57,7 +57,7 @@ def _path(history: LossHistory, served: Floats, costs: Costs, *, start: int, end
 
 def _served_by(served: Floats, path: list[int], *, start: int, end: int) -> Floats:
     champions = np.repeat(path, np.diff([*path, end]))
-    return np.nan_to_num(served[champions, np.arange(start, end)])
+    return np.asarray(np.nan_to_num(served[champions, np.arange(start, end)]))
 
 
 def _run(history: LossHistory, path: list[int], *, start: int, end: int) -> Run:

@@ -63,7 +63,8 @@ class Run:
 
     def paid(self, costs: Costs) -> Floats:
         """Loss and cost of each window."""
-        return self.losses + costs.train * self.fits + costs.promote * self.promotions
+        found: Floats = self.losses + costs.train * self.fits + costs.promote * self.promotions
+        return found
 
     def total(self, costs: Costs) -> float:
         """Loss and cost of all windows."""

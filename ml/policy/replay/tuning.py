@@ -1,7 +1,7 @@
 """What the tuned windows say of each policy; nothing here sees a judged one."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ml.policy.replay import weighing
 from ml.policy.replay.costs import Costs
@@ -55,11 +55,5 @@ class Tuning:
         for shadow in (*SHADOWS, 0):
             voting = Voting(history=self.history, yardstick=self.yardstick, cost=self.costs.retraining, shadow=shadow)
             vote = weighing.weighed(voting, weighing.pool(calendars=self.history.delay > 0), self.costs, self.parts)
-            found.append(self.candidate(replace(voting.together(vote), name=_named(shadow)), vote))
+            found.append(self.candidate(voting.together(vote), vote))
         return found
-
-
-def _named(shadow: int) -> str:
-    if not shadow:
-        return "vote, no shadow"
-    return "vote, shadow every window" if shadow == 1 else f"vote, shadow every {shadow} windows"

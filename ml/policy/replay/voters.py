@@ -56,11 +56,12 @@ class Voting:
 
     def alone(self, voter: AnyVoter, *, family: str) -> Policy:
         """The rule by itself."""
-        shadow = self.shadow if isinstance(voter, RegretVoter | PaybackVoter) else 0
-        named = voting.name(voter) + (f", shadow every {shadow}" if shadow > 1 else "")
+        looks = isinstance(voter, RegretVoter | PaybackVoter)
+        shadow = self.shadow if looks else 0
+        named = f"{voting.name(voter)}, {in_words(shadow)}" if looks else voting.name(voter)
         return Policy(name=named, family=family, asks=by_row(lambda champion, since: self.row(voter, champion, since)), shadow=shadow)
 
-    def together(self, vote: Vote, *, name: str = "vote") -> Policy:
+    def together(self, vote: Vote) -> Policy:
         """The rules as they vote."""
         weights = np.array([one.weight for one in vote.voters])
 
@@ -69,9 +70,17 @@ class Voting:
             found: Flags = voting.carries(weights @ asking / weights.sum())
             return found
 
-        return Policy(name=name, family="vote", asks=by_row(row), shadow=self.shadow if looks_at_shadow(vote) else 0)
+        shadow = self.shadow if looks_at_shadow(vote) else 0
+        return Policy(name=f"vote, {in_words(self.shadow)}", family="vote", asks=by_row(row), shadow=shadow)
 
 
 def looks_at_shadow(vote: Vote) -> bool:
     """Whether any of its rules needs one."""
     return vote.shadow_windows is not None and any(isinstance(one, RegretVoter | PaybackVoter) for one in vote.voters)
+
+
+def in_words(shadow: int) -> str:
+    """In which windows there is a shadow."""
+    if not shadow:
+        return "no shadow"
+    return "shadow every window" if shadow == 1 else f"shadow every {shadow} windows"

@@ -50,4 +50,4 @@ def _without_shadows(run: Run, costs: Costs) -> float:
 def _rounded(weights: Floats) -> Floats:
     shares = weights / weights.sum()
     shares = np.where(shares < _LEAST, 0.0, shares)
-    return np.round(shares / shares.sum(), 3)
+    return np.asarray(np.round(shares / shares.sum(), 3))

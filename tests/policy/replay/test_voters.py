@@ -28,7 +28,7 @@ def test_the_yardstick_knows_what_is_usual_and_what_late_labels_cost() -> None:
 
 
 def test_regret_looks_back_at_models_that_learnt_from_all_before_a_window() -> None:
-    """The world changes at window 12; the champion of window 10 learnt from what came before window 8, a shadow of 13 from all before 13."""
+    """The world changes at window 12; the champion of window 10 learnt from what came before 8, a shadow of 13 from all before 13."""
     past = jumping(30, at=(12,), delay=2)
     yardstick = Yardstick.of(past, start=2, known=11)
     found = regrets(past, yardstick, champion=10, since=10, shadow=1)
