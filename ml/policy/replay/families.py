@@ -11,7 +11,7 @@ from ml.policy.replay.play import Policy, by_row
 from ml.policy.replay.voters import Voting
 from ml.policy.replay.weighing import CALENDARS, pool
 from ml.policy.replay.yardstick import Yardstick
-from ml.spec import CalendarVoter, NeverVoter
+from ml.spec import AnyVoter, CalendarVoter, NeverVoter
 
 DROPS = (0.01, 0.02, 0.05, 0.1, 0.2)
 LIMITS = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -54,7 +54,8 @@ def calendars(history: LossHistory, yardstick: Yardstick) -> tuple[Policy, ...]:
     """Never, and every so many windows."""
     voting = Voting(history=history, yardstick=yardstick, cost=1.0, shadow=0)
     every = [CalendarVoter(weight=1, every_windows=windows) for windows in reversed(CALENDARS)]
-    return tuple(voting.alone(one, family="calendar") for one in (NeverVoter(weight=1), *every))
+    voters: tuple[AnyVoter, ...] = (NeverVoter(weight=1), *every)
+    return tuple(voting.alone(one, family="calendar") for one in voters)
 
 
 def _signalled(history: LossHistory) -> tuple[dict[str, tuple[Policy, ...]], dict[str, str]]:

@@ -175,7 +175,7 @@ def _known(losses: Floats) -> Flags:
 def _complete(losses: Floats) -> None:
     """A NaN must be the model's or the window's, never a single loss: sums over windows would differ in what they leave out."""
     known = _known(losses)
-    missing = _later(len(losses)) & ~known & known.any(axis=1)[:, None] & known.any(axis=0)[None, :]
+    missing = _later(len(losses)) & ~known & np.any(known, axis=1, keepdims=True) & np.any(known, axis=0, keepdims=True)
     if missing.any():
         model, window = np.argwhere(missing)[0]
         raise ModelOwnerError(
