@@ -149,10 +149,8 @@ def _print(table: Table, lines: list[Line]) -> dict[str, float]:
     values = _values(lines)
     for name, value in values.items():
         bar = BARS.get(name) if table.has_bar else None
-        print(
-            f"{name.replace('_', ' '):28} {value:7.3f}"
-            + ("" if bar is None else f"   bar {bar:g}: {'holds' if value >= bar else 'MISSED'}")
-        )
+        verdict = "" if bar is None else f"   bar {bar:g}: {'holds' if value >= bar else 'MISSED'}"
+        print(f"{name.replace('_', ' '):36} {value:8.3f}{verdict}")
     return values
 
 
