@@ -33,7 +33,7 @@ down: ## end the stack
 	@if [ -x .venv/bin/perennial ]; then .venv/bin/perennial down; else echo "nothing to end: .venv does not exist"; fi
 
 test: setup-dev ## run every test
-	@.venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+	@.venv/bin/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 
 lint: setup-dev ## ruff and the import contracts
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && PYTHONPATH=plugins .venv/bin/lint-imports

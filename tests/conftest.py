@@ -19,6 +19,7 @@ for name in [key for key in os.environ if key.startswith(("PERENNIAL_", "MLFLOW_
 
 from ml.settings import Settings  # noqa: E402
 from ml.state import State  # noqa: E402
+from tests.kept import KeptWorlds  # noqa: E402
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 """Real data sets, where this machine has them."""
@@ -35,6 +36,12 @@ class ByFile(LoadScopeScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are cores, since the real stack's tests mostly wait; four suffice."""
+    return min(4, (os.cpu_count() or 1) + 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,6 +67,12 @@ def postgres_url() -> Iterator[str]:
         finally:
             server.cleanup()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kept_worlds(tmp_path_factory: pytest.TempPathFactory) -> KeptWorlds:
+    """Worlds that are made once: `kept_worlds.world(name, make, monkeypatch)`."""
+    return KeptWorlds(tmp_path_factory.mktemp("worlds"))
 
 
 @pytest.fixture(autouse=True)

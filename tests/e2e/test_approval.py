@@ -5,15 +5,13 @@ import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from demo.installation import Installation
 from demo.rest import Airflow, Run
 from ml.state import approvals, trainings
-from tests.e2e.test_loop import finished, task_states, until
+from tests.e2e.test_loop import declare, finished, task_states, until
 
 pytestmark = pytest.mark.timeout(1200)
 MODEL = "visits"
@@ -44,14 +42,6 @@ def model(installation: Installation, tmp_path: Path) -> Iterator[Path]:
     assert installation.perennial("ingest", MODEL, str(file)).returncode == 0
     yield path
     shutil.rmtree(path.parent)
-
-
-def declare(path: Path, **changes: dict[str, Any]) -> None:
-    """Merges into the declaration."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for key, value in changes.items():
-        content[key] = {**(content.get(key) or {}), **value}
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
 def waiting(airflow: Airflow, name: str) -> Run:

@@ -23,19 +23,23 @@ from ml.registry import models, runs
 from ml.registry.client import tracking
 from ml.settings import Settings
 from ml.state import State, trainings
+from tests.kept import KeptWorlds
 from tests.training.worlds import accept, declare, visits, with_mlflow
 
 WHO = {"by": "ada", "reason": "because"}
 
 
-@pytest.fixture
-def home(settings: Settings) -> Settings:
-    """A model with three versions; the first is champion."""
+def three_versions(settings: Settings) -> None:
     spec = declare(with_mlflow(settings))
     accept(settings, spec, visits(200), batch="a" * 32)
     for _ in range(3):
         train(settings, "shop")
-    return settings
+
+
+@pytest.fixture
+def home(kept_worlds: KeptWorlds, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A model with three versions; the first is champion."""
+    return kept_worlds.world("three-versions", three_versions, monkeypatch)
 
 
 def history(settings: Settings) -> list[tuple[int, int | None, str]]:

@@ -22,6 +22,8 @@ from ml.registry import models
 from ml.registry.client import reaching
 from ml.settings import Settings
 from ml.state import State, ledger, trainings
+from tests.kept import KeptWorlds
+from tests.training.worlds import with_mlflow
 
 EVIL = "</script><script>window.hurt=1</script>"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -83,13 +85,16 @@ def crown_another(settings: Settings) -> None:
     trainings.crown(state, model="loans", version=2, kind="promote", at=datetime.now(UTC), by="test", reason="", key="second")
 
 
-@pytest.fixture
-def trained(settings: Settings) -> Settings:
-    """A champion that learnt from 800 rows."""
-    declare(settings)
+def learnt(settings: Settings) -> None:
+    declare(with_mlflow(settings))
     accept(settings, rows(800, seed=1), "b1")
     assert train(settings, "loans").promoted
-    return settings
+
+
+@pytest.fixture
+def trained(kept_worlds: KeptWorlds, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A champion that learnt from 800 rows."""
+    return kept_worlds.world("loans", learnt, monkeypatch)
 
 
 def test_without_a_champion_there_is_no_window_and_no_error(settings: Settings) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml import show
+from ml import show, specfile
 from ml.data.labels import LabelTable
 from ml.data.table import AcceptedTable
 from ml.jobs import champion, monitor, shadow
@@ -24,6 +24,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, trainings, watches
 from ml.state.records import Watch
+from tests.kept import KeptWorlds
 from tests.training.worlds import accept, declare, visits, with_mlflow
 
 BATCHES = (f"{number:032x}" for number in range(1, 10_000))
@@ -43,6 +44,13 @@ def replaced(settings: Settings, **changes: Any) -> ModelSpec:
     assert train(settings, "shop").version == 2
     champion.promote_version(settings, "shop", 2, by="ada", reason="she likes it")
     return spec
+
+
+@pytest.fixture
+def followed(kept_worlds: KeptWorlds, monkeypatch: pytest.MonkeyPatch) -> tuple[Settings, ModelSpec]:
+    """The home of `replaced` without changes, and its declaration."""
+    settings = kept_worlds.world("replaced", lambda new: replaced(with_mlflow(new)), monkeypatch)
+    return settings, specfile.load(settings, "shop")
 
 
 def deliver(settings: Settings, spec: ModelSpec, rows: int, *, seed: int, labelled: bool = True, flipped: bool = False) -> pd.DataFrame:
@@ -66,8 +74,10 @@ def versions(settings: Settings) -> list[tuple[int, str]]:
     return [(one.version, one.kind) for one in trainings.promotion_history(State.open(settings), "shop")]
 
 
-def test_a_worse_champion_is_rolled_back_and_the_history_says_why(home: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    spec = replaced(home)
+def test_a_worse_champion_is_rolled_back_and_the_history_says_why(
+    followed: tuple[Settings, ModelSpec], capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, spec = followed
     assert jobs.watch(home, "shop").state == "watching"  # type: ignore[union-attr]
     deliver(home, spec, 300, seed=2)
     found = jobs.watch(home, "shop")
@@ -128,8 +138,8 @@ class Later(datetime):
         return datetime.now(tz) + timedelta(days=2)
 
 
-def test_each_row_counts_once_when_its_label_becomes_known(home: Settings) -> None:
-    spec = replaced(home)
+def test_each_row_counts_once_when_its_label_becomes_known(followed: tuple[Settings, ModelSpec]) -> None:
+    home, spec = followed
     early = deliver(home, spec, 60, seed=2, labelled=False)
     assert looked(home) == (0, 0)
     deliver(home, spec, 20, seed=3, flipped=True)
@@ -171,8 +181,8 @@ def test_rows_count_whose_labels_came_after_the_promotion_also_older_ones_but_no
     assert looked(home) == (38, 0)
 
 
-def test_rows_count_in_the_order_in_which_their_labels_became_known(home: Settings) -> None:
-    spec = replaced(home)
+def test_rows_count_in_the_order_in_which_their_labels_became_known(followed: tuple[Settings, ModelSpec]) -> None:
+    home, spec = followed
     first = deliver(home, spec, 4, seed=2, labelled=False)
     with_label = deliver(home, spec, 3, seed=3)
     second = deliver(home, spec, 2, seed=4, labelled=False)
@@ -226,8 +236,8 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("where", ["advance", "crown", "end", "heal_aliases"])
 @pytest.mark.parametrize("after", [False, True])
-def test_killed_anywhere_and_run_again_gives_the_same_state(home: Settings, where: str, after: bool) -> None:
-    spec = replaced(home)
+def test_killed_anywhere_and_run_again_gives_the_same_state(followed: tuple[Settings, ModelSpec], where: str, after: bool) -> None:
+    home, spec = followed
     deliver(home, spec, 300, seed=2)
     owner: Any = {"crown": trainings, "heal_aliases": champion}.get(where, watches)
     real = getattr(owner, where)
@@ -280,8 +290,8 @@ def test_two_looks_at_once_count_no_row_twice(home: Settings) -> None:
 
 
 @pytest.mark.parametrize("act", ["promote", "rollback"])
-def test_a_change_by_hand_ends_a_watch(home: Settings, act: str) -> None:
-    spec = replaced(home)
+def test_a_change_by_hand_ends_a_watch(followed: tuple[Settings, ModelSpec], act: str) -> None:
+    home, spec = followed
     jobs.watch(home, "shop")
     deliver(home, spec, 300, seed=2)
     if act == "promote":
@@ -295,8 +305,8 @@ def test_a_change_by_hand_ends_a_watch(home: Settings, act: str) -> None:
     assert [one.state for one in watches.of_model(State.open(home), "shop").values()][1:] == (["watching"] if act == "promote" else [])
 
 
-def test_a_rollback_by_hand_in_the_middle_of_a_look_is_not_undone(home: Settings) -> None:
-    spec = replaced(home)
+def test_a_rollback_by_hand_in_the_middle_of_a_look_is_not_undone(followed: tuple[Settings, ModelSpec]) -> None:
+    home, spec = followed
     deliver(home, spec, 300, seed=2)
     crown = trainings.crown
 
@@ -316,8 +326,8 @@ def test_a_rollback_by_hand_in_the_middle_of_a_look_is_not_undone(home: Settings
 
 
 @pytest.mark.parametrize("gone", ["version", "file"])
-def test_a_former_champion_that_cannot_be_scored_ends_the_watch_with_a_reason(home: Settings, gone: str) -> None:
-    spec = replaced(home)
+def test_a_former_champion_that_cannot_be_scored_ends_the_watch_with_a_reason(followed: tuple[Settings, ModelSpec], gone: str) -> None:
+    home, spec = followed
     deliver(home, spec, 300, seed=2)
     if gone == "version":
         with reaching(home) as client:
@@ -350,8 +360,8 @@ def test_without_a_declared_watch_or_a_former_champion_nothing_is_watched(home: 
     assert jobs.watch(home, "shop") is None
 
 
-def test_monitor_by_hand_watches_first_so_that_the_window_is_of_the_champion_that_remains(home: Settings) -> None:
-    spec = replaced(home)
+def test_monitor_by_hand_watches_first_so_that_the_window_is_of_the_champion_that_remains(followed: tuple[Settings, ModelSpec]) -> None:
+    home, spec = followed
     deliver(home, spec, 300, seed=2)
     result = monitor.monitor(home, "shop")
     assert result.watch is not None
