@@ -4,6 +4,7 @@ from ml.spec.alerts import ALERT_KINDS, AlertChannel
 from ml.spec.amounts import Persistence, Rate
 from ml.spec.data import RESERVED_COLUMNS, Csv, Data, Features, Files, Sql
 from ml.spec.model import ModelSpec, json_schema
+from ml.spec.replay import LabelDelay, Replay, Span, WindowSpan
 from ml.spec.rules import LOWER_IS_BETTER, METRICS, Cost, DriftMethods, Metric, Monitoring, Promotion, Regret, Retraining
 from ml.spec.training import Candidate, Choice, Costs, Ensemble, Evaluation, FloatRange, IntRange, Training
 from ml.spec.types import Duration, Name
@@ -31,6 +32,7 @@ __all__ = [
     "Files",
     "FloatRange",
     "IntRange",
+    "LabelDelay",
     "Metric",
     "ModelSpec",
     "Monitoring",
@@ -42,9 +44,12 @@ __all__ = [
     "Rate",
     "Regret",
     "RegretVoter",
+    "Replay",
     "Retraining",
+    "Span",
     "Sql",
     "Training",
     "Vote",
+    "WindowSpan",
     "json_schema",
 ]
