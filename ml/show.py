@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from ml.jobs.new import NewModel
     from ml.jobs.quarantine import QuarantineDetails, QuarantineList
     from ml.jobs.reconcile import Failure
+    from ml.jobs.replaying.recorded import Recorded
     from ml.jobs.report import Reported
     from ml.jobs.reproduce import Reproduced
     from ml.jobs.status import ModelStatus, Status
     from ml.jobs.train import TrainResult
+    from ml.monitoring.replayed.facts import CostFacts, PlayedPolicy, ReplayFacts
     from ml.stack import Addresses
 
 T = TypeVar("T", bound=BaseModel)
@@ -62,6 +64,25 @@ def progress(start: str) -> Iterator[Callable[[str], None]]:
             status.update(Text(text))
 
         yield step
+
+
+@contextmanager
+def bar(what: str) -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
+    """Two functions: the first says a line, the second shows how many of how many are done, and how long the rest will take."""
+    errors = Console(stderr=True, markup=False, highlight=False)
+    if not errors.is_terminal:
+        yield lambda text: errors.print(text, soft_wrap=True), lambda _done, _all: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True) as shown:
+        task = shown.add_task(what, total=None)
+
+        def say(text: str) -> None:
+            errors.print(Text(f"  {text}", style="dim"))
+
+        yield say, lambda done, total: shown.update(task, completed=done, total=total)
 
 
 def user() -> str:
@@ -206,6 +227,64 @@ def report(value: "Reported") -> None:
     """What the history means, and where its page is."""
     console.print(" ".join(value.meaning))
     console.print(f"page: {value.page}")
+
+
+def replay(value: "ReplayFacts") -> None:
+    """What each policy cost on the judged windows, then what to do."""
+    counts = f"{value.windows} windows, {value.tuned_on} tuned on, {value.judged_on} judged on"
+    console.print(f"{value.model}: {counts}; {value.metric}")
+    chosen = value.chosen
+    heads = ("policy", "mean loss", "retrainings", "shadows", "total", "beyond never", "beyond tuned calendar")
+    table = _table(*heads, right=heads[1:])
+    for one in sorted(_compared(chosen), key=lambda one: one.total):
+        mark = " *" if one.name == chosen.recommended.name else ""
+        shown = (f"{one.mean_loss:.4f}", str(one.retrainings), str(one.shadows), f"{one.total:.3f}")
+        table.add_row(Text(one.name + mark), *shown, _between(one.beyond_never), _between(one.beyond_calendar))
+    console.print(
+        f"at a cost of {chosen.cost:g} a retraining (a fit {chosen.train:g}, a promotion {chosen.promote:g}), judged windows only:"
+    )
+    console.print(table)
+    oracle = "" if chosen.honest_oracle is None else f"; {chosen.honest_oracle:.3f} on rows that its path was not chosen by"
+    console.print(f"* recommended. The oracle and the best calendar are known only afterwards{oracle}.")
+    robust = _table("cost", "recommended", "total", "tuned calendar", "never", "oracle", right=("cost", "total", "never", "oracle"))
+    for cell in sorted(value.cells, key=lambda one: one.cost):
+        calendar = f"{cell.tuned_calendar.total:.3f} ({cell.tuned_calendar.name})"
+        mine = cell.recommended
+        robust.add_row(f"{cell.cost:g}", mine.name, f"{mine.total:.3f}", calendar, f"{cell.never.total:.3f}", f"{cell.oracle.total:.3f}")
+    console.print(robust)
+    for name, why in value.absent.items():
+        console.print(f"not played: {name}: {why}")
+    touched = {name.replace("_", " "): count for name, count in value.affected.model_dump().items() if count}
+    if touched:
+        console.print("windows treated otherwise: " + ", ".join(f"{count} {name}" for name, count in touched.items()))
+    for note in value.notes:
+        console.print(f"note: {note}")
+    console.print(value.recommendation)
+    if value.html is not None:
+        console.print(f"page: {value.html}")
+
+
+def _compared(cell: "CostFacts") -> "list[PlayedPolicy]":
+    """Every policy once, the oracle and the best calendar too."""
+    named = {one.name: one for one in cell.policies}
+    hindsight = cell.hindsight_calendar.model_copy(update={"name": f"best calendar in hindsight ({cell.hindsight_calendar.name})"})
+    return [*({cell.recommended.name: cell.recommended} | named).values(), cell.oracle, hindsight]
+
+
+def _between(found: "tuple[float | None, float | None]") -> str:
+    """An interval with its signs."""
+    low, high = ("…" if one is None else f"{one:+.2f}" for one in found)
+    return f"{low} to {high}"
+
+
+def recorded(value: "Recorded") -> None:
+    """Each decision that is not made again, and how many are."""
+    for one in value.decisions:
+        if one.state != "same":
+            console.print(f"{one.decision}: {one.state}")
+            for difference in one.differences:
+                console.print(f"  {difference}")
+    console.print(f"{value.model}: {value.same} of {counted(len(value.decisions), 'decision')} made again, {value.differing} otherwise")
 
 
 def _estimated(value: "EstimatedResult") -> str:
