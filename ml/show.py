@@ -234,29 +234,31 @@ def replay(value: "ReplayFacts") -> None:
     counts = f"{value.windows} windows, {value.tuned_on} tuned on, {value.judged_on} judged on"
     console.print(f"{value.model}: {counts}; {value.metric}")
     chosen = value.chosen
-    heads = ("policy", "mean loss", "retrainings", "shadows", "total", "beyond never", "beyond tuned calendar")
-    table = _table(*heads, right=heads[1:])
-    for one in sorted(_compared(chosen), key=lambda one: one.total):
-        mark = " *" if one.name == chosen.recommended.name else ""
-        shown = (f"{one.mean_loss:.4f}", str(one.retrainings), str(one.shadows), f"{one.total:.3f}")
-        table.add_row(Text(one.name + mark), *shown, _between(one.beyond_never), _between(one.beyond_calendar))
     console.print(
         f"at a cost of {chosen.cost:g} a retraining (a fit {chosen.train:g}, a promotion {chosen.promote:g}), judged windows only:"
     )
-    console.print(table)
-    oracle = "" if chosen.honest_oracle is None else f"; {chosen.honest_oracle:.3f} on rows that its path was not chosen by"
-    console.print(f"* recommended. The oracle and the best calendar are known only afterwards{oracle}.")
-    robust = _table("cost", "recommended", "total", "tuned calendar", "never", "oracle", right=("cost", "total", "never", "oracle"))
+    table = _table("policy", "loss", "new", "fits", "total", "beyond never", "beyond calendar", right=("loss", "new", "fits", "total"))
+    for name, one in sorted(_compared(chosen), key=lambda item: item[1].total):
+        shown = (f"{one.mean_loss:.4f}", str(one.retrainings), str(one.fits), f"{one.total:.3f}")
+        table.add_row(Text(name), *shown, _between(one.beyond_never), _between(one.beyond_calendar))
+    _whole(table)
+    oracle = (
+        "" if chosen.honest_oracle is None else f"; on rows that its path was not chosen by the oracle costs {chosen.honest_oracle:.3f}"
+    )
+    console.print(f"* recommended; oracle and best calendar are known only afterwards{oracle}; intervals of 95 %")
+    robust = _table(
+        "cost", "recommended", "total", "tuned calendar", "total", "never", "oracle", right=("cost", "total", "never", "oracle")
+    )
     for cell in sorted(value.cells, key=lambda one: one.cost):
-        calendar = f"{cell.tuned_calendar.total:.3f} ({cell.tuned_calendar.name})"
-        mine = cell.recommended
-        robust.add_row(f"{cell.cost:g}", mine.name, f"{mine.total:.3f}", calendar, f"{cell.never.total:.3f}", f"{cell.oracle.total:.3f}")
-    console.print(robust)
+        ours, calendar = cell.recommended, cell.tuned_calendar
+        totals = (f"{calendar.total:.3f}", f"{cell.never.total:.3f}", f"{cell.oracle.total:.3f}")
+        robust.add_row(f"{cell.cost:g}", ours.name, f"{ours.total:.3f}", calendar.name, *totals)
+    _whole(robust)
     for name, why in value.absent.items():
         console.print(f"not played: {name}: {why}")
     touched = {name.replace("_", " "): count for name, count in value.affected.model_dump().items() if count}
     if touched:
-        console.print("windows treated otherwise: " + ", ".join(f"{count} {name}" for name, count in touched.items()))
+        console.print("treated otherwise: " + ", ".join(f"{count} {name}" for name, count in touched.items()))
     for note in value.notes:
         console.print(f"note: {note}")
     console.print(value.recommendation)
@@ -264,11 +266,18 @@ def replay(value: "ReplayFacts") -> None:
         console.print(f"page: {value.html}")
 
 
-def _compared(cell: "CostFacts") -> "list[PlayedPolicy]":
-    """Every policy once, the oracle and the best calendar too."""
-    named = {one.name: one for one in cell.policies}
-    hindsight = cell.hindsight_calendar.model_copy(update={"name": f"best calendar in hindsight ({cell.hindsight_calendar.name})"})
-    return [*({cell.recommended.name: cell.recommended} | named).values(), cell.oracle, hindsight]
+def _compared(cell: "CostFacts") -> "list[tuple[str, PlayedPolicy]]":
+    """The policies that were chosen, one of each family, and what they are held against; of the calendars those that tell something."""
+    best = cell.hindsight_calendar
+    shown = [("oracle", cell.oracle), (f"best calendar ({best.name})", best), ("never", cell.never), ("every window", cell.always)]
+    shown.append((f"tuned calendar ({cell.tuned_calendar.name})", cell.tuned_calendar))
+    others = [one for one in cell.policies if one.family != "calendar" and one.name != cell.recommended.name]
+    return [*shown, (f"{cell.recommended.name} *", cell.recommended), *((one.name, one) for one in others)]
+
+
+def _whole(table: Table) -> None:
+    """A table of numbers is of no use with its lines broken: it takes the width that it needs."""
+    console.print(table, width=max(console.width, 120), no_wrap=True, crop=False, overflow="ignore")
 
 
 def _between(found: "tuple[float | None, float | None]") -> str:

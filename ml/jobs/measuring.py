@@ -28,7 +28,7 @@ from ml.registry import runs
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger
-from ml.state.records import Drift, Training, Window
+from ml.state.records import Drift, Quality, Training, Window
 from ml.training import champions
 from ml.training.evaluation import Predicted, predict
 
@@ -46,40 +46,98 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         learnt: The declaration that the champion was trained with.
         trained: The run that made the champion.
     """
-    table = AcceptedTable.of(settings, window.model, spec)
-    champion = champions.load(settings, champions.Champion(window.champion, trained, learnt))
-    if not window.rows:
-        raise NoData(f"window {window.id} has no rows, so nothing can be measured in it; the next look takes a new one")
-    said = saying.of_window(champion, table, window, spec=spec)
-    beside, said_of_all, target = _with_late_rows(state, champion, table, window, spec=spec, trained=trained, said=said)
-    promised = promising.of(state, window, spec)
     with reference_profile.kept(settings, trained, learnt=learnt, window_rows=window.rows) as reference:
-        known = judging.classes(spec, reference)
-        judged, qualities, strange = judging.judge(spec, beside[spec.target], said_of_all, known=known)
-        end, start = window.end_version, window.start_version
-        read = _Rows(lambda names: table.read_columns(names, version=end, after_version=start), target, said)
-        compared, drifts, promise = _compare(spec, reference, read, promised)
+        found = look_at(settings, state, window, reference, spec=spec, learnt=learnt, trained=trained)
+    table, drifts, judged, target = found.table, found.drifts, found.judged, found.target
     beyond = beyond_drift.measure(
         settings,
         state,
-        Subject(table, champion, window, spec, trained, known),
-        beyond_drift.Rows(beside=beside, own=len(target), said=said_of_all, judged=judged),
+        Subject(table, found.champion, window, spec, trained, found.known),
+        beyond_drift.Rows(beside=found.beside, own=len(target), said=found.said, judged=judged),
         learnt=learnt,
         drifts=drifts,
     )
     late_rows = int((judged.index >= len(target)).sum())
     measurement = report.Measurement(
         drifts=beyond_drift.ordered(drifts, beyond.ranked),
-        qualities=qualities,
+        qualities=found.qualities,
         labelled_rows=len(judged) - late_rows,
         late_rows=late_rows,
-        notes=[*_notes(spec, drifts, judged, late=late_rows), *strange],
-        promise=promise,
+        notes=[*_notes(spec, drifts, judged, late=late_rows), *found.strange],
+        promise=found.promise,
         sections=beyond.sections(spec),
     )
     with workspace.fed(settings, window):
-        page = report.render(spec, window, measurement, compared=compared, judged=judged)
+        page = report.render(spec, window, measurement, compared=found.compared, judged=judged)
     _store(settings, state, window, measurement, page=page)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What a look at a window found.
+
+    Args:
+        table: The accepted rows.
+        champion: The fitted champion.
+        drifts: Of each column, target and predictions, by fixed thresholds or by the promise, whose sentence is `promise`.
+        qualities: The metrics on `judged`.
+        beside: The rows that may be judged by, with the target where it is final; the first ones are the window's.
+        said: What the champion says of these.
+        judged: Those that are judged by.
+        target: The window's labels, final or not.
+        known: The classes that a binary model's champion learnt.
+        strange: Notes on rows that were left out.
+        compared: What the report draws.
+    """
+
+    table: AcceptedTable
+    champion: Any
+    drifts: list[Drift]
+    qualities: list[Quality]
+    beside: pd.DataFrame
+    said: Predicted
+    judged: pd.DataFrame
+    target: pd.Series
+    known: set[str]
+    strange: list[str]
+    compared: report_drift.Compared
+    promise: str
+
+
+def look_at(
+    settings: Settings, state: State, window: Window, reference: ReferenceProfile, *, spec: ModelSpec, learnt: ModelSpec, trained: Training
+) -> Looked:
+    """Drift and quality of a window, the same at each look, whatever has happened since: nothing is stored. Arguments: `measure_window`.
+
+    Raises:
+        NoData: The window has no rows.
+        UnknownVersion: The champion's file is gone.
+    """
+    table = AcceptedTable.of(settings, window.model, spec)
+    champion = champions.load(settings, champions.Champion(window.champion, trained, learnt))
+    if not window.rows:
+        raise NoData(f"window {window.id} has no rows, so nothing can be measured in it; the next look takes a new one")
+    said = saying.of_window(champion, table, window, spec=spec)
+    beside, said_of_all, target = _with_late_rows(state, champion, table, window, spec=spec, trained=trained, said=said)
+    known = judging.classes(spec, reference)
+    judged, qualities, strange = judging.judge(spec, beside[spec.target], said_of_all, known=known)
+    end, start = window.end_version, window.start_version
+    read = _Rows(lambda names: table.read_columns(names, version=end, after_version=start), target, said)
+    compared, drifts, promise = _compare(spec, reference, read, promising.of(state, window, spec))
+    return Looked(
+        table=table,
+        champion=champion,
+        drifts=drifts,
+        qualities=qualities,
+        beside=beside,
+        said=said_of_all,
+        judged=judged,
+        target=target,
+        known=known,
+        strange=strange,
+        compared=compared,
+        promise=promise,
+    )
 
 
 def _with_late_rows(

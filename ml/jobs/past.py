@@ -1,6 +1,7 @@
 """What earlier windows and trainings say about a window: drift before, losses so far, what is usual, what is new."""
 
 import statistics
+from datetime import datetime
 
 from ml.jobs import labels_seen
 from ml.monitoring import NOT_FEATURES, looks
@@ -31,7 +32,7 @@ def earlier_shares(state: State, window: Window, *, most: int) -> tuple[float | 
         return ()
     before = [
         one
-        for one in ledger.recent_windows(state, window.model, limit=_LOOKED_BACK)
+        for one in ledger.recent_windows(state, window.model, limit=_LOOKED_BACK, until=window.number)
         if one.number < window.number and one.champion == window.champion and one.measured_at is not None
     ]
     return tuple(share(ledger.measurement(state, one.id)[0]) for one in before[:most])
@@ -43,9 +44,9 @@ def persisting(drifts: list[Drift]) -> tuple[str, ...] | None:
     return tuple(name for name, holds in said.items() if holds) if any(holds is not None for holds in said.values()) else None
 
 
-def usual(state: State, spec: ModelSpec, *, model: str, metric: str) -> Usual | None:
-    """What fresh models score on their test rows; None as long as fewer than three that answer the same question are known."""
-    values = [value for _, value in fresh_scores(state, spec, model=model, metric=metric)]
+def usual(state: State, spec: ModelSpec, *, model: str, metric: str, at: datetime) -> Usual | None:
+    """What fresh models score on their test rows; None as long as fewer than three that answer the same question were known at a moment."""
+    values = [value for _, value in fresh_scores(state, spec, model=model, metric=metric, at=at)]
     if len(values) < LEAST_FRESH:
         return None
     middle = statistics.median(values)
@@ -53,11 +54,11 @@ def usual(state: State, spec: ModelSpec, *, model: str, metric: str) -> Usual | 
     return Usual(metric=metric, value=middle, models=len(values), spread=spread)
 
 
-def fresh_scores(state: State, spec: ModelSpec, *, model: str, metric: str) -> list[tuple[str, float]]:
-    """The test value of each of the newest trainings that answer the same question, with the training's key, newest first."""
+def fresh_scores(state: State, spec: ModelSpec, *, model: str, metric: str, at: datetime) -> list[tuple[str, float]]:
+    """The test value of each of the newest trainings that had ended by then and answer the same question, with its key, newest first."""
     found = []
     same = champions.question(spec)
-    for one in trainings.recent(state, model, limit=_LOOKED_BACK):
+    for one in trainings.recent(state, model, limit=_LOOKED_BACK, finished_by=at):
         verdict = verdict_of(one) if one.state in _FINISHED else None
         value = None if verdict is None else verdict.metrics.get(metric)
         if value is not None and champions.question(specs.recall(state, one.spec_hash)) == same:
@@ -65,10 +66,12 @@ def fresh_scores(state: State, spec: ModelSpec, *, model: str, metric: str) -> l
     return found[:_MOST_FRESH]
 
 
-def losses(state: State, window: Window, *, spec: ModelSpec, trained: Training, found: Usual | None) -> tuple[Losses | None, str]:
+def losses(
+    state: State, window: Window, *, spec: ModelSpec, trained: Training, last: Training, found: Usual | None
+) -> tuple[Losses | None, str]:
     """The champion's loss in each window that was judged, beside what fresh models usually lose; or None and why.
 
-    It begins anew with each training that came to an end, also with one whose challenger lost: that one has been paid for.
+    It begins anew with each training that came to an end (`last`), also with one whose challenger lost: that one has been paid for.
     """
     verdict = verdict_of(trained)
     own = None if verdict is None else verdict.metrics.get(spec.metric)
@@ -76,8 +79,8 @@ def losses(state: State, window: Window, *, spec: ModelSpec, trained: Training, 
     if fresh_value is None:
         return None, f"neither a usual {spec.metric} nor that of version {trained.version} at its promotion is known"
     fresh = loss(spec.metric, float(fresh_value))
-    since = last_training(state, trained).as_of
-    judged = ledger.judged(state, window.model, champion=window.champion, metric=spec.metric, after=since, until=window.number)
+    champion, since = window.champion, last.as_of
+    judged = ledger.judged(state, window.model, champion=champion, metric=spec.metric, after=since, until=window.number)
     counted = tuple(
         WindowLoss(window=number, loss=loss(spec.metric, one.value), fresh=fresh, rows=one.rows)
         for number, one in judged
@@ -89,9 +92,9 @@ def losses(state: State, window: Window, *, spec: ModelSpec, trained: Training, 
     return Losses(metric=spec.metric, windows=counted, against=against, noise=found.spread if found is not None else 0.0), ""
 
 
-def last_training(state: State, trained: Training) -> Training:
-    """The newest training that came to an end, whoever won; at least the champion's."""
-    recent = trainings.recent(state, trained.model, limit=_LOOKED_BACK)
+def last_training(state: State, trained: Training, *, at: datetime) -> Training:
+    """The newest training that had come to an end by then, whoever won; at least the champion's."""
+    recent = trainings.recent(state, trained.model, limit=_LOOKED_BACK, finished_by=at)
     return next((one for one in recent if one.state in _FINISHED), trained)
 
 

@@ -114,6 +114,7 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], *, at: datetime)
         told.cell(one, policies, history=history, parts=played.parts, is_declared=number == 0 and spec.retraining.cost is not None)
         for number, one in enumerate(played.cells)
     )
+    place = 0 if spec.retraining.cost is not None else told.middle(costs)
     affected, sentences = told.affected(accepted, world.losses, spec, delay=world.delay)
     return ReplayFacts(
         model=spec.model,
@@ -128,11 +129,12 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], *, at: datetime)
         delay=world.delay,
         clock=accepted.clock,
         cells=cells,
-        history=told.windows(accepted, history, played.parts, played.cells[0]),
+        chosen_cost=cells[place].cost,
+        history=told.windows(accepted, history, played.parts, played.cells[place]),
         affected=affected,
         absent=played.absent,
         notes=tuple(_notes(world, played, sentences)),
-        recommendation=_recommendation(spec, cells[0].sentence, cells[0].cost),
+        recommendation=_recommendation(spec, cells[place].sentence, cells[place].cost),
     )
 
 

@@ -3,6 +3,7 @@
 Never against the champion's own first window: one that was born in a bad moment would never drop.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy.typing as npt
@@ -80,7 +81,7 @@ def _fresh(state: State, *, spec: ModelSpec, learnt: ModelSpec, trained: Trainin
     verdict = verdict_of(trained)
     value = None if verdict is None else verdict.metrics.get(spec.metric)
     own = None if value is None else _own(float(value), spec.metric, learnt, tested)
-    scores = past.fresh_scores(state, learnt, model=trained.model, metric=spec.metric)
+    scores = past.fresh_scores(state, learnt, model=trained.model, metric=spec.metric, at=datetime.now(UTC))
     if len(scores) < past.LEAST_FRESH or spec.retraining.quality_baseline != "usual":
         return [] if own is None else [own]
     return [own if own is not None and key == trained.key else Fresh(value=score) for key, score in reversed(scores)]

@@ -37,5 +37,5 @@ def newest(state: State, model: str) -> PlayedReplay | None:
 def shown_at(state: State, number: int, *, html: str) -> None:
     """Notes in a replay's result where its page is."""
     with state.begin() as connection:
-        found = connection.execute(select(replays.c.result).where(replays.c.number == number)).scalar_one()
+        found: dict[str, Any] = connection.execute(select(replays.c.result).where(replays.c.number == number)).scalar_one()
         connection.execute(update(replays).where(replays.c.number == number).values(result={**found, "html": html}))

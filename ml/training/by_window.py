@@ -36,7 +36,7 @@ class Said:
         texts = np.concatenate([np.asarray(labels, dtype=object).astype(str), np.asarray(said.values, dtype=object).astype(str)])
         codes, names = pd.factorize(texts, sort=True)
         truth, values = codes[: len(labels)], codes[len(labels) :]
-        positive = -1 if spec.positive is None else int(pd.Index(names).get_indexer([label_text(spec.positive)])[0])
+        positive = -1 if spec.positive is None else int(pd.Index(names).get_indexer(pd.Index([label_text(spec.positive)]))[0])
         if said.probabilities is None:
             return cls(truth, values, len(names), positive, None, None)
         table = said.probabilities
@@ -44,7 +44,7 @@ class Said:
         places = known.get_indexer(pd.Index(names))[truth]
         given = table.to_numpy(dtype=float)
         of_truth = np.where(places < 0, 0.0, given[np.arange(len(places)), places])
-        place = -1 if spec.positive is None else int(known.get_indexer([label_text(spec.positive)])[0])
+        place = -1 if spec.positive is None else int(known.get_indexer(pd.Index([label_text(spec.positive)]))[0])
         of_positive = None if spec.positive is None else given[:, place] if place >= 0 else np.zeros(len(truth))
         return cls(truth, values, len(names), positive, of_positive, of_truth)
 

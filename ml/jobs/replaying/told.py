@@ -93,7 +93,7 @@ def windows(accepted: Accepted, history: LossHistory, parts: Parts, chosen: Cell
             start=accepted.start(number),
             rows=int(sizes[number]),
             labelled_rows=int(history.rows[number]),
-            part=_part(number, parts),  # type: ignore[arg-type]
+            part=_part(number, parts),
             fresh=_finite(float(history.fresh[number])),
             recommended=_lost(history, chosen.recommended, number),
             never=_lost(history, chosen.never, number),
@@ -187,3 +187,9 @@ def costs_of(spec: ModelSpec, grid: Sequence[float], share: float | None) -> lis
     first = [] if declared is None else [Costs(train=declared.train, promote=declared.promote)]
     others = [Costs.of(one, shadow_share=part) for one in grid]
     return [*first, *(one for one in others if not any(math.isclose(one.retraining, cost.retraining) for cost in first))]
+
+
+def middle(costs: Sequence[Costs]) -> int:
+    """Where the middle one stands, of two the lower."""
+    order = sorted(range(len(costs)), key=lambda one: costs[one].retraining)
+    return order[(len(order) - 1) // 2]

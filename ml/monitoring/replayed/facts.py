@@ -139,7 +139,8 @@ class ReplayFacts(_Facts):
         judged_on: and how many they were judged on, after those.
         delay: After how many further windows labels have come.
         clock: `arrivals`: labels count from when they arrived; `time`: from the rows' own time, since all was loaded at once.
-        cells: One for each cost; the first is the declared one, where there is one.
+        cells: One for each cost; the declared one first, where there is one.
+        chosen_cost: The cost that the recommendation is for: the declared one, else the middle of those that were asked for.
         history: The windows, oldest first.
         affected: How many of them were treated otherwise.
         absent: Families of policies that could not be played, and why.
@@ -160,6 +161,7 @@ class ReplayFacts(_Facts):
     delay: int
     clock: Literal["arrivals", "time"]
     cells: tuple[CostFacts, ...]
+    chosen_cost: float
     history: tuple[WindowFacts, ...]
     affected: Affected = Affected()
     absent: Mapping[str, str] = {}
@@ -169,8 +171,8 @@ class ReplayFacts(_Facts):
 
     @property
     def chosen(self) -> CostFacts:
-        """The cell that the recommendation is from: the declared cost, or the first."""
-        return self.cells[0]
+        """The cell that the recommendation is from."""
+        return next(one for one in self.cells if one.cost == self.chosen_cost)
 
     def robustness(self) -> list[tuple[float, str, float, float, float, float]]:
         """For each cost: cost, what is recommended there, its total, the recommended policy's of `chosen`, never's, the best calendar's."""
