@@ -269,15 +269,16 @@ def replay(value: "ReplayFacts") -> None:
 def _compared(cell: "CostFacts") -> "list[tuple[str, PlayedPolicy]]":
     """The policies that were chosen, one of each family, and what they are held against; of the calendars those that tell something."""
     best = cell.hindsight_calendar
-    shown = [("oracle", cell.oracle), (f"best calendar ({best.name})", best), ("never", cell.never), ("every window", cell.always)]
-    shown.append((f"tuned calendar ({cell.tuned_calendar.name})", cell.tuned_calendar))
-    others = [one for one in cell.policies if one.family != "calendar" and one.name != cell.recommended.name]
-    return [*shown, (f"{cell.recommended.name} *", cell.recommended), *((one.name, one) for one in others)]
+    mine, tuned = cell.recommended, cell.tuned_calendar
+    shown = [("oracle", cell.oracle), (f"best calendar in hindsight ({best.name})", best), (f"tuned calendar ({tuned.name})", tuned)]
+    others = [one for one in (cell.never, cell.always, *cell.policies) if one.name != mine.name]
+    kept = {one.name: one for one in others if one.family != "calendar" or one.name in {cell.never.name, cell.always.name}}
+    return [*shown, (f"{mine.name} *", mine), *kept.items()]
 
 
 def _whole(table: Table) -> None:
     """A table of numbers is of no use with its lines broken: it takes the width that it needs."""
-    console.print(table, width=max(console.width, 120), no_wrap=True, crop=False, overflow="ignore")
+    Console(markup=False, highlight=False, soft_wrap=True, width=max(console.width, 130)).print(table)
 
 
 def _between(found: "tuple[float | None, float | None]") -> str:

@@ -22,7 +22,7 @@ def cell(found: Cell, own: Sequence[Policy], *, history: LossHistory, parts: Par
     costs, vote = found.costs, found.vote
     declared = [_judged(one, found, history, parts) for one in own]
     return CostFacts(
-        cost=costs.retraining,
+        cost=round(costs.retraining, 12),  # 0.095 + 0.005 is 0.1, whatever floats say
         train=costs.train,
         promote=costs.promote,
         is_declared=is_declared,
