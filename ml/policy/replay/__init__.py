@@ -4,8 +4,8 @@ from ml.policy.replay.bootstrap import Interval, interval, interval_of_total
 from ml.policy.replay.cells import Cell, Judged, Replayed
 from ml.policy.replay.costs import Costs
 from ml.policy.replay.history import LossHistory, Parts, Signals
-from ml.policy.replay.oracle import honest_oracle, oracle
-from ml.policy.replay.play import Gate, Policy, Run, declared, play
+from ml.policy.replay.oracles import honest_oracle, oracle
+from ml.policy.replay.playing import Gate, Policy, Run, declared, play
 from ml.policy.replay.whole import replay
 
 __all__ = [

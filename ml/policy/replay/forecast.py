@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.policy.replay.history import Flags, Floats, LossHistory, Parts
-from ml.policy.replay.play import Policy, by_row
+from ml.policy.replay.playing import Policy, by_row
 from ml.policy.replay.yardstick import Yardstick
 
 HORIZONS = (4, 8, 16)

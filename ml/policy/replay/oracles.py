@@ -4,7 +4,7 @@ import numpy as np
 
 from ml.policy.replay.costs import Costs
 from ml.policy.replay.history import Floats, LossHistory
-from ml.policy.replay.play import Run
+from ml.policy.replay.playing import Run
 
 _TIE = 1e-12
 
