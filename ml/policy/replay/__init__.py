@@ -4,6 +4,7 @@ from ml.policy.replay.bootstrap import Interval, interval, interval_of_total
 from ml.policy.replay.cells import Cell, Judged, Replayed
 from ml.policy.replay.costs import Costs
 from ml.policy.replay.history import LossHistory, Parts, Signals
+from ml.policy.replay.lengths import Length, length
 from ml.policy.replay.oracles import honest_oracle, oracle
 from ml.policy.replay.playing import Gate, Policy, Run, declared, play
 from ml.policy.replay.whole import replay
@@ -14,6 +15,7 @@ __all__ = [
     "Gate",
     "Interval",
     "Judged",
+    "Length",
     "LossHistory",
     "Parts",
     "Policy",
@@ -24,6 +26,7 @@ __all__ = [
     "honest_oracle",
     "interval",
     "interval_of_total",
+    "length",
     "oracle",
     "play",
     "replay",

@@ -55,7 +55,7 @@ def advise(tuning: Tuning, votes: Sequence[Candidate]) -> Advice:
         votes: As `Tuning.votes` has them: with a shadow in every window first.
     """
     never = tuning.candidate(calendars(tuning.history, tuning.yardstick)[0])
-    windows, found = tuning.parts.tuned, _best(tuning, votes)
+    windows, found = tuning.parts.tuned, best(tuning, votes)
     if windows < LEAST_TUNED:
         short = f"the history is too short to tell, with {windows} windows to tune on where {LEAST_TUNED} are needed"
         return _never(never, f"Do not retrain for now: {short}", is_told=False, alternative=found.policy)
@@ -69,8 +69,8 @@ def advise(tuning: Tuning, votes: Sequence[Candidate]) -> Advice:
     return _told(found, saved)
 
 
-def _best(tuning: Tuning, votes: Sequence[Candidate]) -> Candidate:
-    """By the number of shadows: the most where they are cheap, else as the tuned windows have it."""
+def best(tuning: Tuning, votes: Sequence[Candidate]) -> Candidate:
+    """Of the votes, the one with the most shadows where they are cheap, else the cheapest on the tuned windows."""
     if tuning.costs.train <= CHEAP_SHADOW * tuning.costs.retraining:
         return _leader(tuning, votes[0])
     return min((_leader(tuning, one) for one in votes), key=lambda one: one.order)

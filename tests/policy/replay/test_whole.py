@@ -104,6 +104,22 @@ def test_windows_that_cannot_be_judged_are_counted() -> None:
     assert np.isfinite(found.cells[0].recommended.total)
 
 
+def test_how_robust_the_choice_is_to_the_cost_is_told(found: Replayed) -> None:
+    table = found.at_other_costs()
+    assert np.diag(table) == pytest.approx([cell.recommended.total for cell in found.cells])
+    cheap = found.cells[0].recommended
+    assert table[0, 1] == pytest.approx(cheap.run.losses.sum() + 20 * cheap.retrainings)
+
+
+def test_where_shadows_are_dear_the_tuned_windows_choose_how_many_there_are_and_else_every_window_has_one() -> None:
+    dear = [Costs(train=0.2 * share, promote=0.2 * (1 - share)) for share in (0.1, 0.11, 0.9)]
+    cells = replay(changing(), dear).cells
+    assert cells[0].recommended.shadow == 1
+    votes = {one.name: one.tuned_total for one in cells[2].policies if one.family == "vote"}
+    assert cells[2].recommended.tuned_total == min(votes.values()) < votes["vote, shadow every window"]
+    assert cells[2].recommended.shadow != 1
+
+
 def test_json_has_a_cell_for_each_cost_with_the_named_policies(found: Replayed) -> None:
     told = json.loads(json.dumps([cell.to_json() for cell in found.cells]))
     assert [one["cost"] for one in told] == [0.2, 20.0]
