@@ -1,5 +1,6 @@
 """Which retraining policy pays on a model's own history: played over what every model would have lost in every window."""
 
+from ml.policy.replay.applying import as_declared
 from ml.policy.replay.bootstrap import Interval, interval, interval_of_total
 from ml.policy.replay.cells import Cell, Judged, Replayed
 from ml.policy.replay.costs import Costs
@@ -22,6 +23,7 @@ __all__ = [
     "Replayed",
     "Run",
     "Signals",
+    "as_declared",
     "declared",
     "honest_oracle",
     "interval",
