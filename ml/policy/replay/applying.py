@@ -28,5 +28,10 @@ def as_declared(cell: Cell) -> dict[str, Any]:
     if cell.kind == "calendar":
         return {**quiet, "every_windows": cell.every_windows}
     if cell.vote is not None:
-        return {**quiet, "vote": cell.vote.model_dump(mode="json", exclude_none=True)}
+        vote = cell.vote.model_dump(mode="json", exclude_none=True)
+        return {**quiet, "vote": {**vote, "voters": [_weight_last(one) for one in vote["voters"]]}}
     return quiet
+
+
+def _weight_last(voter: dict[str, Any]) -> dict[str, Any]:
+    return {**{name: value for name, value in voter.items() if name != "weight"}, "weight": voter["weight"]}

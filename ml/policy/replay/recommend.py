@@ -63,8 +63,10 @@ def advise(tuning: Tuning, votes: Sequence[Candidate]) -> Advice:
         return _never(never, f"Do not retrain: on the {windows} tuned windows no retraining would have paid", is_told=True)
     saved = interval_of_total(never.run.paid(tuning.costs) - found.run.paid(tuning.costs), level=TOLD_LEVEL)
     if saved.low <= 0:
-        by_chance = f"{saved.low:.2f} to {saved.high:.2f} by chance, at odds of two to one"
-        short = f"the history is too short to tell, since there {found.policy.name} saved {never.total - found.total:.2f} ({by_chance})"
+        best_saved = (
+            f"on the {windows} tuned windows the best policy ({found.policy.name}) saved {never.total - found.total:.2f} against never"
+        )
+        short = f"the history is too short to tell: {best_saved}, {saved.low:.2f} to {saved.high:.2f} at odds of two to one"
         return _never(never, f"Do not retrain for now: {short}", is_told=False, saved=saved, alternative=found.policy)
     return _told(found, saved)
 
@@ -102,11 +104,12 @@ def _told(found: Candidate, saved: Interval) -> Advice:
             saved=saved,
             every_windows=every,
         )
-    sentence = f"Let {len(voters)} rules vote" if len(voters) > 1 else "Retrain by one rule"
+    name = found.policy.name
+    sentence = f"Let {len(voters)} rules vote ({name.removeprefix('vote, ')})" if len(voters) > 1 else f"Retrain by one rule: {name}"
     return Advice(
         policy=found.policy,
         kind="vote",
-        sentence=f"{sentence}: {found.policy.name}",
+        sentence=sentence,
         is_told=True,
         tuned_total=found.total,
         saved=saved,

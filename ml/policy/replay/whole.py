@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ml.policy.replay.bootstrap import interval, interval_of_total
+from ml.policy.replay.bootstrap import Interval, interval, interval_of_total
 from ml.policy.replay.cells import Cell, Judged, Replayed
 from ml.policy.replay.costs import Costs
 from ml.policy.replay.families import Families, calendars, families
@@ -117,14 +117,18 @@ def _sentence(advice: Advice, recommended: Judged, *, bench: _Bench, never: Judg
     """What to do, and what came of it on windows that had no say in it."""
     windows = recommended.run.end - recommended.run.start
     said = [f"On the {windows} judged windows that cost {_cost(recommended)}"]
-    beside = [] if advice.kind == "never" else [f"never {never.total:.2f}"]
+    if advice.kind != "never":
+        said.append(f"never {never.total:.2f} ({_against(recommended.beyond_never)})")
     if calendar.name not in {never.name, recommended.name}:
-        beside.append(f"the tuned calendar ({calendar.name}) {_cost(calendar)}")
+        said.append(f"the tuned calendar ({calendar.name}) {_cost(calendar)}")
     if advice.alternative is not None:
-        beside.append(f"{advice.alternative.name} {_cost(bench.judged(advice.alternative))}")
-    if recommended.beyond_never.low > 0:
-        beside.append("so it cost more than never, beyond chance")
-    return f"{advice.sentence}. {'; '.join(said + beside)}."
+        said.append(f"{advice.alternative.name} {_cost(bench.judged(advice.alternative))}")
+    return f"{advice.sentence}. {'; '.join(said)}."
+
+
+def _against(beyond: Interval) -> str:
+    verdict = "which may be chance" if beyond.covers_zero else "beyond chance"
+    return f"the difference is {beyond.low:+.2f} to {beyond.high:+.2f} at {beyond.level:.0%}, {verdict}"
 
 
 def _cost(judged: Judged) -> str:

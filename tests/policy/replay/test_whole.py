@@ -29,6 +29,8 @@ def test_where_the_world_jumps_the_vote_is_recommended_and_costs_less_than_calen
     assert cell.hindsight_calendar.total <= cell.tuned_calendar.total
     assert cell.recommended.beyond_never.high < 0
     assert cell.sentence.startswith("Let ")
+    assert "judged windows that cost" in cell.sentence
+    assert "beyond chance" in cell.sentence
 
 
 def test_where_no_retraining_pays_it_says_do_not_retrain(found: Replayed) -> None:
@@ -87,6 +89,7 @@ def test_a_gain_that_may_be_chance_is_no_gain() -> None:
     cell = replay(history(random.binomial(50, 0.2, (100, 100)) / 50), [Costs.of(0.001, shadow_share=0.0)]).cells[0]
     assert (cell.kind, cell.is_told) == ("never", False)
     assert "too short to tell" in cell.sentence
+    assert "odds of two to one" in cell.sentence
 
 
 def test_where_models_age_evenly_and_shadows_are_dear_the_calendar_is_recommended() -> None:
