@@ -63,10 +63,8 @@ def advise(tuning: Tuning, votes: Sequence[Candidate]) -> Advice:
         return _never(never, f"Do not retrain: on the {windows} tuned windows no retraining would have paid", is_told=True)
     saved = interval_of_total(never.run.paid(tuning.costs) - found.run.paid(tuning.costs), level=TOLD_LEVEL)
     if saved.low <= 0:
-        best_saved = (
-            f"on the {windows} tuned windows the best policy ({found.policy.name}) saved {never.total - found.total:.2f} against never"
-        )
-        short = f"the history is too short to tell: {best_saved}, {saved.low:.2f} to {saved.high:.2f} at odds of two to one"
+        there = f"on the {windows} tuned windows the best policy ({found.policy.name}) saved {never.total - found.total:.2f}"
+        short = f"the history is too short to tell: {there} against never, {saved.low:.2f} to {saved.high:.2f} at odds of two to one"
         return _never(never, f"Do not retrain for now: {short}", is_told=False, saved=saved, alternative=found.policy)
     return _told(found, saved)
 

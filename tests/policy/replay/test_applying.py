@@ -20,7 +20,7 @@ def cell() -> Cell:
 def test_a_vote_is_written_as_it_was_judged(cell: Cell) -> None:
     written = Retraining.model_validate(as_declared(cell))
     assert written.vote == cell.vote
-    assert all(list(one)[0] == "kind" and list(one)[-1] == "weight" for one in as_declared(cell)["vote"]["voters"])
+    assert all([*one][:1] == ["kind"] and [*one][-1:] == ["weight"] for one in as_declared(cell)["vote"]["voters"])
     assert written.cost is not None
     assert (written.cost.train, written.cost.promote) == pytest.approx((0.05, 0.15))
 
