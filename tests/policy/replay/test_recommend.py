@@ -37,6 +37,11 @@ def test_one_change_of_the_world_in_the_tuned_windows_is_enough_if_it_is_large()
     assert found.count("vote") == 10
 
 
+@pytest.mark.parametrize(("windows", "is_told"), [(49, False), (50, True)])
+def test_twenty_tuned_windows_are_enough_and_nineteen_are_not(windows: int, is_told: bool) -> None:
+    assert advised(jumping(windows, at=(4, 11, 30), jump=0.4, noise=0.01), 0.1).is_told is is_told
+
+
 def test_one_rule_that_leads_alone_decides_alone_and_a_calendar_needs_no_shadow() -> None:
     """Models are worth nothing after a window, and retraining is cheap: regret is known a window too late."""
     found = advised(ageing(80, growth=0.1, usual=0.05), 0.01)
