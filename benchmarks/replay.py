@@ -98,7 +98,7 @@ def main() -> None:
     print(f"{asked.set}, {asked.learner}: {', '.join(asked.streams or known)}")
     for name in absent:
         print(f"absent: {name}")
-    results = {table: _print(table, lines) for table, lines in found.items() if lines}
+    results = {table: _print(table, lines, BARS if table.has_bar and asked.set == "bar" else {}) for table, lines in found.items() if lines}
     barred = next((values for table, values in results.items() if table.has_bar), {})
     holds = bool(barred) and asked.set == "bar" and not absent and all(barred[name] >= bar for name, bar in BARS.items())
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {time.perf_counter() - start:.0f} s")
@@ -140,7 +140,7 @@ def _lines(name: str, learner: Learner, cache: Path) -> Iterator[tuple[Table, Li
             yield table, Line(stream=name, cell=cell)
 
 
-def _print(table: Table, lines: list[Line]) -> dict[str, float]:
+def _print(table: Table, lines: list[Line], bars: dict[str, float]) -> dict[str, float]:
     print(f"\n{table.title}: total (retrainings) on the judged windows")
     columns = ("stream", "cost", "oracle", "honest", "never", "hindsight", "tuned", "recommended", "beyond tuned", "beyond hindsight", "")
     print(_ROW.format(*columns))
@@ -148,7 +148,7 @@ def _print(table: Table, lines: list[Line]) -> dict[str, float]:
         print(_row(line))
     values = _values(lines)
     for name, value in values.items():
-        bar = BARS.get(name) if table.has_bar else None
+        bar = bars.get(name)
         verdict = "" if bar is None else f"   bar {bar:g}: {'holds' if value >= bar else 'MISSED'}"
         print(f"{name.replace('_', ' '):36} {value:8.3f}{verdict}")
     return values

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ml.policy import Evidence, Finding, Losses, WindowLoss, decide
-from ml.spec import Retraining
+from ml.policy import Evidence, Finding, Losses, WindowLoss, decide, voting
+from ml.spec import PaybackVoter, Retraining
 from tests.policy.test_rules import evidence
 
 VOTERS = [
@@ -87,6 +87,8 @@ def test_a_window_with_a_shadow_stands_for_those_without_and_noise_and_edge_are_
     assert not said(losing(0.06), rules(accumulated, shadow_windows=1)).fired
     assert said(losing(0.06), rules(accumulated, shadow_windows=2)).fired
     assert not said(losing(0.06), rules(accumulated, shadow_windows=2, edge=0.02)).fired
+    late = PaybackVoter(weight=1, windows=4, newest=0.5)
+    assert (voting.newest(late, 1), voting.newest(late, 2)) == (0.5, 0.75)
     quieter = [{"kind": "regret", "kappa": 0.5, "weight": 1}]
     assert not said(losing(0.06), rules(quieter, shadow_windows=2, noise=0.03)).fired
 

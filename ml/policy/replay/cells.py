@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from ml.policy.replay.bootstrap import Interval
 from ml.policy.replay.costs import Costs
-from ml.policy.replay.history import Parts
-from ml.policy.replay.play import Run
+from ml.policy.replay.history import Floats, Parts
+from ml.policy.replay.playing import Run
 from ml.spec import Vote
 
 Kind = Literal["vote", "calendar", "never", "rule"]
@@ -138,3 +140,7 @@ class Replayed:
     unjudged: int
     untrained: int
     absent: dict[str, str]
+
+    def at_other_costs(self) -> Floats:
+        """Cells x cells: [a, b] is what the policy that is recommended at cost a costs on the judged windows where the cost is b."""
+        return np.array([[one.recommended.run.total(other.costs) for other in self.cells] for one in self.cells])

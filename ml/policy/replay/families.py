@@ -7,7 +7,7 @@ import numpy as np
 from ml.policy.replay import forecast
 from ml.policy.replay.costs import Costs
 from ml.policy.replay.history import Counts, Flags, Floats, LossHistory, Parts
-from ml.policy.replay.play import Policy, by_row
+from ml.policy.replay.playing import Policy, by_row
 from ml.policy.replay.voters import Voting
 from ml.policy.replay.weighing import CALENDARS, pool
 from ml.policy.replay.yardstick import Yardstick

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.policy.replay.history import Flags, Floats, LossHistory, Parts
-from ml.policy.replay.play import Policy, by_row
+from ml.policy.replay.playing import Policy, by_row
 from ml.policy.replay.yardstick import Yardstick
 
 HORIZONS = (4, 8, 16)
@@ -54,19 +54,20 @@ def learnt(history: LossHistory, yardstick: Yardstick, parts: Parts, *, horizon:
 
     None where there are too few.
     """
-    rows, saved = [], []
-    served = history.served
-    for champion in range(parts.start, parts.known - horizon):
-        known = facts(history, yardstick, champion=champion, since=champion)
-        for window in range(champion + 1, parts.known - horizon + 1):
-            later = slice(window, window + horizon)
-            saving = served[champion, later] - served[window, later]
-            if np.isfinite(saving).any():
-                rows.append(known[window])
-                saved.append(float(np.nanmean(saving)))
-    if len(rows) < _LEAST_PAIRS:
+    rows, saved = [np.empty((0, 4))], [np.empty(0)]
+    sums = np.concatenate([np.zeros((history.windows, 1)), np.nancumsum(history.served, axis=1)], axis=1)
+    judged = np.concatenate([[0], np.cumsum(history.judged)])
+    for champion in (one for one in range(parts.start, parts.known - horizon) if history.available[one]):
+        windows = np.arange(champion + 1, parts.known - horizon + 1)
+        counts = judged[windows + horizon] - judged[windows]
+        usable = history.available[windows] & (counts > 0)
+        windows, counts = windows[usable], counts[usable]
+        kept, fresh = (sums[model, windows + horizon] - sums[model, windows] for model in (champion, windows))
+        rows.append(facts(history, yardstick, champion=champion, since=champion)[windows])
+        saved.append((kept - fresh) / counts)
+    features, target = np.concatenate(rows), np.concatenate(saved)
+    if len(target) < _LEAST_PAIRS:
         return None
-    features, target = np.array(rows), np.array(saved)
     middle, spread = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-12)
     standard = (features - middle) / spread
     slopes = np.linalg.solve(standard.T @ standard + _RIDGE * np.eye(standard.shape[1]), standard.T @ (target - target.mean()))

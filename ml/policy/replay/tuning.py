@@ -7,7 +7,7 @@ from ml.policy.replay import weighing
 from ml.policy.replay.costs import Costs
 from ml.policy.replay.families import SHADOWS
 from ml.policy.replay.history import LossHistory, Parts
-from ml.policy.replay.play import Gate, Policy, Run, play
+from ml.policy.replay.playing import Gate, Policy, Run, play
 from ml.policy.replay.voters import Voting
 from ml.policy.replay.yardstick import Yardstick
 from ml.spec import Vote
@@ -50,10 +50,10 @@ class Tuning:
         return min((self.candidate(one) for one in policies), key=lambda one: one.order)
 
     def votes(self) -> list[Candidate]:
-        """The vote with each interval of shadows, and without."""
+        """The vote with a shadow in every window, in fewer, and without any."""
         found = []
         for shadow in (*SHADOWS, 0):
             voting = Voting(history=self.history, yardstick=self.yardstick, cost=self.costs.retraining, shadow=shadow)
-            vote = weighing.weighed(voting, weighing.pool(calendars=self.history.delay > 0), self.costs, self.parts)
+            vote = weighing.weighed(voting, weighing.pool(calendars=True), self.costs, self.parts)
             found.append(self.candidate(voting.together(vote), vote))
         return found

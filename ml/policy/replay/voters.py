@@ -10,7 +10,7 @@ import numpy as np
 
 from ml.policy import voting
 from ml.policy.replay.history import Flags, Floats, LossHistory
-from ml.policy.replay.play import Policy, by_row
+from ml.policy.replay.playing import Policy, by_row
 from ml.policy.replay.yardstick import Yardstick, regrets
 from ml.spec import AnyVoter, CalendarVoter, PaybackVoter, RegretVoter, Vote
 

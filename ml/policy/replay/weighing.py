@@ -4,7 +4,7 @@ import numpy as np
 
 from ml.policy.replay.costs import Costs
 from ml.policy.replay.history import Floats, Parts
-from ml.policy.replay.play import Run, play
+from ml.policy.replay.playing import Run, play
 from ml.policy.replay.voters import Voting
 from ml.spec import AnyVoter, CalendarVoter, NeverVoter, PaybackVoter, RegretVoter, Vote
 

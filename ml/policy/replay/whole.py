@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from ml.policy.replay.bootstrap import interval, interval_of_total
+from ml.policy.replay.bootstrap import Interval, interval, interval_of_total
 from ml.policy.replay.cells import Cell, Judged, Replayed
 from ml.policy.replay.costs import Costs
 from ml.policy.replay.families import Families, calendars, families
 from ml.policy.replay.history import LossHistory, Parts
-from ml.policy.replay.oracle import honest_oracle, oracle
-from ml.policy.replay.play import Gate, Policy, Run, play
+from ml.policy.replay.oracles import honest_oracle, oracle
+from ml.policy.replay.playing import Gate, Policy, Run, play
 from ml.policy.replay.recommend import Advice, advise
 from ml.policy.replay.tuning import Candidate, Tuning
 from ml.policy.replay.yardstick import Yardstick
@@ -100,7 +100,7 @@ def _cell(tuning: Tuning, found: Families, own: Policy | None) -> Cell:
         recommended=recommended,
         kind=advice.kind,
         is_told=advice.is_told,
-        sentence=_sentence(advice, recommended, never=by_calendar[0], calendar=tuned),
+        sentence=_sentence(advice, recommended, bench=bench, never=by_calendar[0], calendar=tuned),
         tuned_calendar=tuned,
         hindsight_calendar=min(by_calendar, key=lambda one: (round(one.total, 9), one.retrainings)),
         never=by_calendar[0],
@@ -113,12 +113,24 @@ def _cell(tuning: Tuning, found: Families, own: Policy | None) -> Cell:
     )
 
 
-def _sentence(advice: Advice, recommended: Judged, *, never: Judged, calendar: Judged) -> str:
+def _sentence(advice: Advice, recommended: Judged, *, bench: _Bench, never: Judged, calendar: Judged) -> str:
     """What to do, and what came of it on windows that had no say in it."""
     windows = recommended.run.end - recommended.run.start
-    count = recommended.retrainings
-    cost = f"On the {windows} judged windows that cost {recommended.total:.2f} with {count} retraining{'' if count == 1 else 's'}"
-    beside = f"never {never.total:.2f}" if advice.kind != "never" else f"always {0:.2f}"
-    if calendar.family == "calendar" and calendar.name not in {never.name, recommended.name}:
-        beside += f", the tuned calendar ({calendar.name}) {calendar.total:.2f}"
-    return f"{advice.why[0].upper()}{advice.why[1:]}. {cost}; {beside}."
+    said = [f"On the {windows} judged windows that cost {_cost(recommended)}"]
+    if advice.kind != "never":
+        said.append(f"never {never.total:.2f} ({_against(recommended.beyond_never)})")
+    if calendar.name not in {never.name, recommended.name}:
+        said.append(f"the tuned calendar ({calendar.name}) {_cost(calendar)}")
+    if advice.alternative is not None:
+        said.append(f"{advice.alternative.name} {_cost(bench.judged(advice.alternative))}")
+    return f"{advice.sentence}. {'; '.join(said)}."
+
+
+def _against(beyond: Interval) -> str:
+    verdict = "which may be chance" if beyond.covers_zero else "beyond chance"
+    return f"the difference is {beyond.low:+.2f} to {beyond.high:+.2f} at {beyond.level:.0%}, {verdict}"
+
+
+def _cost(judged: Judged) -> str:
+    count = judged.retrainings
+    return f"{judged.total:.2f} with {count} retraining{'' if count == 1 else 's'}"

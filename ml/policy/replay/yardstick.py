@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from ml.policy.replay.history import Floats, LossHistory
-from ml.policy.replay.play import with_shadow
+from ml.policy.replay.playing import with_shadow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,15 @@ def test_what_a_former_champion_was_accused_of_does_not_count() -> None:
     assert play(past, measured["quality drop 0.02"], start=5, end=20).retrained == (10,)
 
 
+def test_with_late_labels_a_signal_is_of_the_model_that_serves() -> None:
+    """What is put into service at window 5 is model 3; model 5 serves from window 7 on."""
+    flags = np.zeros((20, 20), dtype=bool)
+    flags[3, 9] = flags[5, 7] = True
+    past = history(ageing(20).losses, signals=Signals(drift=flags), delay=2)
+    [one] = members(past, "drift, as declared")
+    assert play(past, one, start=5, end=20).retrained == (10,)
+
+
 def test_an_estimate_that_is_not_trusted_asks_for_nothing() -> None:
     drops = np.full((20, 20), np.nan)
     past = history(ageing(20).losses, signals=Signals(estimated_drop=drops))

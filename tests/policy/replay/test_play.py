@@ -6,7 +6,7 @@ import pytest
 from ml.errors import ModelOwnerError
 from ml.policy.replay import Costs, Policy, declared, play
 from ml.policy.replay.families import calendars
-from ml.policy.replay.play import with_shadow
+from ml.policy.replay.playing import with_shadow
 from ml.policy.replay.yardstick import Yardstick
 from tests.policy.replay.made import ageing, history
 

@@ -40,7 +40,16 @@ def test_regret_looks_back_at_models_that_learnt_from_all_before_a_window() -> N
 def test_without_a_shadow_regret_is_held_against_what_is_usual() -> None:
     past = ageing(30, growth=0.02)
     yardstick = replace(Yardstick.of(past, start=0, known=10), usual=0.25)
-    assert regrets(past, yardstick, champion=4, since=6, shadow=0)[6:9] == pytest.approx([-0.01, 0.01, 0.03])
+    found = regrets(past, yardstick, champion=4, since=6, shadow=0)
+    assert found[6:9] == pytest.approx([-0.01, 0.01, 0.03])
+    assert np.isnan(found[:6]).all()
+
+
+def test_the_usual_edge_of_looking_back_is_no_regret() -> None:
+    """A model that serves is 3 windows old when it is new: so much a shadow is always better."""
+    past = ageing(30, growth=0.01, delay=3)
+    found = regrets(past, Yardstick.of(past, start=3, known=20), champion=10, since=10, shadow=1)
+    assert found[10:14] == pytest.approx([0, 0.01, 0.02, 0.03])
 
 
 @pytest.mark.parametrize("shadow", [0, 1, 2, 4])

@@ -4,7 +4,7 @@ import numpy as np
 
 from ml.policy.replay.costs import Costs
 from ml.policy.replay.history import Floats, LossHistory
-from ml.policy.replay.play import Run
+from ml.policy.replay.playing import Run
 
 _TIE = 1e-12
 
@@ -36,7 +36,7 @@ def _crossed(history: LossHistory, costs: Costs, chosen_by: Floats, judged_by: F
 def _path(history: LossHistory, served: Floats, costs: Costs, *, start: int, end: int) -> list[int]:
     """At which windows models are put into service, the first at `start`.
 
-    least[j] is what windows before j cost at least, where one is put into service at j or j is the end.
+    least[j] is what windows before j and the models in them cost at least, where one is put into service at j or j is the end.
     """
     sums = np.concatenate([np.zeros((history.windows, 1)), np.nancumsum(served, axis=1)], axis=1)
     least, count, before = np.full(end + 1, np.inf), np.zeros(end + 1, dtype=np.int64), np.full(end + 1, -1)
@@ -45,7 +45,7 @@ def _path(history: LossHistory, served: Floats, costs: Costs, *, start: int, end
         if window < end and not history.available[window]:
             continue
         earlier = np.arange(start, window)
-        found = least[earlier] + sums[earlier, window] - sums[earlier, earlier] + costs.retraining * (earlier > start)
+        found = least[earlier] + sums[earlier, window] - sums[earlier, earlier] + costs.retraining  # of the first one too: for all alike
         ties = earlier[found <= found.min() + _TIE]
         best = int(ties[np.argmin(count[ties] + (ties > start))])
         least[window], before[window], count[window] = found[best - start], best, count[best] + (best > start)
