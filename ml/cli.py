@@ -256,7 +256,8 @@ def _apply(settings: Settings, found: "ReplayFacts", *, yes: bool, quiet: bool) 
 
     made = applying.proposal(settings, found)
     if not made.diff:
-        typer.echo("model.yaml says it already", err=True)
+        why = "model.yaml says it already" if found.chosen.is_told else "too little is known to change model.yaml"
+        typer.echo(f"nothing to write: {why}", err=True)
         return
     typer.echo("\n".join([made.diff, *made.notes]), err=quiet)
     if yes or typer.confirm("Write this?"):

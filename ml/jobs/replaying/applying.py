@@ -15,18 +15,7 @@ from ml.errors import CallError, ConcurrentChange, ModelOwnerError
 from ml.jobs.replaying import edit
 from ml.monitoring.replayed.facts import CostFacts, ReplayFacts
 from ml.settings import Settings
-from ml.spec import ModelSpec, Retraining, Vote
-
-_OFF: dict[str, Any] = {
-    "drift_share": None,
-    "quality_drop": None,
-    "estimated_drop": None,
-    "vote": None,
-    "new_rows": None,
-    "age": None,
-    "every_windows": None,
-}
-"""Causes that are switched off: the policy was judged by itself."""
+from ml.spec import ModelSpec, Retraining
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,38 +87,14 @@ def write(found: Proposal) -> None:
 
 
 def _changes(spec: ModelSpec, chosen: CostFacts) -> dict[tuple[str, str], Any]:
-    """Only what differs from what is declared now."""
-    wanted = dict(_OFF)
-    if chosen.kind == "calendar":
-        wanted["every_windows"] = chosen.every_windows
-    if chosen.kind == "vote":
-        wanted["vote"] = _vote(chosen)
-    found: dict[tuple[str, str], Any] = {}
-    if spec.retraining.cost is None and wanted["vote"] is not None:
-        found["retraining", "cost"] = {"train": chosen.train, "promote": chosen.promote}
-    declared = spec.retraining.model_dump(mode="json", exclude_none=True)
-    for key, value in wanted.items():
-        if value != (_vote_json(spec.retraining.vote) if key == "vote" else declared.get(key)):
-            found["retraining", key] = value
-    regret = spec.retraining.regret
-    if (spec.retraining.cost is not None or ("retraining", "cost") in found) and (regret.theta or regret.payback_windows):
-        found["retraining", "regret"] = {"theta": None}
-    if spec.training.schedule is not None:
+    """Only what differs from what is declared now; nothing where the history is too short to tell."""
+    declared, wanted = spec.retraining, Retraining.model_validate({**spec.retraining.model_dump(mode="json"), **chosen.rules})
+    found: dict[tuple[str, str], Any] = {
+        ("retraining", key): value for key, value in chosen.rules.items() if getattr(wanted, key) != getattr(declared, key)
+    }
+    if chosen.rules and spec.training.schedule is not None:
         found["training", "schedule"] = None
     return found
-
-
-def _vote(chosen: CostFacts) -> dict[str, Any] | None:
-    assert chosen.vote is not None, "a vote is recommended"
-    return _vote_json(Vote.model_validate(chosen.vote))
-
-
-def _vote_json(vote: Vote | None) -> dict[str, Any] | None:
-    """As a person would write it: without what is the default."""
-    if vote is None:
-        return None
-    voters = [{"kind": one.kind, **one.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})} for one in vote.voters]
-    return {"voters": voters, **vote.model_dump(mode="json", exclude_defaults=True, exclude={"voters"})}
 
 
 def _check(text: str, model: str) -> None:
@@ -148,4 +113,9 @@ def _notes(facts: ReplayFacts) -> tuple[str, ...]:
         "rows; let both mean the same.",
         "The policy was judged alone, so the other causes and the training's own calendar are switched off; minimum_rows, cooldown and "
         "budget still hold trainings back.",
+        *(["The vote looks at shadow challengers, and says so in each decision where there are none."] if _has_shadow(facts) else []),
     )
+
+
+def _has_shadow(facts: ReplayFacts) -> bool:
+    return bool((facts.chosen.vote or {}).get("shadow_windows"))

@@ -9,7 +9,7 @@ import numpy as np
 from ml.jobs.replaying.losses import Losses
 from ml.jobs.replaying.rows import Accepted
 from ml.monitoring.replayed.facts import Affected, CostFacts, PlayedPolicy, Range, WindowFacts
-from ml.policy.replay import Cell, Costs, Interval, Judged, LossHistory, Parts, Policy, interval, interval_of_total, play
+from ml.policy.replay import Cell, Costs, Interval, Judged, LossHistory, Parts, Policy, as_declared, interval, interval_of_total, play
 from ml.spec import ModelSpec
 
 FEWEST_LABELLED = 10
@@ -39,6 +39,7 @@ def cell(found: Cell, own: Sequence[Policy], *, history: LossHistory, parts: Par
         policies=tuple(_played(one) for one in (*found.policies, *declared)),
         vote=None if vote is None else vote.model_dump(mode="json", exclude_none=True, exclude_defaults=False),
         every_windows=found.every_windows,
+        rules=as_declared(found),
     )
 
 

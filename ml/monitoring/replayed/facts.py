@@ -61,7 +61,8 @@ class CostFacts(_Facts):
 
     `policies` has one of each family, chosen on the tuned windows, each calendar, and what is declared. `is_declared`: it is the cost that
     `retraining.cost` declares. `is_told`: whether the tuned windows tell the recommended policy from "never". `vote` is as `model.yaml`
-    takes it; `every_windows` that of a recommended calendar. `honest_oracle`: the oracle's path on rows that it was not chosen by.
+    takes it; `every_windows` that of a recommended calendar; `rules` are the keys of `retraining` to set, none where nothing can be told.
+    `honest_oracle`: the oracle's path on rows that it was not chosen by.
     """
 
     cost: float
@@ -81,6 +82,7 @@ class CostFacts(_Facts):
     policies: tuple[PlayedPolicy, ...]
     vote: dict[str, Any] | None = None
     every_windows: int | None = None
+    rules: dict[str, Any] = {}
 
 
 class WindowFacts(_Facts):
