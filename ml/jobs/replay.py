@@ -110,9 +110,10 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], *, at: datetime)
     costs = told.costs_of(spec, asked.costs, asked.shadow)
     history, policies = _history(world, own)
     played = core.replay(history, costs, share=asked.tune_share)
+    parts = played.parts
+    runs = [(one, core.play(history, one, start=parts.split, end=parts.end)) for one in policies]
     cells = tuple(
-        told.cell(one, policies, history=history, parts=played.parts, is_declared=number == 0 and spec.retraining.cost is not None)
-        for number, one in enumerate(played.cells)
+        told.cell(one, runs, is_declared=number == 0 and spec.retraining.cost is not None) for number, one in enumerate(played.cells)
     )
     place = 0 if spec.retraining.cost is not None else told.middle(costs)
     affected, sentences = told.affected(accepted, world.losses, spec, delay=world.delay)

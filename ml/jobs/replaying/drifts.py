@@ -18,6 +18,7 @@ from ml.monitoring import drift as drifting
 from ml.monitoring import evidently_defaults, looks
 from ml.monitoring.alarms.own_windows import NO_TIME, Cut, OwnWindows
 from ml.monitoring.drift import Pin
+from ml.monitoring.evidently_defaults import Side
 from ml.monitoring.profiles import Profile
 from ml.spec import ModelSpec
 from ml.state.records import Drift
@@ -77,10 +78,10 @@ class Drifts:
         """Whether Evidently's default rule calls the window drifted."""
         key = (model, window)
         if key not in self._default:
-            reference = self._references.of(("columns", model), lambda: self._columns(self.learnt(model)))
-            now = self._columns(self._rows(window))
-            has_rows = len(self._rows(window)) > 0
-            self._default[key] = has_rows and evidently_defaults.has_drifted(self._pins, reference=reference, window=now)
+            rows, learnt = self._rows(window), self.learnt(model)
+            reference = self._references.of(("of all", model), lambda: Side(self._columns(learnt), self._profiles(learnt)))
+            now = self._windows.of(("of all", window), lambda: Side(self._columns(rows), self._profiles(rows)))
+            self._default[key] = len(rows) > 0 and evidently_defaults.has_drifted(self._pins, reference=reference, window=now)
         return self._default[key]
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 from ml.jobs.replaying.losses import Losses
 from ml.jobs.replaying.rows import Accepted
 from ml.monitoring.replayed.facts import Affected, CostFacts, PlayedPolicy, Range, WindowFacts
-from ml.policy.replay import Cell, Costs, Interval, Judged, LossHistory, Parts, Policy, as_declared, interval, interval_of_total, play
+from ml.policy.replay import Cell, Costs, Interval, Judged, LossHistory, Parts, Policy, Run, as_declared, interval, interval_of_total
 from ml.spec import ModelSpec
 
 FEWEST_LABELLED = 10
@@ -17,10 +17,10 @@ FEWEST_LABELLED = 10
 _NAMED_COLUMNS = 5
 
 
-def cell(found: Cell, own: Sequence[Policy], *, history: LossHistory, parts: Parts, is_declared: bool) -> CostFacts:
-    """One cost, with the users' own policies beside the others."""
+def cell(found: Cell, own: Sequence[tuple[Policy, Run]], *, is_declared: bool) -> CostFacts:
+    """One cost, with the users' own policies, as they ran over the judged windows, beside the others."""
     costs, vote = found.costs, found.vote
-    declared = [_judged(one, found, history, parts) for one in own]
+    declared = [_judged(policy, run, found) for policy, run in own]
     return CostFacts(
         cost=round(costs.retraining, 12),  # 0.095 + 0.005 is 0.1, whatever floats say
         train=costs.train,
@@ -43,9 +43,8 @@ def cell(found: Cell, own: Sequence[Policy], *, history: LossHistory, parts: Par
     )
 
 
-def _judged(policy: Policy, found: Cell, history: LossHistory, parts: Parts) -> Judged:
-    """A policy that the core did not play, on the judged windows."""
-    run = play(history, policy, start=parts.split, end=parts.end)
+def _judged(policy: Policy, run: Run, found: Cell) -> Judged:
+    """A policy that the core did not play."""
     paid = run.paid(found.costs)
     return Judged(
         name=policy.name,
