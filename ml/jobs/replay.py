@@ -6,7 +6,7 @@ it (`ml.policy.replay`). Changes nothing but what it keeps for itself; `ml.jobs.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ml.jobs.replaying.losses import Losses, Watcher
     from ml.jobs.replaying.recipe import Recipe
     from ml.jobs.replaying.rows import Accepted
-    from ml.monitoring.replayed.facts import ReplayFacts
-    from ml.policy.replay import LossHistory, Policy, Replayed
+    from ml.monitoring.replayed.facts import LengthFacts, ReplayFacts
+    from ml.policy.replay import Costs, LossHistory, Policy, Replayed
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,8 @@ def replay(settings: Settings, model: str, options: Options | None = None, *, wa
     delay += _training_windows(accepted, measured.fit_seconds)
     watcher.say("playing policies")
     world = _World(spec=spec, asked=asked, accepted=accepted, recipe=found, losses=measured, delay=delay)
-    facts = _told(world, own, at=at)
+    others = [replace(world, asked=one, losses=_measured(settings, world, one, watcher)) for one in _lengths(asked)]
+    facts = _told(world, own, others, at=at)
     replays.keep(
         state,
         model=model,
@@ -101,7 +102,28 @@ def _training_windows(accepted: "Accepted", seconds: float) -> int:
     return int(seconds // gap) if gap > seconds / 1000 else 0
 
 
-def _told(world: _World, own: Sequence[tuple[str, Retraining]], *, at: datetime) -> "ReplayFacts":
+def _lengths(asked: Replay) -> list[Replay]:
+    """The same replay with each other length of history."""
+    found = []
+    for one in asked.lengths:
+        other = asked.model_copy(update={"growing": True} if one == "growing" else {"growing": False, "history": one})
+        if (other.growing, other.history) not in {(asked.growing, asked.history), *((done.growing, done.history) for done in found)}:
+            found.append(other)
+    return found
+
+
+def _measured(settings: Settings, world: _World, asked: Replay, watcher: "Watcher") -> "Losses":
+    from ml.jobs.replaying import losses
+
+    watcher.say(f"models that learn from {_length(asked)}")
+    return losses.measured(settings, world.spec, world.accepted, world.recipe, asked, delay=world.delay, watcher=watcher)
+
+
+def _length(asked: Replay) -> str:
+    return "growing" if asked.growing else f"{asked.history} windows"
+
+
+def _told(world: _World, own: Sequence[tuple[str, Retraining]], others: Sequence[_World], *, at: datetime) -> "ReplayFacts":
     from ml.jobs.replaying import told
     from ml.monitoring.replayed.facts import ReplayFacts
     from ml.policy import replay as core
@@ -133,26 +155,54 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], *, at: datetime)
         chosen_cost=cells[place].cost,
         history=told.windows(accepted, history, played.parts, played.cells[place]),
         affected=affected,
+        length=_compared(world, others, costs[place]) if others else None,
         absent=played.absent,
         notes=tuple(_notes(world, played, sentences)),
         recommendation=_recommendation(spec, cells[place].sentence, cells[place].cost),
     )
 
 
-def _history(world: _World, own: Sequence[tuple[str, Retraining]]) -> "tuple[LossHistory, list[Policy]]":
-    """The losses with the signals that were measured, and the declared policies."""
-    from dataclasses import replace
-
+def _compared(world: _World, others: Sequence[_World], costs: "Costs") -> "LengthFacts":
     import numpy as np
 
-    from ml.jobs.replaying import policies, told
-    from ml.jobs.replaying.drifts import Drifts
-    from ml.policy.replay import LossHistory, Parts
+    from ml.jobs.replaying.told import range_of
+    from ml.monitoring.replayed.facts import LengthFacts
+    from ml.policy.replay import Parts, length
 
-    spec, accepted, losses = world.spec, world.accepted, world.losses
+    share = world.asked.tune_share
+    histories = {_length(one.asked): _losses(one) for one in (world, *others)}
+    declared = _length(world.asked)
+    found = length(histories, declared=declared, costs=costs, share=share)
+    split = max(Parts.of(one, share=share).split for one in histories.values())
+    return LengthFacts(
+        name=found.name,
+        declared=declared,
+        saved=None if found.saved is None else range_of(found.saved),
+        tuned_totals=found.tuned_totals,
+        fresh_means={name: float(np.nanmean(one.fresh[split:])) for name, one in histories.items()},
+    )
+
+
+def _losses(world: _World) -> "LossHistory":
+    """The losses of judged windows; no other is looked at."""
+    import numpy as np
+
+    from ml.jobs.replaying import told
+    from ml.policy.replay import LossHistory
+
+    accepted, losses = world.accepted, world.losses
     labelled = np.bincount(accepted.codes[accepted.labelled], minlength=accepted.windows).astype(np.int64)
     tables = [np.where(told.few(labelled)[None, :], np.nan, one) for one in (losses.losses, losses.one, losses.other)]
-    history = LossHistory(losses=tables[0], rows=labelled, delay=world.delay, halves=(tables[1], tables[2]))
+    return LossHistory(losses=tables[0], rows=labelled, delay=world.delay, halves=(tables[1], tables[2]))
+
+
+def _history(world: _World, own: Sequence[tuple[str, Retraining]]) -> "tuple[LossHistory, list[Policy]]":
+    """The losses with the signals that were measured, and the declared policies."""
+    from ml.jobs.replaying import policies
+    from ml.jobs.replaying.drifts import Drifts
+    from ml.policy.replay import Parts
+
+    spec, accepted, history = world.spec, world.accepted, _losses(world)
     parts = Parts.of(history, share=world.asked.tune_share)
     seen = policies.Seen(
         spec=spec,

@@ -18,6 +18,7 @@ from ml.jobs.replaying import applying, fitting, losses
 from ml.jobs.replaying.asked import Options
 from ml.jobs.replaying.fitting import Scores
 from ml.jobs.replaying.losses import Watcher
+from ml.jobs.status import status
 from ml.monitoring.replayed.facts import ReplayFacts
 from ml.settings import Settings
 from ml.state import State, replays
@@ -111,6 +112,9 @@ def test_a_replay_judges_every_policy_and_keeps_what_it_found(shop: Settings) ->
     assert not cell.is_told, "8 tuned windows are too few to tell"
     assert "too short to tell" in found.recommendation
     assert job.newest(shop, "shop") == found
+    (model,) = status(shop).models
+    assert model.replay is not None
+    assert model.replay.recommendation == found.recommendation
 
 
 def test_what_a_model_lost_is_what_the_metric_says_of_it(shop: Settings) -> None:
@@ -202,6 +206,16 @@ def test_windows_may_be_cut_by_time_and_a_sample_be_taken(shop: Settings) -> Non
     assert by_days.history == by_rows.history, "a row an hour: 60 h are 60 rows"
     part = job.replay(shop, "shop", Options(window=f"{SIZE}rows", history=3, costs=COSTS, growing=True, sample=0.6))
     assert 20 < np.mean([one.rows for one in part.history]) < 50
+
+
+def test_other_lengths_of_history_are_compared_with_the_declared_one(shop: Settings) -> None:
+    found = job.replay(shop, "shop", Options(window=f"{SIZE}rows", history=3, costs=COSTS, lengths=[3, 5, "growing"]))
+    assert found.length is not None
+    assert list(found.length.tuned_totals) == ["3 windows", "5 windows", "growing"]
+    assert found.length.fresh_means["growing"] > found.length.fresh_means["3 windows"], "what is no longer true is unlearnt by forgetting"
+    assert found.length.name == "3 windows", "8 tuned windows tell nothing"
+    with pytest.raises(CallError, match="--lengths"):
+        job.replay(shop, "shop", Options(lengths=["long"]))
 
 
 def test_odd_windows_are_treated_as_stated_and_counted(settings: Settings) -> None:

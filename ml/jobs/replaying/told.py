@@ -68,15 +68,16 @@ def _played(one: Judged) -> PlayedPolicy:
         retrainings=one.retrainings,
         fits=int(one.run.fits.sum()),
         shadow=one.shadow,
-        mean_interval=_range(one.mean),
-        beyond_never=_range(one.beyond_never),
-        beyond_calendar=_range(one.beyond_calendar),
+        mean_interval=range_of(one.mean),
+        beyond_never=range_of(one.beyond_never),
+        beyond_calendar=range_of(one.beyond_calendar),
         tuned_total=one.tuned_total,
         retrained=one.run.retrained,
     )
 
 
-def _range(found: Interval) -> Range:
+def range_of(found: Interval) -> Range:
+    """Its ends; None for one that is unbounded."""
     return _finite(found.low), _finite(found.high)
 
 
