@@ -104,7 +104,7 @@ def _training_windows(accepted: "Accepted", seconds: float) -> int:
 
 def _lengths(asked: Replay) -> list[Replay]:
     """The same replay with each other length of history."""
-    found = []
+    found: list[Replay] = []
     for one in asked.lengths:
         other = asked.model_copy(update={"growing": True} if one == "growing" else {"growing": False, "history": one})
         if (other.growing, other.history) not in {(asked.growing, asked.history), *((done.growing, done.history) for done in found)}:
