@@ -248,6 +248,33 @@ def test_a_history_that_cannot_be_replayed_is_refused_with_its_cure(settings: Se
         job.replay(settings, "shop", OPTIONS)
 
 
+@pytest.mark.parametrize(
+    ("task", "estimator", "metric"),
+    [("regression", "sklearn.linear_model.Ridge", "mae"), ("multiclass", "sklearn.naive_bayes.GaussianNB", "balanced_accuracy")],
+)
+def test_other_tasks_are_replayed_in_the_same_way(settings: Settings, task: str, estimator: str, metric: str) -> None:
+    text = TEXT.replace("task: binary", f"task: {task}").replace('positive: "yes" # quoted\n', "").replace("accuracy", metric)
+    declare(settings, text.replace("sklearn.linear_model.LogisticRegression", estimator))
+    frame = rows()
+    sign = np.where(frame.index // (6 * SIZE) % 2, -1, 1)
+    answer = sign * frame["x"]
+    frame["bought"] = answer if task == "regression" else pd.cut(answer, [-9, -0.5, 0.5, 9], labels=["low", "middle", "high"]).astype(str)
+    accept(settings, frame, "all")
+    found = job.replay(settings, "shop", OPTIONS)
+    assert found.metric == metric
+    assert found.chosen.oracle.total < found.chosen.never.total, "the answer turns round"
+    assert found.history[9].fresh < found.history[6].fresh  # type: ignore[operator]
+
+
+def test_a_candidate_that_fails_is_told_and_tried_again_at_the_next_replay(settings: Settings) -> None:
+    declare(settings, TEXT.replace("LogisticRegression }", "LogisticRegression, params: { C: -1.0 } }"))
+    accept(settings, rows(), "all")
+    with pytest.raises(ModelOwnerError, match=r"no model could be trained before any window: candidate 'logistic'.*C"):
+        job.replay(settings, "shop", OPTIONS)
+    kept = [Scores.load(file) for file in losses.folder_of(settings, "shop").glob("*.npz")]
+    assert all(one is not None and one.failed for one in kept)
+
+
 def test_too_few_windows_and_options_that_cannot_be_read_are_named(shop: Settings) -> None:
     with pytest.raises(NoData, match="are 14 windows of 100rows"):
         job.replay(shop, "shop", Options(window="100rows", history=12))

@@ -70,7 +70,7 @@ def measured(
         OperatorError: A process was ended from outside.
     """
     tasks = _tasks(folder_of(settings, spec.model), spec, accepted, recipe, asked, delay)
-    found = {task.model: scores for task in tasks if (scores := Scores.load(task.file)) is not None}
+    found = {task.model: scores for task in tasks if (scores := Scores.load(task.file)) is not None and not scores.failed}
     left = [task for task in tasks if task.model not in found]
     if left:
         with laid_out(settings, spec, accepted, recipe) as plan:

@@ -120,7 +120,8 @@ def affected(accepted: Accepted, losses: Losses, spec: ModelSpec, *, delay: int)
     labelled = _by_window(accepted, accepted.labelled)
     sizes = np.diff(accepted.edges)
     limits = accepted.moments[np.minimum(np.arange(accepted.windows) + 1 + delay, accepted.windows)]
-    late = _by_window(accepted, accepted.labelled & (accepted.known > limits[accepted.codes])) > 0
+    ended = accepted.codes + 1 + delay < accepted.windows  # of the newest windows nobody can tell yet
+    late = _by_window(accepted, ended & accepted.labelled & (accepted.known > limits[accepted.codes])) > 0
     one_class = _classes(accepted, spec) < 2
     lost, columns = _lost_columns(accepted, spec)
     found = Affected(
