@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from ml.jobs.new import NewModel
     from ml.jobs.quarantine import QuarantineDetails, QuarantineList
     from ml.jobs.reconcile import Failure
+    from ml.jobs.replaying.recorded import Recorded
     from ml.jobs.report import Reported
     from ml.jobs.reproduce import Reproduced
     from ml.jobs.status import ModelStatus, Status
     from ml.jobs.train import TrainResult
+    from ml.monitoring.replayed.facts import CostFacts, PlayedPolicy, ReplayFacts
     from ml.stack import Addresses
 
 T = TypeVar("T", bound=BaseModel)
@@ -62,6 +64,25 @@ def progress(start: str) -> Iterator[Callable[[str], None]]:
             status.update(Text(text))
 
         yield step
+
+
+@contextmanager
+def bar(what: str) -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
+    """Two functions: the first says a line, the second shows how many of how many are done, and how long the rest will take."""
+    errors = Console(stderr=True, markup=False, highlight=False)
+    if not errors.is_terminal:
+        yield lambda text: errors.print(text, soft_wrap=True), lambda _done, _all: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True) as shown:
+        task = shown.add_task(what, total=None)
+
+        def say(text: str) -> None:
+            errors.print(Text(f"  {text}", style="dim"))
+
+        yield say, lambda done, total: shown.update(task, completed=done, total=total)
 
 
 def user() -> str:
@@ -208,6 +229,79 @@ def report(value: "Reported") -> None:
     console.print(f"page: {value.page}")
 
 
+def replay(value: "ReplayFacts") -> None:
+    """What each policy cost on the judged windows, then what to do."""
+    counts = f"{value.windows} windows, {value.tuned_on} tuned on, {value.judged_on} judged on"
+    console.print(f"{value.model}: {counts}; {value.metric}")
+    chosen = value.chosen
+    console.print(
+        f"at a cost of {chosen.cost:g} a retraining (a fit {chosen.train:g}, a promotion {chosen.promote:g}), judged windows only:"
+    )
+    table = _table("policy", "loss", "new", "fits", "total", "beyond never", "beyond calendar", right=("loss", "new", "fits", "total"))
+    for name, one in sorted(_compared(chosen), key=lambda item: item[1].total):
+        shown = (f"{one.mean_loss:.4f}", str(one.retrainings), str(one.fits), f"{one.total:.3f}")
+        table.add_row(Text(name), *shown, _between(one.beyond_never), _between(one.beyond_calendar))
+    _whole(table)
+    oracle = (
+        "" if chosen.honest_oracle is None else f"; on rows that its path was not chosen by the oracle costs {chosen.honest_oracle:.3f}"
+    )
+    console.print(f"* recommended; oracle and best calendar are known only afterwards{oracle}; intervals of 95 %")
+    robust = _table(
+        "cost", "recommended", "total", "tuned calendar", "total", "never", "oracle", right=("cost", "total", "never", "oracle")
+    )
+    for cell in sorted(value.cells, key=lambda one: one.cost):
+        ours, calendar = cell.recommended, cell.tuned_calendar
+        totals = (f"{calendar.total:.3f}", f"{cell.never.total:.3f}", f"{cell.oracle.total:.3f}")
+        robust.add_row(f"{cell.cost:g}", ours.name, f"{ours.total:.3f}", calendar.name, *totals)
+    _whole(robust)
+    if (length := value.length) is not None:
+        table = _table("learns from", "tuned total", "a new model's loss, judged", right=("tuned total", "a new model's loss, judged"))
+        for name, total in length.tuned_totals.items():
+            table.add_row(name + (" *" if name == length.name else ""), f"{total:.3f}", f"{length.fresh_means[name]:.4f}")
+        console.print(table)
+    for name, why in value.absent.items():
+        console.print(f"not played: {name}: {why}")
+    touched = {name.replace("_", " "): count for name, count in value.affected.model_dump().items() if count}
+    if touched:
+        console.print("treated otherwise: " + ", ".join(f"{count} {name}" for name, count in touched.items()))
+    for note in value.notes:
+        console.print(f"note: {note}")
+    console.print(value.recommendation)
+    if value.html is not None:
+        console.print(f"page: {value.html}")
+
+
+def _compared(cell: "CostFacts") -> "list[tuple[str, PlayedPolicy]]":
+    """The policies that were chosen, one of each family, and what they are held against; of the calendars those that tell something."""
+    best = cell.hindsight_calendar
+    mine, tuned = cell.recommended, cell.tuned_calendar
+    shown = [("oracle", cell.oracle), (f"best calendar in hindsight ({best.name})", best), (f"tuned calendar ({tuned.name})", tuned)]
+    others = [one for one in (cell.never, cell.always, *cell.policies) if one.name != mine.name]
+    kept = {one.name: one for one in others if one.family != "calendar" or one.name in {cell.never.name, cell.always.name}}
+    return [*shown, (f"{mine.name} *", mine), *kept.items()]
+
+
+def _whole(table: Table) -> None:
+    """A table of numbers is of no use with its lines broken: it takes the width that it needs."""
+    Console(markup=False, highlight=False, soft_wrap=True, width=max(console.width, 130)).print(table)
+
+
+def _between(found: "tuple[float | None, float | None]") -> str:
+    """An interval with its signs."""
+    low, high = ("…" if one is None else f"{one:+.2f}" for one in found)
+    return f"{low} to {high}"
+
+
+def recorded(value: "Recorded") -> None:
+    """Each decision that is not made again, and how many are."""
+    for one in value.decisions:
+        if one.state != "same":
+            console.print(f"{one.decision}: {one.state}")
+            for difference in one.differences:
+                console.print(f"  {difference}")
+    console.print(f"{value.model}: {value.same} of {counted(len(value.decisions), 'decision')} made again, {value.differing} otherwise")
+
+
 def _estimated(value: "EstimatedResult") -> str:
     """The declared metric, or why it is not estimated."""
     one = value.metrics[value.metric]
@@ -293,6 +387,8 @@ def _model(model: "ModelStatus") -> None:
         said = back.outcome or {}
         text = f"version {said.get('rolled_back')} to version {said.get('champion')}, {back.decided_at:%Y-%m-%d %H:%M} UTC ({back.id})"
         table.add_row("  rolled back", Text(text))
+    if model.replay is not None:
+        table.add_row("  replay", Text(f"{model.replay.at:%Y-%m-%d %H:%M} UTC: {model.replay.recommendation}"))
     table.add_row("  open decisions", str(len(model.open_decisions)))
     for asked in model.suggestions:
         table.add_row(

@@ -80,6 +80,16 @@ class LabelTable:
         known: pd.Series[Any] = frame.set_index("id")["label"]
         return known
 
+    def arrived(self, ids: pd.Series) -> pd.Series:
+        """When the label of each id that has one arrived (UTC), indexed by id: of several for one id, the last one, as in `known`."""
+        wanted = pa.array(ids.dropna().unique(), pa.string())
+        parts = [part.filter(pc.is_in(part.column("id"), wanted)) for part in self.log.read(self._commits(None), ["id", "_arrived_at"])]
+        if not parts:
+            return pd.Series(dtype="datetime64[us, UTC]")
+        frame = pa.concat_tables(parts).to_pandas().drop_duplicates("id", keep="last")
+        found: pd.Series[Any] = frame.set_index("id")["_arrived_at"]
+        return found
+
     def filled(self, ids: pd.Series, target: pd.Series, *, as_of: datetime | None = None, labels_version: int | None = None) -> pd.Series:
         """The target with its missing values filled by late labels; what was delivered with the row is never replaced."""
         missing = target.isna() & ids.notna()

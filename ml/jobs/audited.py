@@ -8,9 +8,10 @@ from ml.state.records import Window
 
 
 def history(state: State, window: Window, metric: str) -> list[Matured]:
-    """The estimates of a metric in earlier windows of the window's champion beside what was measured later, oldest first."""
+    """The estimates of a metric in earlier windows of the window's champion beside what was measured by this one's look, oldest first."""
     before = estimates.of_champion(state, window.model, champion=window.champion, metric=metric, before=window.number)
-    return [one for found in before if (one := _matured(found)) is not None]
+    known = (found for found in before if found.estimate.matured_at is not None and found.estimate.matured_at <= window.as_of)
+    return [one for found in known if (one := _matured(found)) is not None]
 
 
 def of(state: State, window: Window, metric: str) -> Audit:

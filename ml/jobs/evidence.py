@@ -11,8 +11,11 @@ from ml.policy import Evidence, QualityChange, Usual
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, estimates, ledger, trainings
-from ml.state.records import Quality, Training, Window
+from ml.state.records import Drift, Quality, Training, Window
 from ml.training.results import verdict_of
+
+Measurement = tuple[list[Drift], list[Quality]]
+"""What was measured in a window, by column and metric name."""
 
 
 def gather(
@@ -24,8 +27,11 @@ def gather(
     learnt: ModelSpec,
     trained: Training,
     at: datetime,
+    measurement: Measurement | None = None,
 ) -> Evidence:
     """The facts about a measured window, as of `at`; all but what a training would learn from, which only a "yes" needs.
+
+    The same at each call with the same `at`, whatever has happened since.
 
     Args:
         settings: Where the stores are.
@@ -35,21 +41,23 @@ def gather(
         learnt: The declaration of the champion's training.
         trained: The champion's training.
         at: The moment of the decision.
+        measurement: Drift and quality of the window; default: what was stored.
     """
     rules = spec.retraining
-    drifts, qualities = ledger.measurement(state, window.id)
+    drifts, qualities = measurement or ledger.measurement(state, window.id)
     seen = labels_seen.seen(AcceptedTable.of(settings, window.model, spec), state, window, spec=spec, trained=trained)
-    asked = trainings.last_asked_at(state, window.model)
-    champion = trainings.champion(state, window.model)
-    usual = past.usual(state, learnt, model=window.model, metric=spec.metric)
+    asked = trainings.last_asked_at(state, window.model, by=at)
+    champion = trainings.champion(state, window.model, as_of=at)
+    usual = past.usual(state, learnt, model=window.model, metric=spec.metric, at=at)
     quality, no_quality = _compared(trained, qualities, seen, spec=spec, usual=usual)
     if quality is not None:
         quality, no_quality = _with_error(state, window, quality)
     estimated, no_estimate = estimating.evidence(state, window, metric=spec.metric, usual=_baseline(trained, spec=spec, usual=usual))
-    losses, no_losses = (None, "") if rules.cost is None else window_losses.losses(state, window, spec=spec, trained=trained, found=usual)
-    last = past.last_training(state, trained)
+    last, losses, no_losses = past.last_training(state, trained, at=at), None, ""
+    if rules.cost is not None:
+        losses, no_losses = window_losses.losses(state, window, spec=spec, trained=trained, last=last, found=usual)
     new_rows, no_new_rows = (None, "") if rules.new_rows is None else past.new_rows(settings, window, spec=spec, last=last)
-    spent = [] if rules.budget is None else ledger.asked_since(state, window.model, after=at - rules.budget.period)
+    spent = [] if rules.budget is None else ledger.asked_since(state, window.model, after=at - rules.budget.period, by=at)
     return Evidence(
         drifts=tuple(one for one in drifts if one.kind not in NOT_FEATURES),
         quality=quality,

@@ -109,7 +109,7 @@ def late_rows(
 
 def _last_judged(state: State, window: Window, *, least: int) -> Window | None:
     """The newest earlier window of the same champion in which there were labels enough to judge it; those of the others still wait."""
-    for one in ledger.recent_windows(state, window.model, limit=_LOOKED_BACK):
+    for one in ledger.recent_windows(state, window.model, limit=_LOOKED_BACK, until=window.number):
         if one.number < window.number and one.champion == window.champion and one.measured_at is not None:
             _, qualities = ledger.measurement(state, one.id)
             if max((quality.rows for quality in qualities), default=0) >= least:

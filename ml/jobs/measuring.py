@@ -28,7 +28,7 @@ from ml.registry import runs
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger
-from ml.state.records import Drift, Training, Window
+from ml.state.records import Drift, Quality, Training, Window
 from ml.training import champions, dataset
 from ml.training.evaluation import Predicted, predict
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _LookedAt:
+class LookedAt:
     """The rows to judge by: the window's, then earlier ones whose labels are new.
 
     Attributes:
@@ -65,46 +65,97 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         learnt: The declaration that the champion was trained with.
         trained: The run that made the champion.
     """
+    with reference_profile.kept(settings, trained, learnt=learnt, window_rows=window.rows) as reference:
+        found = look_at(settings, state, window, reference, spec=spec, learnt=learnt, trained=trained)
+    table, drifts, judged, rows = found.table, found.drifts, found.judged, found.rows
+    beyond = beyond_drift.measure(
+        settings,
+        state,
+        Subject(table, found.champion, window, spec, trained, found.known),
+        beyond_drift.Rows(beside=rows.beside, own=len(rows.target), said=rows.said, judged=judged, late=rows.late, ask=rows.ask),
+        learnt=learnt,
+        drifts=drifts,
+    )
+    late_rows = int((judged.index >= len(rows.target)).sum())
+    measurement = report.Measurement(
+        drifts=beyond_drift.ordered(drifts, beyond.ranked),
+        qualities=found.qualities,
+        labelled_rows=len(judged) - late_rows,
+        late_rows=late_rows,
+        notes=[*_notes(spec, drifts, judged, late=late_rows), *found.strange],
+        promise=found.promise,
+        sections=beyond.sections(spec),
+    )
+    with workspace.fed(settings, window):
+        page = report.render(spec, window, measurement, compared=found.compared, judged=judged)
+    _store(settings, state, window, measurement, page=page)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What a look at a window found.
+
+    Args:
+        table: The accepted rows.
+        champion: The fitted champion.
+        drifts: Of each column, target and predictions, by fixed thresholds or by the promise, whose sentence is `promise`.
+        qualities: The metrics on `judged`.
+        rows: Those that may be judged by.
+        judged: Those that are judged by.
+        known: The classes that a binary model's champion learnt.
+        strange: Notes on rows that were left out.
+        compared: What the report draws.
+    """
+
+    table: AcceptedTable
+    champion: Any
+    drifts: list[Drift]
+    qualities: list[Quality]
+    rows: LookedAt
+    judged: pd.DataFrame
+    known: set[str]
+    strange: list[str]
+    compared: report_drift.Compared
+    promise: str
+
+
+def look_at(
+    settings: Settings, state: State, window: Window, reference: ReferenceProfile, *, spec: ModelSpec, learnt: ModelSpec, trained: Training
+) -> Looked:
+    """Drift and quality of a window, the same at each look, whatever has happened since: nothing is stored. Arguments: `measure_window`.
+
+    Raises:
+        NoData: The window has no rows.
+        UnknownVersion: The champion's file is gone.
+    """
     table = AcceptedTable.of(settings, window.model, spec)
     champion = champions.load(settings, champions.Champion(window.champion, trained, learnt))
     if not window.rows:
         raise NoData(f"window {window.id} has no rows, so nothing can be measured in it; the next look takes a new one")
     said = saying.of_window(champion, table, window, spec=spec)
-    looked = _looked_at(state, champion, table, window, spec=spec, trained=trained, said=said)
-    said_of_all, target = looked.said, looked.target
-    promised = promising.of(state, window, spec)
-    with reference_profile.kept(settings, trained, learnt=learnt, window_rows=window.rows) as reference:
-        known = judging.classes(spec, reference)
-        judged, qualities, strange = judging.judge(spec, looked.beside[spec.target], said_of_all, known=known)
-        end, start = window.end_version, window.start_version
-        read = _Rows(lambda names: table.read_columns(names, version=end, after_version=start), target, said)
-        compared, drifts, promise = _compare(spec, reference, read, promised)
-    beyond = beyond_drift.measure(
-        settings,
-        state,
-        Subject(table, champion, window, spec, trained, known),
-        beyond_drift.Rows(beside=looked.beside, own=len(target), said=said_of_all, judged=judged, late=looked.late, ask=looked.ask),
-        learnt=learnt,
+    rows = _looked_at(state, champion, table, window, spec=spec, trained=trained, said=said)
+    known = judging.classes(spec, reference)
+    judged, qualities, strange = judging.judge(spec, rows.beside[spec.target], rows.said, known=known)
+    end, start = window.end_version, window.start_version
+    read = _Rows(lambda names: table.read_columns(names, version=end, after_version=start), rows.target, said)
+    compared, drifts, promise = _compare(spec, reference, read, promising.of(state, window, spec))
+    return Looked(
+        table=table,
+        champion=champion,
         drifts=drifts,
-    )
-    late_rows = int((judged.index >= len(target)).sum())
-    measurement = report.Measurement(
-        drifts=beyond_drift.ordered(drifts, beyond.ranked),
         qualities=qualities,
-        labelled_rows=len(judged) - late_rows,
-        late_rows=late_rows,
-        notes=[*_notes(spec, drifts, judged, late=late_rows), *strange],
+        rows=rows,
+        judged=judged,
+        known=known,
+        strange=strange,
+        compared=compared,
         promise=promise,
-        sections=beyond.sections(spec),
     )
-    with workspace.fed(settings, window):
-        page = report.render(spec, window, measurement, compared=compared, judged=judged)
-    _store(settings, state, window, measurement, page=page)
 
 
 def _looked_at(
     state: State, champion: Any, table: AcceptedTable, window: Window, *, spec: ModelSpec, trained: Training, said: Predicted
-) -> _LookedAt:
+) -> LookedAt:
     wanted = beyond_drift.columns(spec)
     versions = {"version": window.end_version, "after_version": window.start_version}
     own = table.read(**versions, columns=wanted, **labels_seen.labels_of(window))
@@ -123,7 +174,7 @@ def _looked_at(
         found.append(late[wanted])
         said_of_them.append(predict(champion, late, task=spec.task))
     beside, keys = pd.concat(found, ignore_index=True), dataset.row_keys(seen.fresh.head(seen.late))
-    return _LookedAt(beside, target, saying.joined(said_of_them), keys, ask)
+    return LookedAt(beside, target, saying.joined(said_of_them), keys, ask)
 
 
 def _store(settings: Settings, state: State, window: Window, measurement: report.Measurement, *, page: str) -> None:

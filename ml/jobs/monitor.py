@@ -6,14 +6,13 @@ person learns of it, and a decision "no" with the reason stands in the ledger, s
 """
 
 import logging
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from ml import specfile
-from ml.errors import CallError, UnknownVersion
+from ml.errors import CallError
 from ml.jobs import windows
 from ml.jobs.beyond_results import BeyondResult, facts
 from ml.jobs.housekeeping import keep_house
@@ -21,9 +20,8 @@ from ml.jobs.reconcile import Reconciled, now, reconcile
 from ml.jobs.watch import WatchResult, watch
 from ml.monitoring import NOT_FEATURES
 from ml.settings import Settings
-from ml.spec import ModelSpec
 from ml.state import State, ledger, specs, trainings
-from ml.state.records import Decision, Drift, Training, Window
+from ml.state.records import Decision, Drift, Window
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +173,7 @@ def take_window(settings: Settings, model: str) -> TakenWindow:
     from ml.data.table import AcceptedTable
 
     table = AcceptedTable.of(settings, model, spec)
-    start = max(_training(state, model, crowned.version).dataset_version, last.end_version if last is not None else -1)
+    start = max(windows.training_of(state, model, crowned.version).dataset_version, last.end_version if last is not None else -1)
     end = table.version()
     if end is None or end <= start:
         return TakenWindow(model=model, window=None, reason=f"no new rows since dataset version {start}")
@@ -203,10 +201,10 @@ def measure(settings: Settings, window: str) -> Measured:
         from ml.jobs.measuring import measure_window
 
         with windows.giving_up(state, found, "could not be measured"):
-            trained = _training(state, found.model, found.champion)
+            trained = windows.training_of(state, found.model, found.champion)
             learnt = specs.recall(state, trained.spec_hash)
-            watched = _watched(specs.recall(state, found.spec_hash), learnt)
-            measure_window(settings, state, found, spec=watched, learnt=learnt, trained=trained)
+            spec = windows.watched(specs.recall(state, found.spec_hash), learnt)
+            measure_window(settings, state, found, spec=spec, learnt=learnt, trained=trained)
         found = _window(state, window)
     drifts, qualities = ledger.measurement(state, window)
     return Measured(
@@ -236,17 +234,10 @@ def decide(settings: Settings, window: str) -> DecisionResult:
 
 def _decided(settings: Settings, state: State, window: Window) -> Decision:
     from ml import policy
-    from ml.jobs import evidence, past
+    from ml.jobs import deciding
 
-    at = datetime.now(UTC)
-    spec = specs.recall(state, window.spec_hash)
-    trained = _training(state, window.model, window.champion)
-    learnt = specs.recall(state, trained.spec_hash)
-    found = evidence.gather(settings, state, window, spec=_watched(spec, learnt), learnt=learnt, trained=trained, at=at)
-    outcome = policy.decide(found, spec.retraining)
-    if outcome.retrain:  # whether there is enough to learn from is asked where it matters: it costs a look at the whole history
-        found = replace(found, learnable=past.learnable(settings, window, spec=_watched(spec, learnt)))
-        outcome = policy.decide(found, spec.retraining)
+    at, spec = datetime.now(UTC), specs.recall(state, window.spec_hash)
+    found, outcome = deciding.judged(settings, state, window, at=at)
     version = policy.version(spec.retraining)
     return ledger.decide(
         state,
@@ -272,21 +263,6 @@ def _window(state: State, window: str) -> Window:
     if found is None:
         raise CallError(f"no window {window!r} was taken; `take_window` names the one to measure")
     return found
-
-
-def _training(state: State, model: str, version: int) -> Training:
-    found = trainings.of_version(state, model, version)
-    if found is None:
-        raise UnknownVersion(f"no training run of {model} made version {version}, so its reference rows are unknown; train it again")
-    return found
-
-
-def _watched(declared: ModelSpec, learnt: ModelSpec) -> ModelSpec:
-    """The window's declaration with the columns and the task that its champion learnt: those are what it sees.
-
-    `model.yaml` may have changed since; its new columns matter from the next training on.
-    """
-    return declared.model_copy(update={name: getattr(learnt, name) for name in ("task", "target", "positive", "features")})
 
 
 def _drift_result(drifts: list[Drift]) -> DriftResult:

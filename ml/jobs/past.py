@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
+from datetime import datetime
 
 from ml.jobs import labels_seen
 from ml.monitoring import NOT_FEATURES, looks
@@ -32,7 +33,7 @@ def earlier_shares(state: State, window: Window, *, most: int) -> tuple[float | 
         return ()
     before = [
         one
-        for one in ledger.recent_windows(state, window.model, limit=_LOOKED_BACK)
+        for one in ledger.recent_windows(state, window.model, limit=_LOOKED_BACK, until=window.number)
         if one.number < window.number and one.champion == window.champion and one.measured_at is not None
     ]
     return tuple(share(ledger.measurement(state, one.id)[0]) for one in before[:most])
@@ -44,9 +45,9 @@ def persisting(drifts: list[Drift]) -> tuple[str, ...] | None:
     return tuple(name for name, holds in said.items() if holds) if any(holds is not None for holds in said.values()) else None
 
 
-def usual(state: State, spec: ModelSpec, *, model: str, metric: str) -> Usual | None:
-    """What fresh models score on their test rows; None as long as `fresh_scores` knows none."""
-    values = [value for _, value in fresh_scores(state, spec, model=model, metric=metric)]
+def usual(state: State, spec: ModelSpec, *, model: str, metric: str, at: datetime) -> Usual | None:
+    """What fresh models score on their test rows, as far as was known then; None where `fresh_scores` knows none."""
+    values = [value for _, value in fresh_scores(state, spec, model=model, metric=metric, at=at)]
     return Usual(metric=metric, value=statistics.median(values), models=len(values), spread=spread(values)) if values else None
 
 
@@ -56,15 +57,15 @@ def spread(values: Sequence[float]) -> float:
     return statistics.median(abs(value - middle) for value in values)
 
 
-def fresh_scores(state: State, spec: ModelSpec, *, model: str, metric: str) -> list[tuple[str, float]]:
-    """The test value of each of the newest trainings that answer the same question, with the training's key, newest first.
+def fresh_scores(state: State, spec: ModelSpec, *, model: str, metric: str, at: datetime) -> list[tuple[str, float]]:
+    """The test value of each of the newest trainings that had ended by then and answer the same question, with its key, newest first.
 
     None of them as long as they are fewer than `LEAST_FRESH`. The one source of what is usual: the policy takes their median
     (`usual`), and concept drift besides how far a next one may lie from it (`ml.monitoring.concept.usual`).
     """
     found = []
     same = champions.question(spec)
-    for one in trainings.recent(state, model, limit=_LOOKED_BACK):
+    for one in trainings.recent(state, model, limit=_LOOKED_BACK, finished_by=at):
         verdict = verdict_of(one) if one.state in _FINISHED else None
         value = None if verdict is None else verdict.metrics.get(metric)
         if value is not None and champions.question(specs.recall(state, one.spec_hash)) == same:
@@ -72,9 +73,9 @@ def fresh_scores(state: State, spec: ModelSpec, *, model: str, metric: str) -> l
     return found[:_MOST_FRESH] if len(found) >= LEAST_FRESH else []
 
 
-def last_training(state: State, trained: Training) -> Training:
-    """The newest training that came to an end, whoever won; at least the champion's."""
-    recent = trainings.recent(state, trained.model, limit=_LOOKED_BACK)
+def last_training(state: State, trained: Training, *, at: datetime) -> Training:
+    """The newest training that had come to an end by then, whoever won; at least the champion's."""
+    recent = trainings.recent(state, trained.model, limit=_LOOKED_BACK, finished_by=at)
     return next((one for one in recent if one.state in _FINISHED), trained)
 
 

@@ -49,7 +49,7 @@ def of(state: State, window: Window, spec: ModelSpec) -> Promised | None:
     if spec.monitoring.false_alarms is None:
         return None
     needed = spec.retraining.drift_windows
-    recent = ledger.recent_windows(state, window.model, limit=_LOOKED_BACK)
+    recent = ledger.recent_windows(state, window.model, limit=_LOOKED_BACK, until=window.number)
     moments = [one.as_of for one in recent]
     before = [one for one in recent if one.number < window.number and one.champion == window.champion and one.measured_at is not None]
     return Promised(

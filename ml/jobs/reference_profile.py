@@ -53,7 +53,7 @@ def kept(settings: Settings, training: Training, *, learnt: ModelSpec, window_ro
         NoData: There is no profile, and the rows that it would be made of are gone.
         BrokenProfile: What is stored of a column cannot be read; trying again cures it.
     """
-    url, of = url_of(settings, training), _identity(training)
+    url, of = url_of(settings, training), identity(training)
     try:
         with profile_file.opened(url, of=of) as found:
             if found is not None:
@@ -91,7 +91,7 @@ def make(settings: Settings, training: Training, *, learnt: ModelSpec, window_ro
         test = keys.iloc[split(keys, learnt).test]
         columns = _columns(settings, learnt, training, _Rows(keys, test, window_rows))
         tested = {} if learnt.task == "regression" else labels(test[learnt.target]).counts
-        profile_file.write(url_of(settings, training), columns, of=_identity(training), rows=len(keys), tested=tested)
+        profile_file.write(url_of(settings, training), columns, of=identity(training), rows=len(keys), tested=tested)
     except FileNotFoundError as error:
         raise NoData(
             f"the rows that version {training.version} of {training.model} learnt from are gone ({error}), and no profile of them "
@@ -99,7 +99,8 @@ def make(settings: Settings, training: Training, *, learnt: ModelSpec, window_ro
         ) from error
 
 
-def _identity(training: Training) -> dict[str, object]:
+def identity(training: Training) -> dict[str, object]:
+    """What a kept profile must be of, to be this training's."""
     return {
         "run": training.mlflow_run,
         "declaration": training.spec_hash,

@@ -196,14 +196,19 @@ def _in_order(
 ) -> npt.NDArray[np.int64]:
     """The positions of the fresh rows, ordered by when they were accepted, labelled and final, whichever came last."""
     accepted = {one.key: one.at for one in table.batches(version=now.dataset_version)}
-    since = pd.concat([ripe_at, pd.to_datetime(rows[BATCH].map(accepted), utc=True)], axis=1).max(axis=1)
+    since = _latest(ripe_at, pd.to_datetime(rows[BATCH].map(accepted), utc=True))
     if spec.id is not None and now.labels_version > watch.labels_version:
         first = _first_known(table, version=now.labels_version, after_version=watch.labels_version)
         late = pd.to_datetime(rows[spec.id].where(rows[spec.target].isna()).map(first), utc=True)
-        since = pd.concat([since, late], axis=1).max(axis=1)
+        since = _latest(since, late)
     positions = np.flatnonzero(fresh)
     order: npt.NDArray[np.int64] = positions[np.argsort(since.to_numpy()[positions], kind="stable")]
     return order
+
+
+def _latest(first: pd.Series, second: pd.Series) -> pd.Series:
+    """The later of two moments, row by row. Of other resolutions pandas would compare objects, and fail where one is missing."""
+    return pd.concat([one.astype("datetime64[us, UTC]") for one in (first, second)], axis=1).max(axis=1)
 
 
 def _joined(parts: list[Predicted]) -> Predicted:

@@ -92,7 +92,7 @@ def measure(settings: Settings, state: State, subject: Subject, asked: Asked, *,
     found = of_window(state, window.id)
     if found is not None and found.is_over:
         return found
-    every, metric, least = spec.retraining.regret.shadow_windows, spec.metric, spec.monitoring.minimum_rows
+    every, metric, least = spec.retraining.shadow_windows, spec.metric, spec.monitoring.minimum_rows
     value = judging.metrics(spec, asked.judged["label"], asked.said).get(metric)
     if every is None or value is None or len(asked.judged) < least:
         return None

@@ -3,6 +3,7 @@
 Never against the champion's own first window: one that was born in a bad moment would never drop.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy.typing as npt
@@ -85,7 +86,7 @@ def _fresh(state: State, *, spec: ModelSpec, learnt: ModelSpec, trained: Trainin
     value = None if verdict is None else verdict.metrics.get(spec.metric)
     own = None if value is None else _own(float(value), spec.metric, learnt, tested)
     is_usual = spec.retraining.quality_baseline == "usual"
-    scores = past.fresh_scores(state, learnt, model=trained.model, metric=spec.metric) if is_usual else []
+    scores = past.fresh_scores(state, learnt, model=trained.model, metric=spec.metric, at=datetime.now(UTC)) if is_usual else []
     if not scores:
         return [] if own is None else [own]
     return [own if own is not None and key == trained.key else Fresh(value=score) for key, score in reversed(scores)]

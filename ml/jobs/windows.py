@@ -1,4 +1,4 @@
-"""Opening a window, and giving up one that cannot be measured."""
+"""Opening a window, giving up one that cannot be measured, and how a window is watched."""
 
 import logging
 from collections.abc import Iterator
@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ml.errors import ModelOwnerError, PerennialError, StoreUnavailable
+from ml.errors import ModelOwnerError, PerennialError, StoreUnavailable, UnknownVersion
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, ledger, specs
-from ml.state.records import Decision, Window
+from ml.state import State, ledger, specs, trainings
+from ml.state.records import Decision, Training, Window
 
 if TYPE_CHECKING:
     from ml.data.table import AcceptedTable
@@ -107,3 +107,19 @@ def give_up(state: State, window: Window, reason: str) -> None:
         ),
     )
     log.warning("window given up window=%s champion=%d reason=%r", window.id, window.champion, reason)
+
+
+def training_of(state: State, model: str, version: int) -> Training:
+    """The training that made a version."""
+    found = trainings.of_version(state, model, version)
+    if found is None:
+        raise UnknownVersion(f"no training run of {model} made version {version}, so its reference rows are unknown; train it again")
+    return found
+
+
+def watched(declared: ModelSpec, learnt: ModelSpec) -> ModelSpec:
+    """The window's declaration with the columns and the task that its champion learnt: those are what it sees.
+
+    `model.yaml` may have changed since; its new columns matter from the next training on.
+    """
+    return declared.model_copy(update={name: getattr(learnt, name) for name in ("task", "target", "positive", "features")})

@@ -1,15 +1,16 @@
 """The rules that ask for a training."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from ml.policy import regret
+from ml.policy import regret, voting
 from ml.policy.evidence import Evidence, Losses, QualityChange
 from ml.policy.finding import Finding, undeclared
 from ml.policy.words import number, span
-from ml.spec import Cost, Retraining
+from ml.spec import Cost, Retraining, Vote
 from ml.state.records import Drift
 
-_NAMED_COLUMNS = 5
+_NAMED_COLUMNS, _NAMED_VOTERS = 5, 3
 _SHARES = {
     "missing_share": "change of the share of missing values",
     "unseen_share": "share of values that the reference has not",
@@ -152,6 +153,38 @@ def payback(evidence: Evidence, rules: Retraining) -> Finding:
     return Finding("payback", "asks", holds, said + _paid(evidence.losses, rules.cost))
 
 
+def vote(evidence: Evidence, rules: Retraining) -> Finding:
+    """The rules that a replay weighted ask for it by majority."""
+    if rules.vote is None or rules.cost is None:
+        return undeclared("vote", "asks", "vote", "the vote")
+    found, why_not = _voted_on(evidence, rules.vote)
+    if found is None and not any(one.kind == "calendar" for one in rules.vote.voters):
+        return Finding("vote", "asks", False, f"vote: {why_not}")
+    seen = voting.Seen(
+        regrets=() if found is None else voting.regrets(rules.vote, found),
+        windows=evidence.windows or 0,
+        cost=rules.cost.retraining,
+    )
+    part = voting.share(rules.vote, seen)
+    holds = voting.carries(part)
+    asking = [voting.name(one) for one in rules.vote.voters if voting.asks(one, rules.vote, seen)]
+    named = ": " + ", ".join(asking[:_NAMED_VOTERS]) + (", …" if len(asking) > _NAMED_VOTERS else "") if asking else ""
+    judged = f"after {_counted(found)}" if found is not None else f"without regret, since {why_not}"
+    said = f"vote: {len(asking)} of {len(rules.vote.voters)} rules, with {part:.0%} of the weight, ask for a training {judged}{named}"
+    return Finding("vote", "asks", holds, f"{said} ({'a majority' if holds else 'no majority'})")
+
+
+def _voted_on(evidence: Evidence, vote: Vote) -> tuple[Losses | None, str]:
+    """The losses that the weights were learnt from: against shadows, in the windows that had one, or against what is usual."""
+    found = evidence.losses
+    if vote.shadow_windows is None or found is None:
+        return found, evidence.no_losses
+    beside = tuple(one for one in found.windows if one.against == "shadow")
+    if not beside:
+        return None, "no shadow was held against the champion since the last training"
+    return replace(found, windows=beside, against="a shadow"), ""
+
+
 def _counted(losses: Losses) -> str:
     count = len(losses.windows)
     return f"{count} window{'' if count == 1 else 's'} against {losses.against}"
@@ -197,6 +230,7 @@ CAUSES: tuple[Callable[[Evidence, Retraining], Finding], ...] = (
     estimated,
     accumulated,
     payback,
+    vote,
     new_rows,
     age,
     schedule,

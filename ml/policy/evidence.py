@@ -9,6 +9,9 @@ from ml.errors import ModelOwnerError
 from ml.spec import LOWER_IS_BETTER
 from ml.state.records import Drift
 
+Against = Literal["shadow", "own", "carried", "usual"]
+"""Whose a fresh loss is; `WindowLoss` says what each means."""
+
 
 def loss(metric: str, value: float) -> float:
     """The metric as something that should be small: itself, or what it lacks to 1."""
@@ -120,7 +123,8 @@ class EstimatedQuality:
 class WindowLoss:
     """What the champion lost in a window, and what a fresh model lost or usually loses: means a row, as `loss`.
 
-    `against`: whose the fresh loss is. shadow: a shadow challenger's on the same rows; carried: as much less than the champion's as the
+    `against`: whose the fresh loss is. shadow: a shadow challenger's on the same rows; own: the champion's itself, since a shadow would
+    have learnt from the same rows; carried: as much less than the champion's as the
     newest shadow before lost less; usual: what fresh models usually lose.
     """
 
@@ -128,7 +132,7 @@ class WindowLoss:
     loss: float
     fresh: float
     rows: int
-    against: Literal["shadow", "carried", "usual"] = "usual"
+    against: Against = "usual"
 
     def __post_init__(self) -> None:
         _finite({f"the loss of window {self.window}": self.loss, f"the fresh loss of window {self.window}": self.fresh})

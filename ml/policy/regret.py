@@ -4,7 +4,10 @@ Regret of a window: the champion's loss in it minus that of a model trained anew
 Both rules weigh it against one declared cost, so neither has a threshold of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from ml.policy.evidence import Against, WindowLoss
 
 
 def accumulated(regrets: Sequence[float], *, slack: float = 0.0) -> float:
@@ -39,3 +42,24 @@ def of_late(regrets: Sequence[float], *, weight: float) -> float:
     for regret in regrets:
         mean = (1 - weight) * mean + weight * regret
     return mean / (1 - (1 - weight) ** len(regrets)) if regrets else 0.0
+
+
+def beside_shadows(windows: Sequence[WindowLoss], regrets: Mapping[int, float], *, own: Collection[int] = ()) -> tuple[WindowLoss, ...]:
+    """The windows with the shadows' losses, as far as there are any; a window without one has the regret of the newest before it.
+
+    The usual loss in these windows would mix two yardsticks: replayed on eleven streams it cost more (`benchmarks.shadow`).
+
+    Args:
+        windows: Beside what fresh models usually lose, oldest first.
+        regrets: Number of a window → how much less its shadow lost than the champion.
+        own: Windows in which the champion itself stood for the shadow.
+    """
+    found, newest = [], None
+    for one in windows:
+        newest = regrets.get(one.window, newest)
+        if newest is None:
+            found.append(one)
+        else:
+            kind: Against = "carried" if one.window not in regrets else "own" if one.window in own else "shadow"
+            found.append(replace(one, fresh=one.loss - newest, against=kind))
+    return tuple(found)

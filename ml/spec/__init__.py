@@ -4,9 +4,11 @@ from ml.spec.alerts import ALERT_KINDS, AlertChannel
 from ml.spec.amounts import Persistence, Rate
 from ml.spec.data import RESERVED_COLUMNS, Csv, Data, Features, Files, Sql
 from ml.spec.model import ModelSpec, json_schema
+from ml.spec.replay import LabelDelay, Replay, Span, WindowSpan
 from ml.spec.rules import LOWER_IS_BETTER, METRICS, Cost, DriftMethods, Metric, Monitoring, Promotion, Regret, Retraining
 from ml.spec.training import Candidate, Choice, Costs, Ensemble, Evaluation, FloatRange, IntRange, Training
 from ml.spec.types import Duration, Name
+from ml.spec.voting import AnyVoter, CalendarVoter, NeverVoter, PaybackVoter, RegretVoter, Vote
 
 __all__ = [
     "ALERT_KINDS",
@@ -14,6 +16,8 @@ __all__ = [
     "METRICS",
     "RESERVED_COLUMNS",
     "AlertChannel",
+    "AnyVoter",
+    "CalendarVoter",
     "Candidate",
     "Choice",
     "Cost",
@@ -28,16 +32,24 @@ __all__ = [
     "Files",
     "FloatRange",
     "IntRange",
+    "LabelDelay",
     "Metric",
     "ModelSpec",
     "Monitoring",
     "Name",
+    "NeverVoter",
+    "PaybackVoter",
     "Persistence",
     "Promotion",
     "Rate",
     "Regret",
+    "RegretVoter",
+    "Replay",
     "Retraining",
+    "Span",
     "Sql",
     "Training",
+    "Vote",
+    "WindowSpan",
     "json_schema",
 ]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import StringConstraints, model_validator
 
 from ml.spec.data import RESERVED_COLUMNS, Data, Features
+from ml.spec.replay import Replay
 from ml.spec.rules import METRICS, Monitoring, Promotion, Retraining
 from ml.spec.training import Candidate, Ensemble, Evaluation, Training
 from ml.spec.types import Column, Declared, Duration, Name, Scalar
@@ -42,6 +43,7 @@ class ModelSpec(Declared):
     promotion: Promotion = Promotion()
     monitoring: Monitoring = Monitoring()
     retraining: Retraining = Retraining()
+    replay: Replay = Replay()
 
     @model_validator(mode="after")
     def _columns_are_clear(self) -> Self:
@@ -132,8 +134,9 @@ class ModelSpec(Declared):
         return hashlib.sha256(self.to_text().encode()).hexdigest()[:16]
 
     def learning(self) -> str:
-        """Sixteen hex digits that name all that a training depends on: how it is watched, promoted and described is left out."""
-        content = self.model_dump(mode="json", by_alias=True, exclude={"description", "owner", "monitoring", "retraining", "promotion"})
+        """Sixteen hex digits that name all that a training depends on: how it is watched, promoted, replayed and described is left out."""
+        watched = {"description", "owner", "monitoring", "retraining", "promotion", "replay"}
+        content = self.model_dump(mode="json", by_alias=True, exclude=watched)
         return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
     def recipe(self) -> str:

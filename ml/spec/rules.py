@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from ml.spec.alerts import AlertChannel
 from ml.spec.amounts import AtMost, Persisting
 from ml.spec.types import Declared, Duration, Schedule, Share
+from ml.spec.voting import Vote
 
 Metric = Literal["roc_auc", "accuracy", "balanced_accuracy", "f1", "log_loss", "brier", "mae", "rmse", "r2"]
 METRICS: dict[str, tuple[str, ...]] = {
@@ -153,6 +154,8 @@ class Retraining(Declared):
     cost: Cost | None = None
     """What a retraining costs; null: regret is not looked at."""
     regret: Regret = Regret()
+    vote: Vote | None = None
+    """Retrain when rules that a replay weighted ask for it by majority; null: never. `perennial replay --apply` writes it."""
     new_rows: Annotated[int, Field(ge=1)] | None = None
     """Retrain when so many rows with a final label have come since the last training; null: never."""
     age: Duration | None = None
@@ -169,7 +172,18 @@ class Retraining(Declared):
     """The most trainings that decisions may ask for in a period, such as `4 per 30d`; null: any number."""
 
     @model_validator(mode="after")
-    def _shadows_are_of_use(self) -> Self:
+    def _needs_cost(self) -> Self:
         if self.regret.shadow_windows is not None and self.cost is None:
             raise ValueError("regret.shadow_windows: a shadow is for regret alone, which is not looked at without a cost; write cost")
+        if self.vote is not None and self.cost is None:
+            raise ValueError("vote needs cost: its rules hold regret against what a retraining costs")
+        declared = {self.regret.shadow_windows, self.vote and self.vote.shadow_windows} - {None}
+        if len(declared) > 1:
+            raise ValueError("regret.shadow_windows and vote.shadow_windows differ: one shadow serves both; write one of them, or the same")
         return self
+
+    @property
+    def shadow_windows(self) -> int | None:
+        """In the first of how many judged windows a shadow is fitted, for the vote or for regret; None: never."""
+        voted = None if self.vote is None else self.vote.shadow_windows
+        return self.regret.shadow_windows if voted is None else voted

@@ -16,6 +16,7 @@ from ml.state.tables import (
     labels,
     promotions,
     quality,
+    replays,
     specs,
     trainings,
     watches,
@@ -29,6 +30,20 @@ def forget(state: State, model: str) -> None:
     with state.begin() as connection:
         for table in (drift, quality, estimates, details):
             connection.execute(delete(table).where(table.c.window.in_(of_model)))
-        whole = (alerts, watches, approvals, promotions, trainings, decisions, windows, labels, deliveries, batches, batch_events, specs)
+        whole = (
+            alerts,
+            watches,
+            approvals,
+            promotions,
+            trainings,
+            decisions,
+            windows,
+            labels,
+            deliveries,
+            batches,
+            batch_events,
+            replays,
+            specs,
+        )
         for table in whole:
             connection.execute(delete(table).where(table.c.model == model))

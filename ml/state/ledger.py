@@ -51,9 +51,11 @@ def find_window(state: State, window_id: str) -> Window | None:
     return record(Window, row) if row else None
 
 
-def recent_windows(state: State, model: str, *, limit: int) -> list[Window]:
-    """The newest windows of the model, newest first."""
+def recent_windows(state: State, model: str, *, limit: int, until: int | None = None) -> list[Window]:
+    """The newest windows of the model, newest first; or those up to the one with the number `until`."""
     query = select(windows).where(windows.c.model == model).order_by(windows.c.number.desc()).limit(limit)
+    if until is not None:
+        query = query.where(windows.c.number <= until)
     with state.begin() as connection:
         return [record(Window, row) for row in connection.execute(query)]
 
@@ -113,10 +115,11 @@ def windows_since(state: State, model: str, *, after: datetime, until: int) -> i
         return int(connection.execute(query).scalar_one())
 
 
-def asked_since(state: State, model: str, *, after: datetime) -> list[datetime]:
-    """When the trainings were started that decisions asked for and that have not failed, after a moment; the newest first."""
-    asked = (trainings.c.model == model, trainings.c.decision.is_not(None), trainings.c.state != "failed", trainings.c.started_at > after)
-    query = select(trainings.c.started_at).where(*asked).order_by(trainings.c.started_at.desc())
+def asked_since(state: State, model: str, *, after: datetime, by: datetime) -> list[datetime]:
+    """When the trainings were started that decisions asked for and that had not failed, in (`after`, `by`]; the newest first."""
+    stood = or_(trainings.c.state != "failed", trainings.c.finished_at > by)
+    asked = (trainings.c.model == model, trainings.c.decision.is_not(None), stood, trainings.c.started_at.between(after, by))
+    query = select(trainings.c.started_at).where(*asked, trainings.c.started_at > after).order_by(trainings.c.started_at.desc())
     with state.begin() as connection:
         return [row.started_at for row in connection.execute(query)]
 

@@ -326,6 +326,22 @@ class Alert:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayedReplay:
+    """A replay of the model's own history.
+
+    `settings` are its options, `result` is all that it found, as JSON (`ml.monitoring.replayed.facts.ReplayFacts`).
+    """
+
+    number: int
+    model: str
+    at: datetime
+    spec_hash: str
+    dataset_version: int
+    settings: dict[str, Any]
+    result: dict[str, Any]
+
+
 def record(kind: type[T], row: Row[Any]) -> T:
     """The record of a row; columns that the record does not name are left out."""
     return kind(**{one.name: row._mapping[one.name] for one in fields(kind)})  # type: ignore[arg-type]

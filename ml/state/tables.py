@@ -328,3 +328,16 @@ alerts = Table(
         postgresql_where=text("closed_at IS NULL"),
     ),
 )
+
+replays = Table(
+    "replays",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    _text("model", length=63),
+    Column("at", UtcTime, nullable=False),
+    _text("spec_hash", ForeignKey("specs.hash"), length=16),
+    Column("dataset_version", Integer, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("result", JSON, nullable=False),
+    Index("ix_replays_model_number", "model", "number"),
+)

@@ -5,7 +5,7 @@ from datetime import datetime
 from types import EllipsisType
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 
 from ml.errors import ModelOwnerError
 from ml.state.records import Promotion, Training, record
@@ -58,18 +58,21 @@ def of_version(state: State, model: str, version: int) -> Training | None:
     return record(Training, row) if row else None
 
 
-def recent(state: State, model: str, *, limit: int) -> list[Training]:
-    """The newest training runs of the model, newest first."""
+def recent(state: State, model: str, *, limit: int, finished_by: datetime | None = None) -> list[Training]:
+    """The newest training runs of the model, newest first; or of those alone that had come to an end by a moment."""
     query = select(trainings).where(trainings.c.model == model).order_by(trainings.c.started_at.desc()).limit(limit)
+    if finished_by is not None:
+        query = query.where(trainings.c.finished_at <= finished_by)
     with state.begin() as connection:
         return [record(Training, row) for row in connection.execute(query)]
 
 
-def last_asked_at(state: State, model: str) -> datetime | None:
-    """When the newest training that a decision asked for was started, or None."""
+def last_asked_at(state: State, model: str, *, by: datetime) -> datetime | None:
+    """When the newest training that a decision asked for was started, as known at a moment; None if none was, or it had failed by then."""
+    stood = or_(trainings.c.state != "failed", trainings.c.finished_at > by)
     query = (
         select(trainings.c.started_at)
-        .where(trainings.c.model == model, trainings.c.decision.is_not(None), trainings.c.state != "failed")
+        .where(trainings.c.model == model, trainings.c.decision.is_not(None), stood, trainings.c.started_at <= by)
         .order_by(trainings.c.started_at.desc())
         .limit(1)
     )

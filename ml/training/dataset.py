@@ -120,7 +120,7 @@ def labelled(
     while True:
         frame = table.read(version=version, columns=wanted, newest_rows=newest, labels_as_of=as_of, labels_version=known)
         read = len(frame)
-        frame = frame[_has_label(frame[spec.target], spec) & is_final(frame, spec, as_of)]
+        frame = frame[has_label(frame[spec.target], spec) & is_final(frame, spec, as_of)]
         if without is not None and len(without):
             frame = frame[~row_keys(frame).isin(without)]
         # Labels may come late: the newest rows have none yet, so one looks further back until there are enough.
@@ -140,7 +140,8 @@ def row_keys(frame: pd.DataFrame) -> pd.MultiIndex:
     return pd.MultiIndex.from_arrays([frame[BATCH], frame[ROW]])
 
 
-def _has_label(target: pd.Series, spec: ModelSpec) -> pd.Series:
+def has_label(target: pd.Series, spec: ModelSpec) -> pd.Series:
+    """Which rows have one: a finite number, or a text that is not blank."""
     if spec.task == "regression":
         return pd.Series(np.isfinite(target.to_numpy(dtype=float, na_value=np.nan)), index=target.index)
     return target.notna() & (target.astype("string").str.strip() != "").fillna(value=False).astype(bool)

@@ -99,7 +99,7 @@ def test_a_shadow_learns_from_what_was_labelled_before_and_its_loss_is_the_windo
     made = ledger.decision_for(State.open(trained), window)
     assert made is not None
     lost = made.evidence["losses"]
-    assert [one["against"] for one in lost["windows"]] == ["shadow", "shadow"]
+    assert [one["against"] for one in lost["windows"]] == ["own", "shadow"]
     assert lost["windows"][1]["fresh"] == pytest.approx(1 - found.value)
     assert lost["shadow_fits"] == 1
     told = {one.rule: one for one in decision.rules}["regret"]

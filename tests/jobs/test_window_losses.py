@@ -96,7 +96,9 @@ def trained(version: int = 1, *, days: float = -1) -> Training:
 
 
 def losses(state: State, window: Window, *, spec: ModelSpec | None = None, training: Training | None = None) -> Losses:
-    found, why = window_losses.losses(state, window, spec=spec or declared(), trained=training or trained(), found=USUAL)
+    found, why = window_losses.losses(
+        state, window, spec=spec or declared(), trained=training or trained(), last=training or trained(), found=USUAL
+    )
     assert found is not None, why
     return found
 
@@ -109,7 +111,9 @@ def test_a_shadows_loss_is_the_fresh_one_and_its_regret_is_carried_until_the_nex
     assert found.regrets == pytest.approx((0.1, 0.05, 0.05, 0.05, -0.01, -0.01))
     assert found.against == "a shadow in 2 of them, whose regret is carried to 3, else the usual accuracy of 5 fresh models"
     assert (found.shadow_fits, found.noise) == (3, 0.004), "one that failed was paid for; two say nothing of noise"
-    assert window_losses.losses(state, replace(window, number=2), spec=declared(), trained=trained(), found=USUAL)[0] == replace(
+    assert window_losses.losses(state, replace(window, number=2), spec=declared(), trained=trained(), last=trained(), found=USUAL)[
+        0
+    ] == replace(
         found, windows=found.windows[:2], shadow_fits=1, against="a shadow in 1 of them, else the usual accuracy of 5 fresh models"
     )
 

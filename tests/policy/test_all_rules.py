@@ -25,7 +25,7 @@ def said(found: Evidence, declared: Retraining, rule: str) -> Finding:
 
 def test_every_rule_stands_in_the_findings_with_a_stable_name_also_when_it_is_not_declared() -> None:
     outcome = decide(evidence(), Retraining())
-    asking = ["drift_share", "quality_drop", "estimated_drop", "regret", "payback", "new_rows", "age", "every_windows"]
+    asking = ["drift_share", "quality_drop", "estimated_drop", "regret", "payback", "vote", "new_rows", "age", "every_windows"]
     holding = ["newer_champion", "minimum_rows", "cooldown", "budget", "data"]
     assert [one.rule for one in outcome.findings] == [*asking, *holding, "mode"]
     shown = {one["rule"]: one for one in json.loads(json.dumps(outcome.rules_json()))}

@@ -1,0 +1,121 @@
+"""Writing a recommended policy into `model.yaml`, as a diff that a person reviews."""
+
+import difflib
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from ml import specfile
+from ml.errors import CallError, ConcurrentChange, ModelOwnerError
+from ml.jobs.replaying import edit
+from ml.monitoring.replayed.facts import CostFacts, ReplayFacts
+from ml.settings import Settings
+from ml.spec import ModelSpec, Retraining
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A changed declaration that is not written yet. `notes`: what it does not say by itself."""
+
+    path: Path
+    before: str
+    after: str
+    notes: tuple[str, ...]
+
+    @property
+    def diff(self) -> str:
+        """Unified; empty where the file says it already."""
+        name = "/".join(self.path.parts[-3:])
+        lines = difflib.unified_diff(self.before.splitlines(), self.after.splitlines(), f"a/{name}", f"b/{name}", lineterm="")
+        return "\n".join(lines)
+
+
+def rules_of(path: Path, spec: ModelSpec) -> Retraining:
+    """The `retraining` section of a YAML file, in place of the declared one.
+
+    Raises:
+        CallError: It cannot be read, or is none.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CallError(f"--policy {path} cannot be read: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("retraining"), dict):
+        raise CallError(f"--policy {path}: write a `retraining:` section, as in model.yaml")
+    try:
+        found = Retraining.model_validate(content["retraining"])
+        if found.cost is None and spec.retraining.cost is not None and found.vote is None:
+            found = found.model_copy(update={"cost": spec.retraining.cost})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CallError(f"--policy {path}: retraining.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    return found
+
+
+def proposal(settings: Settings, facts: ReplayFacts) -> Proposal:
+    """The declaration with the recommended policy, alone: all other causes are off, the training's own calendar too.
+
+    Raises:
+        CallError: No cost is declared, and the replay was of several.
+        ModelOwnerError: The changed declaration would not be valid.
+    """
+    spec, path = specfile.load(settings, facts.model), specfile.spec_path(settings, facts.model)
+    chosen = facts.chosen
+    if spec.retraining.cost is None and len(facts.cells) > 1:
+        raise CallError(
+            "--apply needs to know what a retraining costs: declare retraining.cost in model.yaml, or give one cost, such as --costs 0.1"
+        )
+    before = path.read_text(encoding="utf-8")
+    after = edit.changed(before, _changes(spec, chosen))
+    _check(after, facts.model)
+    return Proposal(path=path, before=before, after=after, notes=_notes(facts))
+
+
+def write(found: Proposal) -> None:
+    """Writes it in one step. `ConcurrentChange` where the file is not any more as it was read."""
+    if found.path.read_text(encoding="utf-8") != found.before:
+        raise ConcurrentChange(f"{found.path} was changed meanwhile; replay again")
+    part = found.path.with_name(f".{found.path.name}-{uuid.uuid4().hex}")
+    part.write_text(found.after, encoding="utf-8")
+    os.chmod(part, found.path.stat().st_mode)  # noqa: PTH101 - the mode of a file that exists
+    part.replace(found.path)
+
+
+def _changes(spec: ModelSpec, chosen: CostFacts) -> dict[tuple[str, str], Any]:
+    """Only what differs from what is declared now; nothing where the history is too short to tell."""
+    declared, wanted = spec.retraining, Retraining.model_validate({**spec.retraining.model_dump(mode="json"), **chosen.rules})
+    found: dict[tuple[str, str], Any] = {
+        ("retraining", key): value for key, value in chosen.rules.items() if getattr(wanted, key) != getattr(declared, key)
+    }
+    if chosen.rules and spec.training.schedule is not None:
+        found["training", "schedule"] = None
+    return found
+
+
+def _check(text: str, model: str) -> None:
+    try:
+        ModelSpec.model_validate(yaml.safe_load(text))
+    except (ValidationError, yaml.YAMLError) as error:
+        raise ModelOwnerError(
+            f"the recommended policy would make model.yaml of {model} invalid, so nothing was written: {error}"
+        ) from error
+
+
+def _notes(facts: ReplayFacts) -> tuple[str, ...]:
+    size = facts.settings.get("window")
+    return (
+        f"A window of the replay was {size}: monitoring takes one at each look (monitoring.schedule) that has monitoring.minimum_rows "
+        "rows; let both mean the same.",
+        "The policy was judged alone, so the other causes and the training's own calendar are switched off; minimum_rows, cooldown and "
+        "budget still hold trainings back.",
+        *(["The vote looks at shadow challengers, and says so in each decision where there are none."] if _has_shadow(facts) else []),
+    )
+
+
+def _has_shadow(facts: ReplayFacts) -> bool:
+    return bool((facts.chosen.vote or {}).get("shadow_windows"))

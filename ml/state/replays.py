@@ -1,0 +1,41 @@
+"""What replays of the models' own histories found. The newest counts; older ones stay for the record, but not for ever."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from ml.state.records import PlayedReplay, record
+from ml.state.store import State
+from ml.state.tables import replays
+
+KEPT = 20
+"""Of each model."""
+
+
+def keep(
+    state: State, *, model: str, at: datetime, spec_hash: str, dataset_version: int, settings: dict[str, Any], result: dict[str, Any]
+) -> PlayedReplay:
+    """Stores what a replay found; the oldest beyond `KEPT` go. Its declaration must be stored (`ml.state.specs.remember`)."""
+    values = {"model": model, "at": at, "spec_hash": spec_hash, "dataset_version": dataset_version}
+    mine = replays.c.model == model
+    with state.begin() as connection:
+        row = connection.execute(replays.insert().values(**values, settings=settings, result=result).returning(*replays.c)).one()
+        older = select(replays.c.number).where(mine).order_by(replays.c.number.desc()).offset(KEPT)
+        connection.execute(delete(replays).where(mine, replays.c.number.in_([one.number for one in connection.execute(older)])))
+        return record(PlayedReplay, row)
+
+
+def newest(state: State, model: str) -> PlayedReplay | None:
+    """The newest replay of the model, or None."""
+    query = select(replays).where(replays.c.model == model).order_by(replays.c.number.desc()).limit(1)
+    with state.begin() as connection:
+        row = connection.execute(query).first()
+    return record(PlayedReplay, row) if row else None
+
+
+def shown_at(state: State, number: int, *, html: str) -> None:
+    """Notes in a replay's result where its page is."""
+    with state.begin() as connection:
+        found: dict[str, Any] = connection.execute(select(replays.c.result).where(replays.c.number == number)).scalar_one()
+        connection.execute(update(replays).where(replays.c.number == number).values(result={**found, "html": html}))

@@ -1,0 +1,353 @@
+"""A replay over real tables, real fits and real state: small data, logistic regression."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from ml import specfile
+from ml.cli import app
+from ml.data.table import AcceptedTable
+from ml.errors import CallError, ModelOwnerError, NoData
+from ml.jobs import replay as job
+from ml.jobs.replaying import applying, fitting, losses
+from ml.jobs.replaying.asked import Options
+from ml.jobs.replaying.fitting import Scores
+from ml.jobs.replaying.losses import Watcher
+from ml.jobs.status import status
+from ml.monitoring.replayed.facts import ReplayFacts
+from ml.settings import Settings
+from ml.state import State, replays
+from ml.training.evaluation import measure
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SIZE, WINDOWS = 60, 24
+TEXT = """# A model of a test.
+model: shop
+task: binary
+target: bought
+positive: "yes" # quoted
+time: at
+id: key
+features:
+  numeric: [x, z]
+data:
+  source: { kind: files, urls: [shop/*.csv] }
+training:
+  schedule: "@weekly" # the calendar
+  candidates:
+    - { name: logistic, class: sklearn.linear_model.LogisticRegression }
+promotion:
+  metric: accuracy
+monitoring:
+  minimum_rows: 40
+retraining:
+  # drift is what we look at
+  drift_share: 0.5 # of the columns
+  cost: { train: 0.01, promote: 0.04 }
+"""
+
+
+def declare(settings: Settings, text: str = TEXT) -> None:
+    folder = settings.dags / "shop"
+    folder.mkdir(exist_ok=True)
+    (folder / "model.yaml").write_text(text)
+
+
+def rows(windows: int = WINDOWS, *, size: int = SIZE, every: timedelta = timedelta(hours=1)) -> pd.DataFrame:
+    """Rows of which the answer turns round every six windows, with a little noise."""
+    rng, count = np.random.default_rng(5), windows * size
+    x, z = rng.normal(size=count), rng.normal(size=count)
+    sign = np.where(np.arange(count) // (6 * size) % 2, -1, 1)
+    bought = np.where(rng.random(count) < 0.05, rng.random(count) < 0.5, sign * x > 0)
+    return pd.DataFrame(
+        {
+            "key": [f"k{number}" for number in range(count)],
+            "at": pd.to_datetime([START + number * every for number in range(count)], utc=True).as_unit("us"),
+            "x": x,
+            "z": z,
+            "bought": np.where(bought, "yes", "no"),
+        }
+    )
+
+
+def accept(settings: Settings, frame: pd.DataFrame, batch: str, *, at: datetime = datetime(2027, 1, 1, tzinfo=UTC)) -> None:
+    spec = specfile.load(settings, "shop")
+    AcceptedTable.of(settings, "shop", spec).append(frame, spec=spec, batch=batch, arrived_at=at)
+
+
+COSTS = (0.02, 0.1)
+OPTIONS = Options(window=f"{SIZE}rows", history=3, costs=COSTS)
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other processes take seconds to start: one test is about them."""
+    monkeypatch.setattr(losses, "_LEAST_IN_POOL", 1000)
+
+
+@pytest.fixture
+def shop(settings: Settings) -> Settings:
+    declare(settings)
+    accept(settings, rows(), "all")
+    return settings
+
+
+def test_a_replay_judges_every_policy_and_keeps_what_it_found(shop: Settings) -> None:
+    found = job.replay(shop, "shop", OPTIONS)
+    assert (found.windows, found.tuned_on, found.judged_on) == (WINDOWS, 8, 13)
+    assert found.clock == "time"
+    assert [one.cost for one in found.cells] == [0.05, 0.02, 0.1], "the declared cost first"
+    cell = found.chosen
+    assert (cell.train, cell.promote, cell.is_declared) == (0.01, 0.04, True)
+    named = {one.name: one for one in cell.policies}
+    assert {"never", "every window", "as declared", "vote, shadow every window", "drift, as declared"} <= set(named)
+    for one in named.values():
+        assert one.total == pytest.approx(one.loss + 0.01 * one.fits + 0.04 * one.retrainings)
+        assert one.total >= cell.oracle.total - 1e-9
+    assert not cell.is_told, "8 tuned windows are too few to tell"
+    assert "too short to tell" in found.recommendation
+    assert job.newest(shop, "shop") == found
+    (model,) = status(shop).models
+    assert model.replay is not None
+    assert model.replay.recommendation == found.recommendation
+
+
+def test_what_a_model_lost_is_what_the_metric_says_of_it(shop: Settings) -> None:
+    found = job.replay(shop, "shop", OPTIONS)
+    frame = rows()
+    from ml.jobs.replaying import recipe
+    from ml.training import making
+
+    spec = specfile.load(shop, "shop")
+    chosen = recipe.of(State.open(shop), spec)
+    learnt, judged = frame.iloc[4 * SIZE : 7 * SIZE], frame.iloc[7 * SIZE : 8 * SIZE]
+    model = making.refitted(spec, chosen.name, chosen.params, learnt, chosen.finishing)
+    told = measure("binary", labels=judged["bought"].to_numpy(), predictions=model.predict(judged[["x", "z"]]), positive="yes")
+    assert found.history[7].fresh == pytest.approx(1 - told["accuracy"])
+
+
+def test_a_second_replay_fits_nothing_and_an_interrupted_one_goes_on(shop: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[int] = []
+    real = fitting.fit_and_score
+
+    def counting(plan: fitting.Plan, task: fitting.Task) -> Scores:
+        if len(fitted) == 5:
+            raise KeyboardInterrupt
+        fitted.append(task.model)
+        return real(plan, task)
+
+    monkeypatch.setattr(losses, "fit_and_score", counting)
+    with pytest.raises(KeyboardInterrupt):
+        job.replay(shop, "shop", OPTIONS)
+    assert not list(losses.folder_of(shop, "shop").glob("*.arrow")), "the rows are not left behind"
+    monkeypatch.setattr(losses, "fit_and_score", real)
+    seen: list[tuple[int, int]] = []
+    said: list[str] = []
+    first = job.replay(shop, "shop", OPTIONS, watcher=Watcher(say=said.append, advance=lambda done, total: seen.append((done, total))))
+    assert seen[0] == (5, WINDOWS - 3)
+    assert any("5 of 21 models are known" in one for one in said)
+    monkeypatch.setattr(losses, "fit_and_score", None)  # nobody may ask for it
+    again = job.replay(shop, "shop", OPTIONS)
+    assert again.cells == first.cells
+
+
+def test_models_that_are_fitted_in_other_processes_lose_the_same(shop: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = job.replay(shop, "shop", OPTIONS)
+    for file in losses.folder_of(shop, "shop").glob("*.npz"):
+        file.unlink()
+    monkeypatch.setattr(losses, "_LEAST_IN_POOL", 1)
+    there = job.replay(shop, "shop", OPTIONS)
+    assert here.history == there.history
+
+
+def test_kept_scores_that_nobody_asks_for_are_removed_and_broken_ones_made_anew(shop: Settings) -> None:
+    first = job.replay(shop, "shop", Options(window="120rows", history=3, costs=COSTS))
+    files = sorted(losses.folder_of(shop, "shop").glob("*.npz"))
+    files[0].write_bytes(b"broken")
+    again = job.replay(shop, "shop", Options(window="120rows", history=3, costs=COSTS))
+    assert again.history == first.history
+    assert losses.forget_old(shop, "shop", days=-1) == len(files)
+
+
+def test_labels_that_come_late_are_neither_learnt_nor_judged_by_before_they_came(settings: Settings) -> None:
+    declare(settings, TEXT.replace("id: key", "id: key\nlabel_delay: 5d"))
+    accept(settings, rows(), "all")
+    found = job.replay(settings, "shop", OPTIONS)
+    assert found.delay == 2, "a window is 2.5 days long"
+    assert found.tuned_on + found.judged_on + found.delay + 3 + 2 == WINDOWS, "the delay is left out before the judged part"
+    assert [one.part for one in found.history].count("purged") == 2
+    other = job.replay(settings, "shop", Options(window=f"{SIZE}rows", history=3, costs=COSTS, label_delay="4windows"))
+    assert other.delay == 4
+
+
+def test_arrivals_count_where_they_say_when_rows_and_labels_came(settings: Settings) -> None:
+    declare(settings)
+    frame = rows()
+    for window in range(WINDOWS):
+        part = frame.iloc[window * SIZE : (window + 1) * SIZE]
+        accept(settings, part.assign(bought=None), f"b{window}", at=part["at"].max().to_pydatetime())
+    table = AcceptedTable.of(settings, "shop").labels
+    for window in range(WINDOWS):
+        part = frame.iloc[window * SIZE : (window + 1) * SIZE]
+        late = part["at"].max().to_pydatetime() + timedelta(days=5)
+        table.append(part[["key", "bought"]].set_axis(["id", "label"], axis=1), delivery=f"l{window}", arrived_at=late)
+    found = job.replay(settings, "shop", Options(window="1batch", history=3, costs=COSTS))
+    assert (found.clock, found.windows, found.delay) == ("arrivals", WINDOWS, 2)
+
+
+def test_windows_may_be_cut_by_time_and_a_sample_be_taken(shop: Settings) -> None:
+    by_days = job.replay(shop, "shop", Options(window="60h", history=3, costs=COSTS))
+    by_rows = job.replay(shop, "shop", OPTIONS)
+    assert by_days.history == by_rows.history, "a row an hour: 60 h are 60 rows"
+    part = job.replay(shop, "shop", Options(window=f"{SIZE}rows", history=3, costs=COSTS, growing=True, sample=0.6))
+    assert 20 < np.mean([one.rows for one in part.history]) < 50
+
+
+def test_other_lengths_of_history_are_compared_with_the_declared_one(shop: Settings) -> None:
+    found = job.replay(shop, "shop", Options(window=f"{SIZE}rows", history=3, costs=COSTS, lengths=[3, 5, "growing"]))
+    assert found.length is not None
+    assert list(found.length.tuned_totals) == ["3 windows", "5 windows", "growing"]
+    assert found.length.fresh_means["growing"] > found.length.fresh_means["3 windows"], "what is no longer true is unlearnt by forgetting"
+    assert found.length.name == "3 windows", "8 tuned windows tell nothing"
+    with pytest.raises(CallError, match="--lengths"):
+        job.replay(shop, "shop", Options(lengths=["long"]))
+
+
+def test_odd_windows_are_treated_as_stated_and_counted(settings: Settings) -> None:
+    declare(settings, TEXT.replace("metric: accuracy", "metric: roc_auc"))
+    frame = rows()
+    codes = np.arange(len(frame)) // SIZE
+    frame.loc[codes == 10, "bought"] = None
+    frame.loc[codes == 11, "bought"] = "yes"
+    frame.loc[(codes == 12) & (np.arange(len(frame)) % SIZE > 5), "bought"] = None
+    frame.loc[(codes == 13) & (np.arange(len(frame)) % 2 == 0), "bought"] = None
+    frame.loc[codes < 2, "z"] = np.nan
+    accept(settings, pd.concat([frame, frame.head(1).assign(at=pd.NaT)]), "all")
+    found = job.replay(settings, "shop", OPTIONS)
+    touched = found.affected
+    assert (touched.unlabelled, touched.one_class, touched.few_rows) == (1, 1, 1)
+    assert (touched.partly_labelled, touched.lost_columns, touched.left_out_rows) == (2, 2, 1)
+    assert all(found.history[one].fresh is None for one in (10, 11, 12))
+    assert found.history[13].fresh is not None
+    assert any("The schema changed: 'z'" in one for one in found.notes)
+
+
+def test_a_history_that_cannot_be_replayed_is_refused_with_its_cure(settings: Settings) -> None:
+    declare(settings, TEXT.replace("time: at\n", "").replace("[x, z]", "[x, z]\n  ignore: [at]"))
+    with pytest.raises(NoData, match="nothing to replay"):
+        job.replay(settings, "shop")
+    spec = specfile.load(settings, "shop")
+    frame = rows().assign(at="then")
+    AcceptedTable.of(settings, "shop", spec).append(frame, spec=spec, batch="all", arrived_at=START)
+    with pytest.raises(ModelOwnerError, match=r"nothing says in which order .* Name the column"):
+        job.replay(settings, "shop", OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("task", "estimator", "metric"),
+    [("regression", "sklearn.linear_model.Ridge", "mae"), ("multiclass", "sklearn.naive_bayes.GaussianNB", "balanced_accuracy")],
+)
+def test_other_tasks_are_replayed_in_the_same_way(settings: Settings, task: str, estimator: str, metric: str) -> None:
+    text = TEXT.replace("task: binary", f"task: {task}").replace('positive: "yes" # quoted\n', "").replace("accuracy", metric)
+    declare(settings, text.replace("sklearn.linear_model.LogisticRegression", estimator))
+    frame = rows()
+    sign = np.where(frame.index // (6 * SIZE) % 2, -1, 1)
+    answer = sign * frame["x"]
+    frame["bought"] = answer if task == "regression" else pd.cut(answer, [-9, -0.5, 0.5, 9], labels=["low", "middle", "high"]).astype(str)
+    accept(settings, frame, "all")
+    found = job.replay(settings, "shop", OPTIONS)
+    assert found.metric == metric
+    assert found.chosen.oracle.total < found.chosen.never.total, "the answer turns round"
+    assert found.history[9].fresh < found.history[6].fresh  # type: ignore[operator]
+
+
+def test_a_candidate_that_fails_is_told_and_tried_again_at_the_next_replay(settings: Settings) -> None:
+    declare(settings, TEXT.replace("LogisticRegression }", "LogisticRegression, params: { C: -1.0 } }"))
+    accept(settings, rows(), "all")
+    with pytest.raises(ModelOwnerError, match=r"no model could be trained before any window: candidate 'logistic'.*C"):
+        job.replay(settings, "shop", OPTIONS)
+    kept = [Scores.load(file) for file in losses.folder_of(settings, "shop").glob("*.npz")]
+    assert all(one is not None and one.failed for one in kept)
+
+
+def test_too_few_windows_and_options_that_cannot_be_read_are_named(shop: Settings) -> None:
+    with pytest.raises(NoData, match="are 14 windows of 100rows"):
+        job.replay(shop, "shop", Options(window="100rows", history=12))
+    for wrong, named in (({"window": "7 parsecs"}, "--window"), ({"label_delay": "3rows"}, "--label-delay"), ({"sample": 2.0}, "--sample")):
+        with pytest.raises(CallError, match=named):
+            job.replay(shop, "shop", Options(**wrong))  # type: ignore[arg-type]
+
+
+def test_a_policy_of_a_file_is_played_beside_the_declared_one(shop: Settings, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text("retraining: {drift_share: null, quality_drop: null, every_windows: 1, minimum_rows: 1, cooldown: 1h}\n")
+    found = job.replay(shop, "shop", Options(window=f"{SIZE}rows", history=3, costs=COSTS, policy=other))
+    named = {one.name: one for one in found.chosen.policies}
+    # Also regret asks, since the declared cost counts: a training before each window is one before each window.
+    assert named["other.yaml"].retrained == named["every window"].retrained
+    other.write_text("drift: 1\n")
+    with pytest.raises(CallError, match="write a `retraining:` section"):
+        job.replay(shop, "shop", Options(policy=other))
+
+
+QUIET = {"drift_share": None, "quality_drop": None, "estimated_drop": None, "new_rows": None, "age": None, "every_windows": None}
+
+
+def with_rules(found: ReplayFacts, **rules: object) -> ReplayFacts:
+    """As if that had been recommended."""
+    cost = {"train": 0.01, "promote": 0.04}
+    quiet = {**QUIET, "vote": None, "cost": cost, "regret": {"theta": None, "payback_windows": None}}
+    cell = found.chosen.model_copy(update={"rules": {**quiet, **rules}, "is_told": True})
+    return found.model_copy(update={"cells": (cell, *found.cells[1:])})
+
+
+def test_the_recommended_policy_is_written_as_a_small_diff_that_stays_valid(shop: Settings) -> None:
+    found = job.replay(shop, "shop", OPTIONS)
+    assert applying.proposal(shop, found).diff == "", "where nothing can be told nothing is changed"
+    voters = [{"kind": "regret", "theta": 2.0, "weight": 0.7}, {"kind": "never", "weight": 0.3}]
+    told = with_rules(found, vote={"voters": voters, "shadow_windows": 2, "noise": 0.01})
+    made = applying.proposal(shop, told)
+    changed = [line for line in made.diff.splitlines() if line[:1] in "+-" and line[:3] not in {"+++", "---"}]
+    assert '-  schedule: "@weekly" # the calendar' in changed
+    assert "+  schedule: null # the calendar" in changed
+    assert "+  drift_share: null # of the columns" in changed
+    assert not [line for line in changed if "positive" in line or "candidates" in line]
+    applying.write(made)
+    spec = specfile.load(shop, "shop")
+    assert spec.retraining.vote is not None
+    assert [one.kind for one in spec.retraining.vote.voters] == ["regret", "never"]
+    assert spec.retraining.regret.theta is None, "the vote decides alone"
+    assert "# drift is what we look at" in made.path.read_text()
+    assert applying.proposal(shop, told).diff == "", "a second time there is nothing to change"
+
+
+def test_a_calendar_and_never_are_written_too(shop: Settings) -> None:
+    found = job.replay(shop, "shop", OPTIONS)
+    for every in (3, None):
+        applying.write(applying.proposal(shop, with_rules(found, every_windows=every)))
+        rules = specfile.load(shop, "shop").retraining
+        assert (rules.every_windows, rules.drift_share, rules.quality_drop, rules.vote) == (every, None, None, None)
+
+
+def test_the_command_prints_one_json_object_and_applies_when_told(shop: Settings) -> None:
+    call = ["replay", "shop", "--window", "60rows", "--history", "3", "--costs", "0.02,0.1", "--json", "--apply", "--yes"]
+    done = CliRunner().invoke(app, call)
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert {"model", "windows", "tuned_on", "judged_on", "cells", "recommendation", "html"} <= told.keys()
+    cell = told["cells"][1]
+    assert cell["cost"] == 0.02
+    for name in ("recommended", "tuned_calendar", "hindsight_calendar", "never", "always", "oracle"):
+        assert {"name", "total", "retrainings"} <= cell[name].keys()
+    assert "nothing to write: too little is known" in done.stderr
+    assert (shop.dags / "shop" / "model.yaml").read_text() == TEXT
+    assert replays.newest(State.open(shop), "shop") is not None
+    people = CliRunner().invoke(app, [*call[:-3]])
+    assert people.exit_code == 0
+    assert "too short to tell" in people.stdout
+    assert "* recommended" in people.stdout

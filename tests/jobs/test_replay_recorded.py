@@ -1,0 +1,110 @@
+"""Decisions that were made live are made again from the state database and the tables, as of their moments."""
+
+import time
+
+import pytest
+from sqlalchemy import update
+
+from ml.errors import CallError
+from ml.jobs import monitor, reference_profile
+from ml.jobs import replay as job
+from ml.jobs.replaying.asked import Options
+from ml.jobs.replaying.recorded import recorded
+from ml.jobs.train import train
+from ml.monitoring import profile_file
+from ml.settings import Settings
+from ml.state import State, ledger, trainings
+from ml.state.tables import decisions
+from tests.jobs.test_monitor import accept, declare, label, rows
+from tests.kept import KeptWorlds
+from tests.training.worlds import with_mlflow
+
+RULES = {
+    "drift_share": 0.5,
+    "drift_windows": "1 of 2",
+    "quality_drop": 0.05,
+    "cost": {"train": 0.02, "promote": 0.05},
+    "new_rows": 5000,
+    "every_windows": 9,
+    "age": "900d",
+    "minimum_rows": 100,
+    "cooldown": "1s",
+    "budget": "9 per 30d",
+}
+
+
+def lived(settings: Settings) -> None:
+    """A champion, a calm window without labels, one that drifted and asked for a training, its training, labels that came late."""
+    declare(with_mlflow(settings), label_delay="1m", retraining=RULES)
+    accept(settings, rows(400, seed=1), "b1")
+    assert train(settings, "loans").promoted
+    calm = rows(200, seed=2, first=400)
+    accept(settings, calm.assign(late=None), "b2")
+    monitor.monitor(settings, "loans")
+    accept(settings, rows(200, seed=3, shift=1.5, first=600), "b3")
+    assert monitor.monitor(settings, "loans").decision.retrain  # type: ignore[union-attr]
+    time.sleep(1.1)  # the cooldown counts whole seconds
+    train(settings, "loans")
+    label(settings, calm, "d1")
+    accept(settings, rows(200, seed=4, shift=1.5, first=800), "b4")
+    monitor.monitor(settings, "loans")
+
+
+@pytest.fixture
+def world(kept_worlds: KeptWorlds, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    return kept_worlds.world("lived", lived, monkeypatch)
+
+
+def test_each_decision_of_a_live_history_is_made_again_word_by_word(world: Settings) -> None:
+    state = State.open(world)
+    assert len([one for one in trainings.recent(state, "loans", limit=9) if one.decision is not None]) == 1, "a decision was acted upon"
+    found = recorded(world, "loans")
+    assert [one.differences for one in found.decisions] == [(), (), ()]
+    assert [one.state for one in found.decisions] == ["same", "same", "same"]
+    assert [one.retrain for one in found.decisions][:2] == [False, True]
+    assert all(one.is_measured for one in found.decisions), "drift and quality were measured again, not read"
+
+
+def test_a_decision_that_was_made_otherwise_is_told_rule_by_rule(world: Settings) -> None:
+    state = State.open(world)
+    first = recorded(world, "loans").decisions[0].decision
+    made = ledger.find_decision(state, first)
+    assert made is not None
+    with state.begin() as connection:
+        rules = [one | ({"reason": "nobody knows"} if one["rule"] == "drift_share" else {}) for one in made.rules]
+        connection.execute(update(decisions).where(decisions.c.id == first).values(rules=rules, retrain=True))
+    found = recorded(world, "loans")
+    assert (found.same, found.differing) == (2, 1)
+    assert "retrain was True, and is False" in found.decisions[0].differences
+    assert any(one.startswith("rule drift_share said 'nobody knows'") for one in found.decisions[0].differences)
+
+
+def test_without_the_profile_of_a_champion_the_stored_drift_is_taken_and_that_is_said(world: Settings) -> None:
+    champion = trainings.of_version(State.open(world), "loans", 1)
+    assert champion is not None
+    profile_file.remove(reference_profile.url_of(world, champion))
+    found = recorded(world, "loans").decisions[0]
+    assert (found.state, found.is_measured) == ("same", False)
+    assert "is not kept any more" in found.note
+
+
+def test_a_decision_of_other_rules_is_not_compared(world: Settings) -> None:
+    state = State.open(world)
+    first = recorded(world, "loans").decisions[0].decision
+    with state.begin() as connection:
+        connection.execute(update(decisions).where(decisions.c.id == first).values(policy="1-abc"))
+    assert recorded(world, "loans").decisions[0].state == "other policy"
+
+
+def test_a_replay_takes_the_champions_recipe(world: Settings) -> None:
+    found = job.replay(world, "loans", Options(window="40rows", history=3, costs=(0.1,)))
+    champion = trainings.champion(State.open(world), "loans")
+    assert champion is not None
+    assert found.notes[0].startswith(f"Each model is 'logistic' with the parameters of version {champion.version};")
+    assert found.affected.late_labels == 0, "all arrived at once: rows count by their own time"
+
+
+def test_before_the_first_decision_there_is_nothing_to_make_again(settings: Settings) -> None:
+    declare(settings)
+    with pytest.raises(CallError, match="no decision about a window was made yet"):
+        recorded(settings, "loans")
