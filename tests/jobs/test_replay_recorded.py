@@ -4,7 +4,9 @@ import time
 
 import pytest
 from sqlalchemy import update
+from typer.testing import CliRunner
 
+from ml.cli import app
 from ml.errors import CallError
 from ml.jobs import monitor, reference_profile
 from ml.jobs import replay as job
@@ -63,6 +65,8 @@ def test_each_decision_of_a_live_history_is_made_again_word_by_word(world: Setti
     assert [one.state for one in found.decisions] == ["same", "same", "same"]
     assert [one.retrain for one in found.decisions][:2] == [False, True]
     assert all(one.is_measured for one in found.decisions), "drift and quality were measured again, not read"
+    done = CliRunner().invoke(app, ["replay", "loans", "--recorded"])
+    assert (done.exit_code, done.stdout) == (0, "loans: 3 of 3 decisions made again, 0 otherwise\n")
 
 
 def test_a_decision_that_was_made_otherwise_is_told_rule_by_rule(world: Settings) -> None:
