@@ -13,6 +13,7 @@ from ml.cli import app
 from ml.errors import CallError
 from ml.jobs import monitor, reference_profile
 from ml.jobs import replay as job
+from ml.jobs.replaying import losses
 from ml.jobs.replaying import rows as replayed_rows
 from ml.jobs.replaying.asked import Options
 from ml.jobs.replaying.drifts import Drifts
@@ -105,8 +106,9 @@ def test_a_decision_of_other_rules_is_not_compared(world: Settings) -> None:
     assert recorded(world, "loans").decisions[0].state == "other policy"
 
 
-def test_a_replay_takes_the_champions_recipe(world: Settings) -> None:
-    found = job.replay(world, "loans", Options(window="40rows", history=3, costs=(0.1,)))
+def test_a_replay_takes_the_champions_recipe(world: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "_LEAST_IN_POOL", 1000)
+    found = job.replay(world, "loans", Options(window="80rows", history=3, costs=(0.1,)))
     champion = trainings.champion(State.open(world), "loans")
     assert champion is not None
     assert found.notes[0].startswith(f"Each model is 'logistic' with the parameters of version {champion.version};")
