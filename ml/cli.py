@@ -235,8 +235,12 @@ def replay(
         policy=policy,
         sample=sample,
     )
-    with show.bar("models") as (say, advance):
-        result = job(settings, name, options, watcher=Watcher(say=say, advance=advance))
+    try:
+        with show.bar("models") as (say, advance):
+            result = job(settings, name, options, watcher=Watcher(say=say, advance=advance))
+    except KeyboardInterrupt:
+        typer.echo("interrupted: what was fitted is kept, and the same call goes on from there", err=True)
+        raise
     show.result(result, as_json, show.replay)
     if apply:
         _apply(settings, result, yes=yes, quiet=as_json)

@@ -171,7 +171,7 @@ def _fitted(plan: Plan, tasks: Sequence[Task], *, known: int, watcher: Watcher) 
     if known:
         watcher.say(f"{known} of {total} models are known from an earlier replay")
     ordered = [tasks[0], *tasks[:0:-1]]
-    if len(tasks) <= _LEAST_IN_POOL:
+    if len(tasks) <= _LEAST_IN_POOL or cores() == 1 or multiprocessing.current_process().daemon:  # those may have no children
         for number, task in enumerate(ordered, start=1):
             fit_and_score(plan, task).save(task.file)
             watcher.advance(known + number, total)
