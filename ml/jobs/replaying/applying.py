@@ -113,9 +113,13 @@ def _notes(facts: ReplayFacts) -> tuple[str, ...]:
         "rows; let both mean the same.",
         "The policy was judged alone, so the other causes and the training's own calendar are switched off; minimum_rows, cooldown and "
         "budget still hold trainings back.",
-        *(["The vote looks at shadow challengers, and says so in each decision where there are none."] if _has_shadow(facts) else []),
+        *_shadow(facts),
     )
 
 
-def _has_shadow(facts: ReplayFacts) -> bool:
-    return bool((facts.chosen.vote or {}).get("shadow_windows"))
+def _shadow(facts: ReplayFacts) -> tuple[str, ...]:
+    every = (facts.chosen.vote or {}).get("shadow_windows")
+    if not every:
+        return ()
+    when = "each" if every == 1 else f"the first of every {every}"
+    return (f"The vote looks at a shadow: monitoring will fit the champion's recipe anew in {when} of its judged windows.",)

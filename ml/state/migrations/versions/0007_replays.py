@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from ml.state.one_way import downgrade  # noqa: F401
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -23,7 +25,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_replays")),
     )
     op.create_index("ix_replays_model_number", "replays", ["model", "number"])
-
-
-def downgrade() -> None:
-    op.drop_table("replays")
