@@ -196,6 +196,7 @@ def report(
 def replay(
     name: Model,
     window: Annotated[str | None, typer.Option("--window", metavar="SIZE", help="336rows, 7d or 1batch.")] = None,
+    as_delivered: Annotated[bool | None, typer.Option("--as-delivered", help="Rows happened in the order of their delivery.")] = None,
     history: Annotated[int | None, typer.Option("--history", metavar="WINDOWS", help="A model learns from so many windows.")] = None,
     growing: Annotated[bool | None, typer.Option("--growing/--sliding", help="It learns from all windows before it.")] = None,
     lengths: Annotated[str | None, typer.Option("--lengths", metavar="LIST", help="Compare: 4,16,growing; fits all anew.")] = None,
@@ -225,6 +226,7 @@ def replay(
 
     options = asked.Options(
         window=window,
+        as_delivered=as_delivered,
         history=history,
         growing=growing,
         lengths=None if lengths is None else asked.lengths(lengths),

@@ -257,6 +257,8 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
             "The history was loaded at once, so that arrival times say nothing: labels count from the rows' own time"
             + ("." if spec.label_delay is None and asked.label_delay is None else " and the label delay.")
         )
+    elif accepted.clock == "delivered":
+        notes.append("Of the rows only the order in which they were delivered is known: each window stands for a day.")
     else:
         notes.append("Batches and labels count from when they arrived.")
     if spec.training.history_rows is not None:

@@ -78,6 +78,8 @@ class Replay(Declared):
     """When Airflow replays, to suggest another policy; null: only when somebody asks."""
     window: WindowSpan | None = None
     """How the history is cut: `336rows`, `7d` or `1batch`; null: a hundred windows, each of at least `monitoring.minimum_rows` rows."""
+    as_delivered: bool = False
+    """Rows without `time` that arrived all at once happened in the order in which they stand in the delivery; a window stands for a day."""
     history: Annotated[int, Field(ge=1)] = 8
     """A model learns from so many windows before it."""
     growing: bool = False

@@ -1,6 +1,7 @@
 """A replay over real tables, real fits and real state: small data, logistic regression."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -245,8 +246,12 @@ def test_a_history_that_cannot_be_replayed_is_refused_with_its_cure(settings: Se
     spec = specfile.load(settings, "shop")
     frame = rows().assign(at="then")
     AcceptedTable.of(settings, "shop", spec).append(frame, spec=spec, batch="all", arrived_at=START)
-    with pytest.raises(ModelOwnerError, match=r"nothing says in which order .* Name the column"):
+    with pytest.raises(ModelOwnerError, match=r"nothing says in which order .* Name the column .* add --as-delivered"):
         job.replay(settings, "shop", OPTIONS)
+    with pytest.raises(ModelOwnerError, match=r"only the order is known.* cut by rows"):
+        job.replay(settings, "shop", replace(OPTIONS, as_delivered=True, window="7d"))
+    found = job.replay(settings, "shop", replace(OPTIONS, as_delivered=True, label_delay="2d"))
+    assert (len(found.history), found.delay, found.clock) == (WINDOWS, 2, "delivered"), "a window stands for a day"
 
 
 @pytest.mark.parametrize(

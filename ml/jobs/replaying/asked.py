@@ -17,6 +17,7 @@ class Options:
 
     Args:
         window: How the history is cut, such as `336rows`.
+        as_delivered: Rows without a time happened in the order in which they were delivered.
         history: Windows that a model learns from.
         growing: It learns from all before it.
         lengths: Other lengths to compare with, such as `4` or `growing`.
@@ -29,6 +30,7 @@ class Options:
     """
 
     window: str | None = None
+    as_delivered: bool | None = None
     history: int | None = None
     growing: bool | None = None
     lengths: Sequence[int | str] | None = None

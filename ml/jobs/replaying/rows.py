@@ -19,7 +19,7 @@ from ml.training.split import by_time
 
 log = logging.getLogger(__name__)
 
-Clock = Literal["arrivals", "time"]
+Clock = Literal["arrivals", "time", "delivered"]
 Flags = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]
 USUAL_WINDOWS = 100
@@ -89,13 +89,15 @@ def read(settings: Settings, spec: ModelSpec, asked: Replay) -> Accepted:
     columns = list(dict.fromkeys(name for name in named if name is not None))
     frame = table.read(version=version, columns=columns)
     total = len(frame)
-    _check_order(frame, spec)
+    _check_order(frame, spec, asked)
     if spec.time is not None:
         frame = frame.iloc[by_time(frame[spec.time])[0]]
         frame = frame[frame[spec.time].notna()]
     frame = frame.reset_index(drop=True)
     clock = _clock(frame, spec)
     edges, size = _edges(frame, spec, asked)
+    if clock == "delivered":
+        frame = frame.assign(**{ARRIVED: _a_day_each(frame[ARRIVED].min(), edges, len(frame))})
     frame = frame.iloc[: edges[-1]]
     labelled, strange = _labelled(frame, spec)
     moments = _moments(frame, spec, edges, clock)
@@ -142,11 +144,12 @@ def delay_of(accepted: Accepted, asked: Replay) -> int:
     return int(np.quantile(late, 0.9, method="higher"))
 
 
-def _check_order(frame: pd.DataFrame, spec: ModelSpec) -> None:
-    if spec.time is None and frame[ARRIVED].nunique() < 2:
+def _check_order(frame: pd.DataFrame, spec: ModelSpec, asked: Replay) -> None:
+    if spec.time is None and frame[ARRIVED].nunique() < 2 and not asked.as_delivered:
         raise ModelOwnerError(
             f"{spec.model}: nothing says in which order its {len(frame)} rows happened: `time` is not declared, and they all arrived at "
-            "once. Name the column that says when a row happened as `time` in model.yaml, or deliver the rows in batches, oldest first"
+            "once. Name the column that says when a row happened as `time` in model.yaml, or deliver the rows in batches, oldest first, or, if "
+            "they stand in that order in the file, add --as-delivered"
         )
     if spec.time is not None and frame[spec.time].nunique() < 2:
         raise ModelOwnerError(
@@ -156,9 +159,15 @@ def _check_order(frame: pd.DataFrame, spec: ModelSpec) -> None:
 
 def _clock(frame: pd.DataFrame, spec: ModelSpec) -> Clock:
     if spec.time is None:
-        return "arrivals"
+        return "arrivals" if frame[ARRIVED].nunique() > 1 else "delivered"
     happened, arrived = (column.max() - column.min() for column in (frame[spec.time], frame[ARRIVED]))
     return "arrivals" if arrived >= _BULK_SHARE * happened else "time"
+
+
+def _a_day_each(start: pd.Timestamp, edges: Counts, rows: int) -> "pd.Series[pd.Timestamp]":
+    """Moments of rows of which only the order is known: each window is a day, its rows evenly spread over it."""
+    days = np.interp(np.arange(rows), edges, np.arange(len(edges)))
+    return pd.Series(start + pd.to_timedelta(days * 86_400e9, unit="ns").floor("us"))
 
 
 def _edges(frame: pd.DataFrame, spec: ModelSpec, asked: Replay) -> tuple[Counts, str]:
@@ -171,6 +180,9 @@ def _edges(frame: pd.DataFrame, spec: ModelSpec, asked: Replay) -> tuple[Counts,
         edges = np.arange(0, len(frame) + 1, size.count, dtype=np.int64)
     elif size.unit == "batches":
         edges = _by_batch(frame, size.count)
+    elif spec.time is None and frame[ARRIVED].nunique() < 2:
+        only = f"{spec.model}: of its rows only the order is known, so they cannot be cut by time"
+        raise ModelOwnerError(f"{only}; cut by rows, such as --window 500rows")
     else:
         edges = _by_span(frame[ARRIVED if spec.time is None else spec.time], size.time)
     needed = asked.history + _FEWEST_WINDOWS
@@ -228,9 +240,9 @@ def _labelled(frame: pd.DataFrame, spec: ModelSpec) -> tuple[Flags, int]:
 
 def _moments(frame: pd.DataFrame, spec: ModelSpec, edges: Counts, clock: Clock) -> Counts:
     """By arrivals: when all rows before a window were there. By time: when its first row happened."""
-    column = frame[ARRIVED] if clock == "arrivals" else frame[spec.time]
+    column = frame[spec.time] if clock == "time" else frame[ARRIVED]
     ns = column.to_numpy(dtype="datetime64[ns]").astype(np.int64)
-    if clock == "arrivals":
+    if clock != "time":
         latest = np.maximum.accumulate(ns)
         return np.concatenate([[ns[0]], np.maximum(latest[np.maximum(edges[1:] - 1, 0)], ns[0])])
     inside = np.minimum(edges, len(ns) - 1)
@@ -250,7 +262,7 @@ def _known(
     arrived = frame[ARRIVED].to_numpy(dtype="datetime64[ns]").astype(np.int64)
     happened = arrived if spec.time is None else frame[spec.time].to_numpy(dtype="datetime64[ns]").astype(np.int64)
     final: Counts = happened + (0 if delay is None else int(delay / timedelta(microseconds=1)) * 1000)
-    if clock == "time":
+    if clock in {"time", "delivered"}:
         return final
     if spec.time is None and delay and arrived.max() - arrived.min() < int(delay / timedelta(microseconds=1)) * 1000:
         raise ModelOwnerError(

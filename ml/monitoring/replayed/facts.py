@@ -154,7 +154,8 @@ class ReplayFacts(_Facts):
         tuned_on: How many of them policies were chosen on,
         judged_on: and how many they were judged on, after those.
         delay: After how many further windows labels have come.
-        clock: `arrivals`: labels count from when they arrived; `time`: from the rows' own time, since all was loaded at once.
+        clock: `arrivals`: labels count from when they arrived; `time`: from the rows' own time, since all was loaded at once;
+            `delivered`: only their order is known, and a window stands for a day.
         cells: One for each cost; the declared one first, where there is one.
         chosen_cost: The cost that the recommendation is for: the declared one, else the middle of those that were asked for.
         history: The windows, oldest first.
@@ -176,7 +177,7 @@ class ReplayFacts(_Facts):
     tuned_on: int
     judged_on: int
     delay: int
-    clock: Literal["arrivals", "time"]
+    clock: Literal["arrivals", "time", "delivered"]
     cells: tuple[CostFacts, ...]
     chosen_cost: float
     history: tuple[WindowFacts, ...]
