@@ -148,8 +148,8 @@ def _check_order(frame: pd.DataFrame, spec: ModelSpec, asked: Replay) -> None:
     if spec.time is None and frame[ARRIVED].nunique() < 2 and not asked.as_delivered:
         raise ModelOwnerError(
             f"{spec.model}: nothing says in which order its {len(frame)} rows happened: `time` is not declared, and they all arrived at "
-            "once. Name the column that says when a row happened as `time` in model.yaml, or deliver the rows in batches, oldest first, or, if "
-            "they stand in that order in the file, add --as-delivered"
+            "once. Name the column that says when a row happened as `time` in model.yaml, or deliver the rows in batches, oldest first, "
+            "or, if they stand in that order in the file, add --as-delivered"
         )
     if spec.time is not None and frame[spec.time].nunique() < 2:
         raise ModelOwnerError(
