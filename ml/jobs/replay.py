@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ml import specfile
+from ml.errors import PerennialError
 from ml.jobs.replaying.asked import Options
 from ml.settings import Settings
 from ml.spec import ModelSpec, Replay, Retraining
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DECLARED = "as declared"
+PAGE = "replay"
+"""The page's name beside the windows' pages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,7 +69,7 @@ def replay(settings: Settings, model: str, options: Options | None = None, *, wa
     watcher.say("playing policies")
     world = _World(spec=spec, asked=asked, accepted=accepted, recipe=found, losses=measured, delay=delay)
     facts = _told(world, own, at=at)
-    replays.keep(
+    kept = replays.keep(
         state,
         model=model,
         at=at,
@@ -76,7 +79,21 @@ def replay(settings: Settings, model: str, options: Options | None = None, *, wa
         result=facts.model_dump(mode="json"),
     )
     log.info("replayed model=%s windows=%d recommended=%s", model, facts.windows, facts.chosen.recommended.name)
-    return facts
+    return _shown(settings, state, kept.number, facts)
+
+
+def _shown(settings: Settings, state: State, number: int, facts: "ReplayFacts") -> "ReplayFacts":
+    """The facts with the address of their page; without one where it cannot be written: the numbers are kept."""
+    from ml.monitoring.replayed.page import render
+    from ml.monitoring.report import save
+
+    try:
+        where = save(settings, model=facts.model, window=PAGE, page=render(facts))
+    except (PerennialError, OSError) as error:
+        log.warning("the page of the replay was not written model=%s error=%r", facts.model, str(error))
+        return facts
+    replays.shown_at(state, number, html=where)
+    return facts.model_copy(update={"html": where})
 
 
 def newest(settings: Settings, model: str) -> "ReplayFacts | None":
