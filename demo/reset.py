@@ -49,6 +49,7 @@ def _folders(settings: Settings, model: str) -> list[Path]:
         "PERENNIAL_REPORTS_URL": settings.reports_url,
     }
     found = [settings.incoming / model, settings.home / "data_docs" / model, settings.home / "mlflow" / "artifacts" / model]
+    found.append(settings.home / "replay" / model)
     found.append(workspace.folder_of(settings) / str(workspace.project_id(model)))
     for variable, url in parents.items():
         folder = Path(urlsplit(url).path if url.startswith("file:") else url).resolve()

@@ -198,6 +198,7 @@ def replay(
     window: Annotated[str | None, typer.Option("--window", metavar="SIZE", help="336rows, 7d or 1batch.")] = None,
     history: Annotated[int | None, typer.Option("--history", metavar="WINDOWS", help="A model learns from so many windows.")] = None,
     growing: Annotated[bool | None, typer.Option("--growing/--sliding", help="It learns from all windows before it.")] = None,
+    lengths: Annotated[str | None, typer.Option("--lengths", metavar="LIST", help="Compare: 4,16,growing; fits all anew.")] = None,
     costs: Annotated[str | None, typer.Option("--costs", metavar="LIST", help="Of a retraining, such as 0.02,0.05.")] = None,
     shadow: Annotated[float | None, typer.Option("--shadow", metavar="SHARE", help="Which share of COSTS a fit costs.")] = None,
     tune_share: Annotated[float | None, typer.Option("--tune-share", metavar="SHARE", help="Windows that policies are chosen on.")] = None,
@@ -211,7 +212,7 @@ def replay(
 ) -> None:
     """Play retraining policies over the model's own accepted history, and say which pays. Defaults: `replay` in model.yaml."""
     from ml import show
-    from ml.jobs.replaying.asked import Options, numbers
+    from ml.jobs.replaying import asked
 
     settings = Settings.from_env()
     if recorded:
@@ -222,19 +223,24 @@ def replay(
     from ml.jobs.replay import replay as job
     from ml.jobs.replaying.losses import Watcher
 
-    options = Options(
+    options = asked.Options(
         window=window,
         history=history,
         growing=growing,
-        costs=None if costs is None else numbers(costs, option="--costs"),
+        lengths=None if lengths is None else asked.lengths(lengths),
+        costs=None if costs is None else asked.numbers(costs, option="--costs"),
         shadow=shadow,
         tune_share=tune_share,
         label_delay=label_delay,
         policy=policy,
         sample=sample,
     )
-    with show.bar("models") as (say, advance):
-        result = job(settings, name, options, watcher=Watcher(say=say, advance=advance))
+    try:
+        with show.bar("models") as (say, advance):
+            result = job(settings, name, options, watcher=Watcher(say=say, advance=advance))
+    except KeyboardInterrupt:
+        typer.echo("interrupted: what was fitted is kept, and the same call goes on from there", err=True)
+        raise
     show.result(result, as_json, show.replay)
     if apply:
         _apply(settings, result, yes=yes, quiet=as_json)

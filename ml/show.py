@@ -254,6 +254,11 @@ def replay(value: "ReplayFacts") -> None:
         totals = (f"{calendar.total:.3f}", f"{cell.never.total:.3f}", f"{cell.oracle.total:.3f}")
         robust.add_row(f"{cell.cost:g}", ours.name, f"{ours.total:.3f}", calendar.name, *totals)
     _whole(robust)
+    if (length := value.length) is not None:
+        table = _table("learns from", "tuned total", "a new model's loss, judged", right=("tuned total", "a new model's loss, judged"))
+        for name, total in length.tuned_totals.items():
+            table.add_row(name + (" *" if name == length.name else ""), f"{total:.3f}", f"{length.fresh_means[name]:.4f}")
+        console.print(table)
     for name, why in value.absent.items():
         console.print(f"not played: {name}: {why}")
     touched = {name.replace("_", " "): count for name, count in value.affected.model_dump().items() if count}
@@ -382,6 +387,8 @@ def _model(model: "ModelStatus") -> None:
         said = back.outcome or {}
         text = f"version {said.get('rolled_back')} to version {said.get('champion')}, {back.decided_at:%Y-%m-%d %H:%M} UTC ({back.id})"
         table.add_row("  rolled back", Text(text))
+    if model.replay is not None:
+        table.add_row("  replay", Text(f"{model.replay.at:%Y-%m-%d %H:%M} UTC: {model.replay.recommendation}"))
     table.add_row("  open decisions", str(len(model.open_decisions)))
     for asked in model.suggestions:
         table.add_row(

@@ -6,13 +6,13 @@ it (`ml.policy.replay`). Changes nothing but what it keeps for itself; `ml.jobs.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ml import specfile
-from ml.errors import PerennialError
 from ml.jobs.replaying.asked import Options
+from ml.jobs.replaying.showing import shown
 from ml.settings import Settings
 from ml.spec import ModelSpec, Replay, Retraining
 from ml.state import State, replays, specs
@@ -21,14 +21,12 @@ if TYPE_CHECKING:
     from ml.jobs.replaying.losses import Losses, Watcher
     from ml.jobs.replaying.recipe import Recipe
     from ml.jobs.replaying.rows import Accepted
-    from ml.monitoring.replayed.facts import ReplayFacts
-    from ml.policy.replay import LossHistory, Policy, Replayed
+    from ml.monitoring.replayed.facts import LengthFacts, ReplayFacts
+    from ml.policy.replay import Costs, LossHistory, Policy, Replayed
 
 log = logging.getLogger(__name__)
 
 DECLARED = "as declared"
-PAGE = "replay"
-"""The page's name beside the windows' pages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,7 +66,8 @@ def replay(settings: Settings, model: str, options: Options | None = None, *, wa
     delay += _training_windows(accepted, measured.fit_seconds)
     watcher.say("playing policies")
     world = _World(spec=spec, asked=asked, accepted=accepted, recipe=found, losses=measured, delay=delay)
-    facts = _told(world, own, at=at)
+    others = [replace(world, asked=one, losses=_measured(settings, world, one, watcher)) for one in _lengths(asked)]
+    facts = _told(world, own, others, at=at)
     kept = replays.keep(
         state,
         model=model,
@@ -79,21 +78,7 @@ def replay(settings: Settings, model: str, options: Options | None = None, *, wa
         result=facts.model_dump(mode="json"),
     )
     log.info("replayed model=%s windows=%d recommended=%s", model, facts.windows, facts.chosen.recommended.name)
-    return _shown(settings, state, kept.number, facts)
-
-
-def _shown(settings: Settings, state: State, number: int, facts: "ReplayFacts") -> "ReplayFacts":
-    """The facts with the address of their page; without one where it cannot be written: the numbers are kept."""
-    from ml.monitoring.replayed.page import render
-    from ml.monitoring.report import save
-
-    try:
-        where = save(settings, model=facts.model, window=PAGE, page=render(facts))
-    except (PerennialError, OSError) as error:
-        log.warning("the page of the replay was not written model=%s error=%r", facts.model, str(error))
-        return facts
-    replays.shown_at(state, number, html=where)
-    return facts.model_copy(update={"html": where})
+    return shown(settings, kept.number, facts)
 
 
 def newest(settings: Settings, model: str) -> "ReplayFacts | None":
@@ -118,7 +103,28 @@ def _training_windows(accepted: "Accepted", seconds: float) -> int:
     return int(seconds // gap) if gap > seconds / 1000 else 0
 
 
-def _told(world: _World, own: Sequence[tuple[str, Retraining]], *, at: datetime) -> "ReplayFacts":
+def _lengths(asked: Replay) -> list[Replay]:
+    """The same replay with each other length of history."""
+    found: list[Replay] = []
+    for one in asked.lengths:
+        other = asked.model_copy(update={"growing": True} if one == "growing" else {"growing": False, "history": one})
+        if (other.growing, other.history) not in {(asked.growing, asked.history), *((done.growing, done.history) for done in found)}:
+            found.append(other)
+    return found
+
+
+def _measured(settings: Settings, world: _World, asked: Replay, watcher: "Watcher") -> "Losses":
+    from ml.jobs.replaying import losses
+
+    watcher.say(f"models that learn from {_length(asked)}")
+    return losses.measured(settings, world.spec, world.accepted, world.recipe, asked, delay=world.delay, watcher=watcher)
+
+
+def _length(asked: Replay) -> str:
+    return "growing" if asked.growing else f"{asked.history} windows"
+
+
+def _told(world: _World, own: Sequence[tuple[str, Retraining]], others: Sequence[_World], *, at: datetime) -> "ReplayFacts":
     from ml.jobs.replaying import told
     from ml.monitoring.replayed.facts import ReplayFacts
     from ml.policy import replay as core
@@ -150,26 +156,54 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], *, at: datetime)
         chosen_cost=cells[place].cost,
         history=told.windows(accepted, history, played.parts, played.cells[place]),
         affected=affected,
+        length=_compared(world, others, costs[place]) if others else None,
         absent=played.absent,
         notes=tuple(_notes(world, played, sentences)),
         recommendation=_recommendation(spec, cells[place].sentence, cells[place].cost),
     )
 
 
-def _history(world: _World, own: Sequence[tuple[str, Retraining]]) -> "tuple[LossHistory, list[Policy]]":
-    """The losses with the signals that were measured, and the declared policies."""
-    from dataclasses import replace
-
+def _compared(world: _World, others: Sequence[_World], costs: "Costs") -> "LengthFacts":
     import numpy as np
 
-    from ml.jobs.replaying import policies, told
-    from ml.jobs.replaying.drifts import Drifts
-    from ml.policy.replay import LossHistory, Parts
+    from ml.jobs.replaying.told import range_of
+    from ml.monitoring.replayed.facts import LengthFacts
+    from ml.policy.replay import Parts, length
 
-    spec, accepted, losses = world.spec, world.accepted, world.losses
+    share = world.asked.tune_share
+    histories = {_length(one.asked): _losses(one) for one in (world, *others)}
+    declared = _length(world.asked)
+    found = length(histories, declared=declared, costs=costs, share=share)
+    split = max(Parts.of(one, share=share).split for one in histories.values())
+    return LengthFacts(
+        name=found.name,
+        declared=declared,
+        saved=None if found.saved is None else range_of(found.saved),
+        tuned_totals=found.tuned_totals,
+        fresh_means={name: float(np.nanmean(one.fresh[split:])) for name, one in histories.items()},
+    )
+
+
+def _losses(world: _World) -> "LossHistory":
+    """The losses of judged windows; no other is looked at."""
+    import numpy as np
+
+    from ml.jobs.replaying import told
+    from ml.policy.replay import LossHistory
+
+    accepted, losses = world.accepted, world.losses
     labelled = np.bincount(accepted.codes[accepted.labelled], minlength=accepted.windows).astype(np.int64)
     tables = [np.where(told.few(labelled)[None, :], np.nan, one) for one in (losses.losses, losses.one, losses.other)]
-    history = LossHistory(losses=tables[0], rows=labelled, delay=world.delay, halves=(tables[1], tables[2]))
+    return LossHistory(losses=tables[0], rows=labelled, delay=world.delay, halves=(tables[1], tables[2]))
+
+
+def _history(world: _World, own: Sequence[tuple[str, Retraining]]) -> "tuple[LossHistory, list[Policy]]":
+    """The losses with the signals that were measured, and the declared policies."""
+    from ml.jobs.replaying import policies
+    from ml.jobs.replaying.drifts import Drifts
+    from ml.policy.replay import Parts
+
+    spec, accepted, history = world.spec, world.accepted, _losses(world)
     parts = Parts.of(history, share=world.asked.tune_share)
     seen = policies.Seen(
         spec=spec,
@@ -226,6 +260,8 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
         )
     else:
         notes.append("Batches and labels count from when they arrived.")
+    if spec.training.history_rows is not None:
+        notes.append(f"Trainings learn from the newest {spec.training.history_rows} rows (training.history_rows), and not from windows.")
     if world.delay:
         notes.append(
             f"Labels come {world.delay} window{'' if world.delay == 1 else 's'} late; as many are left out before the judged part."

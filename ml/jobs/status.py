@@ -11,7 +11,7 @@ from ml.jobs.champion import heal_missed
 from ml.jobs.history import WatchStatus, watch_status
 from ml.jobs.reconcile import Failure, OpenRequest, Suggestion, failure, requests, suggested
 from ml.settings import Settings
-from ml.state import State, approvals, batches, estimates, ledger, trainings, watches
+from ml.state import State, approvals, batches, estimates, ledger, replays, trainings, watches
 
 _SHOWN_DECISIONS = 5
 
@@ -74,6 +74,16 @@ class DecisionStatus(BaseModel):
     outcome: dict[str, Any] | None
 
 
+class ReplayStatus(BaseModel):
+    """The newest replay of the model's history, and what it recommends."""
+
+    at: datetime
+    windows: int
+    recommended: str
+    recommendation: str
+    html: str | None
+
+
 class ModelStatus(BaseModel):
     """How one model stands."""
 
@@ -90,6 +100,7 @@ class ModelStatus(BaseModel):
     suggestions: list[Suggestion] = []
     failures: list[Failure] = []
     decisions: list[DecisionStatus] = []
+    replay: ReplayStatus | None = None
 
 
 class Status(BaseModel):
@@ -134,6 +145,7 @@ def _of(state: State, settings: Settings, model: str, now: datetime) -> ModelSta
             DecisionStatus.model_validate(one, from_attributes=True)
             for one in ledger.recent_decisions(state, model, limit=_SHOWN_DECISIONS)
         ],
+        replay=_replay(state, model),
     )
 
 
@@ -166,6 +178,16 @@ def _training(state: State, model: str) -> TrainingStatus | None:
             awaits_approval_until=waiting.get(one.key),
         )
     return None
+
+
+def _replay(state: State, model: str) -> ReplayStatus | None:
+    found = replays.newest(state, model)
+    if found is None:
+        return None
+    told = found.result
+    chosen = next(one for one in told["cells"] if one["cost"] == told["chosen_cost"])
+    named = {name: told[name] for name in ("windows", "recommendation", "html")}
+    return ReplayStatus(at=found.at, recommended=chosen["recommended"]["name"], **named)
 
 
 def _window(state: State, model: str) -> WindowStatus | None:

@@ -82,6 +82,8 @@ class Replay(Declared):
     """A model learns from so many windows before it."""
     growing: bool = False
     """A model learns from all windows before it, the first one from `history`."""
+    lengths: tuple[Annotated[int, Field(ge=1)] | Literal["growing"], ...] = ()
+    """Other lengths of training history to compare with that one, each as `history`, or growing. Each fits all models once more."""
     costs: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(0.02, 0.05, 0.1, 0.2, 0.5, 1.0), min_length=1)
     """What a retraining may cost, beside `retraining.cost`: how robust the choice is to it."""
     shadow: Annotated[float, Field(ge=0, le=1)] | None = None

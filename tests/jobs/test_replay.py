@@ -18,6 +18,7 @@ from ml.jobs.replaying import applying, fitting, losses
 from ml.jobs.replaying.asked import Options
 from ml.jobs.replaying.fitting import Scores
 from ml.jobs.replaying.losses import Watcher
+from ml.jobs.status import status
 from ml.monitoring.replayed.facts import ReplayFacts
 from ml.settings import Settings
 from ml.state import State, replays
@@ -111,6 +112,9 @@ def test_a_replay_judges_every_policy_and_keeps_what_it_found(shop: Settings) ->
     assert not cell.is_told, "8 tuned windows are too few to tell"
     assert "too short to tell" in found.recommendation
     assert job.newest(shop, "shop") == found
+    (model,) = status(shop).models
+    assert model.replay is not None
+    assert model.replay.recommendation == found.recommendation
 
 
 def test_what_a_model_lost_is_what_the_metric_says_of_it(shop: Settings) -> None:
@@ -204,6 +208,16 @@ def test_windows_may_be_cut_by_time_and_a_sample_be_taken(shop: Settings) -> Non
     assert 20 < np.mean([one.rows for one in part.history]) < 50
 
 
+def test_other_lengths_of_history_are_compared_with_the_declared_one(shop: Settings) -> None:
+    found = job.replay(shop, "shop", Options(window=f"{SIZE}rows", history=3, costs=COSTS, lengths=[3, 5, "growing"]))
+    assert found.length is not None
+    assert list(found.length.tuned_totals) == ["3 windows", "5 windows", "growing"]
+    assert found.length.fresh_means["growing"] > found.length.fresh_means["3 windows"], "what is no longer true is unlearnt by forgetting"
+    assert found.length.name == "3 windows", "8 tuned windows tell nothing"
+    with pytest.raises(CallError, match="--lengths"):
+        job.replay(shop, "shop", Options(lengths=["long"]))
+
+
 def test_odd_windows_are_treated_as_stated_and_counted(settings: Settings) -> None:
     declare(settings, TEXT.replace("metric: accuracy", "metric: roc_auc"))
     frame = rows()
@@ -232,6 +246,33 @@ def test_a_history_that_cannot_be_replayed_is_refused_with_its_cure(settings: Se
     AcceptedTable.of(settings, "shop", spec).append(frame, spec=spec, batch="all", arrived_at=START)
     with pytest.raises(ModelOwnerError, match=r"nothing says in which order .* Name the column"):
         job.replay(settings, "shop", OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("task", "estimator", "metric"),
+    [("regression", "sklearn.linear_model.Ridge", "mae"), ("multiclass", "sklearn.naive_bayes.GaussianNB", "balanced_accuracy")],
+)
+def test_other_tasks_are_replayed_in_the_same_way(settings: Settings, task: str, estimator: str, metric: str) -> None:
+    text = TEXT.replace("task: binary", f"task: {task}").replace('positive: "yes" # quoted\n', "").replace("accuracy", metric)
+    declare(settings, text.replace("sklearn.linear_model.LogisticRegression", estimator))
+    frame = rows()
+    sign = np.where(frame.index // (6 * SIZE) % 2, -1, 1)
+    answer = sign * frame["x"]
+    frame["bought"] = answer if task == "regression" else pd.cut(answer, [-9, -0.5, 0.5, 9], labels=["low", "middle", "high"]).astype(str)
+    accept(settings, frame, "all")
+    found = job.replay(settings, "shop", OPTIONS)
+    assert found.metric == metric
+    assert found.chosen.oracle.total < found.chosen.never.total, "the answer turns round"
+    assert found.history[9].fresh < found.history[6].fresh  # type: ignore[operator]
+
+
+def test_a_candidate_that_fails_is_told_and_tried_again_at_the_next_replay(settings: Settings) -> None:
+    declare(settings, TEXT.replace("LogisticRegression }", "LogisticRegression, params: { C: -1.0 } }"))
+    accept(settings, rows(), "all")
+    with pytest.raises(ModelOwnerError, match=r"no model could be trained before any window: candidate 'logistic'.*C"):
+        job.replay(settings, "shop", OPTIONS)
+    kept = [Scores.load(file) for file in losses.folder_of(settings, "shop").glob("*.npz")]
+    assert all(one is not None and one.failed for one in kept)
 
 
 def test_too_few_windows_and_options_that_cannot_be_read_are_named(shop: Settings) -> None:

@@ -4,9 +4,13 @@ import time
 
 import pytest
 from sqlalchemy import update
+from typer.testing import CliRunner
 
+from ml.cli import app
 from ml.errors import CallError
 from ml.jobs import monitor, reference_profile
+from ml.jobs import replay as job
+from ml.jobs.replaying.asked import Options
 from ml.jobs.replaying.recorded import recorded
 from ml.jobs.train import train
 from ml.monitoring import profile_file
@@ -61,6 +65,8 @@ def test_each_decision_of_a_live_history_is_made_again_word_by_word(world: Setti
     assert [one.state for one in found.decisions] == ["same", "same", "same"]
     assert [one.retrain for one in found.decisions][:2] == [False, True]
     assert all(one.is_measured for one in found.decisions), "drift and quality were measured again, not read"
+    done = CliRunner().invoke(app, ["replay", "loans", "--recorded"])
+    assert (done.exit_code, done.stdout) == (0, "loans: 3 of 3 decisions made again, 0 otherwise\n")
 
 
 def test_a_decision_that_was_made_otherwise_is_told_rule_by_rule(world: Settings) -> None:
@@ -92,6 +98,14 @@ def test_a_decision_of_other_rules_is_not_compared(world: Settings) -> None:
     with state.begin() as connection:
         connection.execute(update(decisions).where(decisions.c.id == first).values(policy="1-abc"))
     assert recorded(world, "loans").decisions[0].state == "other policy"
+
+
+def test_a_replay_takes_the_champions_recipe(world: Settings) -> None:
+    found = job.replay(world, "loans", Options(window="40rows", history=3, costs=(0.1,)))
+    champion = trainings.champion(State.open(world), "loans")
+    assert champion is not None
+    assert found.notes[0].startswith(f"Each model is 'logistic' with the parameters of version {champion.version};")
+    assert found.affected.late_labels == 0, "all arrived at once: rows count by their own time"
 
 
 def test_before_the_first_decision_there_is_nothing_to_make_again(settings: Settings) -> None:

@@ -19,6 +19,7 @@ class Options:
         window: How the history is cut, such as `336rows`.
         history: Windows that a model learns from.
         growing: It learns from all before it.
+        lengths: Other lengths to compare with, such as `4` or `growing`.
         costs: Of a retraining.
         shadow: Which share of them a fit costs.
         tune_share: The share of the windows that policies are chosen on.
@@ -30,6 +31,7 @@ class Options:
     window: str | None = None
     history: int | None = None
     growing: bool | None = None
+    lengths: Sequence[int | str] | None = None
     costs: Sequence[float] | None = None
     shadow: float | None = None
     tune_share: float | None = None
@@ -59,3 +61,8 @@ def numbers(text: str, *, option: str) -> list[float]:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
         raise CallError(f"{option} {text!r}: write numbers with commas between them, such as 0.02,0.05") from error
+
+
+def lengths(text: str) -> list[int | str]:
+    """Lengths of history that are written with commas between them."""
+    return [int(part) if part.strip().isdigit() else part.strip() for part in text.split(",") if part.strip()]

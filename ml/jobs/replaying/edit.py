@@ -42,7 +42,7 @@ def _changed(text: str, section: str, key: str, value: Any) -> str:
         end = _line_end(text, _last(body))
         return text[:end] + "\n" + _lines(key, value, indent=indent).rstrip("\n") + text[end:]
     name, old = found
-    if _is_plain(value):
+    if _is_plain(value) and (isinstance(old, yaml.ScalarNode) or getattr(old, "flow_style", False)):
         start, end = (old.start_mark.index, _last(old)) if _holds(old) else (name.end_mark.index + 1, name.end_mark.index + 1)
         return text[:start] + ("" if _holds(old) else " ") + _dumped(value) + text[end:]
     start, end = name.start_mark.index, max(_last(old), name.end_mark.index + 1)

@@ -30,7 +30,6 @@ class Plan:
         params: with which parameters,
         finishing: and what is put on it.
         edges: Positions at which windows begin, and the end of the last.
-        seeded: Rows of each half are drawn by this.
     """
 
     rows: str
@@ -60,7 +59,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scores:
-    """Losses of one model in each window from its own on, of all labelled rows and of either half. `obstacle`: why there is no model."""
+    """Losses of one model in each window from its own on, of all labelled rows and of either half.
+
+    `obstacle`: why there is no model. `failed`: not for want of rows, but because its class failed; another time it may not.
+    """
 
     losses: Floats
     one: Floats
@@ -68,12 +70,13 @@ class Scores:
     seconds: float
     rows: int
     obstacle: str = ""
+    failed: bool = False
 
     def save(self, file: Path) -> None:
         """In one step: whoever is killed meanwhile leaves nothing, or all."""
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_name(f"{file.stem}-{uuid.uuid4().hex}.part")
-        facts = np.array([self.seconds, self.rows])
+        facts = np.array([self.seconds, self.rows, self.failed])
         with part.open("wb") as stream:
             np.savez(stream, losses=self.losses, one=self.one, other=self.other, facts=facts, obstacle=np.array(self.obstacle))
         part.replace(file)
@@ -83,7 +86,7 @@ class Scores:
         """What is kept there; None where nothing is, or nothing that can be read."""
         try:
             with np.load(file, allow_pickle=False) as kept:
-                seconds, rows = kept["facts"]
+                seconds, rows, failed = kept["facts"]
                 found = cls(
                     losses=kept["losses"],
                     one=kept["one"],
@@ -91,6 +94,7 @@ class Scores:
                     seconds=float(seconds),
                     rows=int(rows),
                     obstacle=str(kept["obstacle"]),
+                    failed=bool(failed),
                 )
         except (OSError, ValueError, KeyError, EOFError):
             return None
@@ -136,7 +140,7 @@ def fit_and_score(plan: Plan, task: Task) -> Scores:
         model = making.refitted(spec, plan.candidate, plan.params, learnt, Finishing.model_validate(plan.finishing))
         found = _scored(plan, spec, model, task)
     except CandidateError as error:
-        return _nothing(later, len(learnt), str(error))
+        return _nothing(later, len(learnt), str(error), failed=True)
     return Scores(losses=found[0], one=found[1], other=found[2], seconds=time.perf_counter() - started, rows=len(learnt))
 
 
@@ -150,9 +154,9 @@ def _obstacle(spec: Any, learnt: Any) -> str:
     return ""
 
 
-def _nothing(later: int, rows: int, obstacle: str) -> Scores:
+def _nothing(later: int, rows: int, obstacle: str, *, failed: bool = False) -> Scores:
     empty = np.full(later, np.nan)
-    return Scores(losses=empty, one=empty, other=empty, seconds=0.0, rows=rows, obstacle=obstacle)
+    return Scores(losses=empty, one=empty, other=empty, seconds=0.0, rows=rows, obstacle=obstacle, failed=failed)
 
 
 def _scored(plan: Plan, spec: Any, model: Any, task: Task) -> tuple[Floats, Floats, Floats]:

@@ -70,7 +70,7 @@ def measured(
         OperatorError: A process was ended from outside.
     """
     tasks = _tasks(folder_of(settings, spec.model), spec, accepted, recipe, asked, delay)
-    found = {task.model: scores for task in tasks if (scores := Scores.load(task.file)) is not None}
+    found = {task.model: scores for task in tasks if (scores := Scores.load(task.file)) is not None and not scores.failed}
     left = [task for task in tasks if task.model not in found]
     if left:
         with laid_out(settings, spec, accepted, recipe) as plan:
@@ -171,7 +171,7 @@ def _fitted(plan: Plan, tasks: Sequence[Task], *, known: int, watcher: Watcher) 
     if known:
         watcher.say(f"{known} of {total} models are known from an earlier replay")
     ordered = [tasks[0], *tasks[:0:-1]]
-    if len(tasks) <= _LEAST_IN_POOL:
+    if len(tasks) <= _LEAST_IN_POOL or cores() == 1 or multiprocessing.current_process().daemon:  # those may have no children
         for number, task in enumerate(ordered, start=1):
             fit_and_score(plan, task).save(task.file)
             watcher.advance(known + number, total)
@@ -183,7 +183,7 @@ def _fitted(plan: Plan, tasks: Sequence[Task], *, known: int, watcher: Watcher) 
 def _in_pool(plan: Plan, tasks: Sequence[Task], *, known: int, watcher: Watcher) -> Iterator[Task]:
     workers = min(cores(), len(tasks))
     by_model = {task.model: task for task in tasks}
-    started, done = time.perf_counter(), 0
+    done: list[Task] = []
     with _single_threads():
         pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=begin, initargs=(plan,))
         try:
@@ -191,11 +191,11 @@ def _in_pool(plan: Plan, tasks: Sequence[Task], *, known: int, watcher: Watcher)
             while waiting:
                 ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in ended:
-                    done += 1
-                    watcher.advance(known + done, known + len(tasks))
-                    if done == min(2, len(tasks)):
-                        watcher.say(_estimate(len(tasks), workers, seconds=time.perf_counter() - started))
-                    yield by_model[future.result()]
+                    done.append(by_model[future.result()])
+                    watcher.advance(known + len(done), known + len(tasks))
+                    if len(done) == 2:
+                        watcher.say(_estimate(done, len(tasks), workers))
+                    yield done[-1]
         except BrokenProcessPool as error:
             raise OperatorError(
                 "a process that trained a model was ended from outside, most often for want of memory; run the replay again, it goes on "
@@ -209,12 +209,14 @@ def cores() -> int:
     """How many models are fitted at once: one for each core that this process may use."""
     from ml.training.candidates import THREADS
 
-    return max(1, len(os.sched_getaffinity(0)) // THREADS)
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, usable // THREADS)
 
 
-def _estimate(count: int, workers: int, *, seconds: float) -> str:
-    """From the time that the first two took beside each other, starting the processes included."""
-    about = seconds * count / min(2, workers) / max(1, workers / 2)
+def _estimate(done: Sequence[Task], count: int, workers: int) -> str:
+    """From the time that the first and the last took: of all, these are scored on the most and the fewest windows."""
+    seconds = [scores.seconds for task in done if (scores := Scores.load(task.file)) is not None]
+    about = float(np.mean(seconds or [0.0])) * count / workers
     shown = f"{about:.0f} s" if about < 120 else f"{about / 60:.0f} minutes"
     return f"{count} models on {workers} processes: about {shown}"
 

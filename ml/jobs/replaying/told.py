@@ -68,15 +68,16 @@ def _played(one: Judged) -> PlayedPolicy:
         retrainings=one.retrainings,
         fits=int(one.run.fits.sum()),
         shadow=one.shadow,
-        mean_interval=_range(one.mean),
-        beyond_never=_range(one.beyond_never),
-        beyond_calendar=_range(one.beyond_calendar),
+        mean_interval=range_of(one.mean),
+        beyond_never=range_of(one.beyond_never),
+        beyond_calendar=range_of(one.beyond_calendar),
         tuned_total=one.tuned_total,
         retrained=one.run.retrained,
     )
 
 
-def _range(found: Interval) -> Range:
+def range_of(found: Interval) -> Range:
+    """Its ends; None for one that is unbounded."""
     return _finite(found.low), _finite(found.high)
 
 
@@ -119,7 +120,8 @@ def affected(accepted: Accepted, losses: Losses, spec: ModelSpec, *, delay: int)
     labelled = _by_window(accepted, accepted.labelled)
     sizes = np.diff(accepted.edges)
     limits = accepted.moments[np.minimum(np.arange(accepted.windows) + 1 + delay, accepted.windows)]
-    late = _by_window(accepted, accepted.labelled & (accepted.known > limits[accepted.codes])) > 0
+    ended = accepted.codes + 1 + delay < accepted.windows  # of the newest windows nobody can tell yet
+    late = _by_window(accepted, ended & accepted.labelled & (accepted.known > limits[accepted.codes])) > 0
     one_class = _classes(accepted, spec) < 2
     lost, columns = _lost_columns(accepted, spec)
     found = Affected(

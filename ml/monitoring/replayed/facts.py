@@ -126,6 +126,20 @@ class Affected(_Facts):
     left_out_rows: int = 0
 
 
+class LengthFacts(_Facts):
+    """Which length of training history the tuned windows tell from the declared one; else that.
+
+    `saved`: what it saved there against the declared one; None where that is the cheapest. `tuned_totals`: of the best policy with each.
+    `fresh_means`: what new models lost in the judged windows, with each: more tells than the policy does.
+    """
+
+    name: str
+    declared: str
+    saved: Range | None
+    tuned_totals: dict[str, float]
+    fresh_means: dict[str, float]
+
+
 class ReplayFacts(_Facts):
     """A whole replay.
 
@@ -145,6 +159,7 @@ class ReplayFacts(_Facts):
         chosen_cost: The cost that the recommendation is for: the declared one, else the middle of those that were asked for.
         history: The windows, oldest first.
         affected: How many of them were treated otherwise.
+        length: How lengths of training history compare; None where no other was asked for.
         absent: Families of policies that could not be played, and why.
         notes: What one must know to read it, in sentences.
         recommendation: What to do, in one sentence.
@@ -166,6 +181,7 @@ class ReplayFacts(_Facts):
     chosen_cost: float
     history: tuple[WindowFacts, ...]
     affected: Affected = Affected()
+    length: LengthFacts | None = None
     absent: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()
     recommendation: str

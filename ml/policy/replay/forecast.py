@@ -1,9 +1,9 @@
 """Retrains where what it is forecast to save pays for it, in the spirit of two published methods.
 
 UPF (Regol, Schwinn, Sprague, Coates & Markovich, "When to retrain a machine learning model", ICML 2025, arXiv 2505.14903) forecasts how
-models will perform from how they did, and retrains when that pays within a horizon; CARA (Mahadevan & Mathioudakis, "Cost-aware retraining
-for machine learning", arXiv 2310.04216) weighs a model's staleness against the cost. Here a ridge regression forecasts what a
-retraining saves; unlike UPF it has no distribution of the forecast, and so no quantile to be careful by. It is a yardstick.
+models will perform from how they did, and retrains when that pays within a horizon; CARA (Mahadevan & Mathioudakis, "Cost-effective
+retraining of machine learning models", arXiv 2310.04216) weighs a model's staleness against the cost. Here a ridge regression forecasts
+what a retraining saves; unlike UPF it has no distribution of the forecast, and so no quantile to be careful by. It is a yardstick.
 """
 
 from dataclasses import dataclass

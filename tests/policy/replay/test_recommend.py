@@ -44,6 +44,6 @@ def test_twenty_tuned_windows_are_enough_and_nineteen_are_not(windows: int, is_t
 
 def test_one_rule_that_leads_alone_decides_alone_and_a_calendar_needs_no_shadow() -> None:
     """Models are worth nothing after a window, and retraining is cheap: regret is known a window too late."""
-    found = advised(ageing(80, growth=0.1, usual=0.05), 0.01)
+    found = advised(ageing(80, growth=0.1, usual=0.2), 0.02)
     assert (found.kind, found.every_windows, found.policy.shadow, found.vote) == ("calendar", 1, 0, None)
     assert found.sentence == "Use the calendar: retrain every window"

@@ -28,6 +28,9 @@ def test_where_the_world_jumps_the_vote_is_recommended_and_costs_less_than_calen
     assert cell.oracle.total <= cell.recommended.total < min(cell.tuned_calendar.total, cell.hindsight_calendar.total)
     assert cell.hindsight_calendar.total <= cell.tuned_calendar.total
     assert cell.recommended.beyond_never.high < 0
+    for one in (cell.never.beyond_never, cell.tuned_calendar.beyond_calendar):
+        assert (one.low, one.high) == (0, 0)
+    assert cell.never.beyond_calendar.low > 0
     assert cell.sentence.startswith("Let ")
     assert "judged windows that cost" in cell.sentence
     assert "beyond chance" in cell.sentence
