@@ -164,3 +164,5 @@ def _rules(draft: Draft) -> Iterator[str]:
     yield f"  quality_drop: {drop}"
     yield "  minimum_rows: 500 # labelled rows since the champion's training"
     yield "  cooldown: 1d # between two trainings that decisions ask for"
+    yield ""
+    yield '# replay: { schedule: "@monthly" } # Airflow replays the history, and suggests a policy that pays better'
