@@ -9,9 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ml import specfile
 from ml.jobs import champion
 from ml.jobs.ingest import ingest
+from ml.jobs.replay import newest
 from ml.jobs.train import train
 from ml.registry.client import reaching
 from ml.settings import Settings
@@ -168,3 +171,27 @@ def _ask_for_a_training(settings: Settings, model: str) -> None:
         state="open", decided_at=at,
     )  # fmt: skip
     ledger.decide(state, decision)
+
+
+def test_a_replay_writes_its_page_and_asks_nobody_where_the_history_is_too_short_to_tell(
+    settings: Settings, loans: str, deliver: Callable[..., Path]
+) -> None:
+    path = settings.dags / "loans" / "model.yaml"
+    declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+    declared["replay"] = {"history": 4, "window": "1batch"}
+    declared["retraining"]["cost"] = {"train": 0.01, "promote": 0.05}
+    path.write_text(yaml.safe_dump(declared), encoding="utf-8")
+    early, *_ = _play("loans.replay")
+    assert early["state"] == "success"
+    assert early["tasks"] == {"replay": "skipped", "suggest": "skipped"}, "without rows it ends calmly"
+    for number in range(10):
+        deliver(f"{number}.csv", 60, seed=number)
+        ingest(settings, loans)
+    (played,) = _play("loans.replay")
+    assert played["state"] == "success"
+    assert played["tasks"] == {"replay": "success", "suggest": "skipped"}
+    found = newest(settings, loans)
+    assert found is not None
+    assert found.windows == 10
+    assert found.html is not None
+    assert "too short to tell" in Path(found.html).read_text(encoding="utf-8")
