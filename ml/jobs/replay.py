@@ -262,6 +262,8 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
         notes.append("Batches and labels count from when they arrived.")
     if spec.training.history_rows is not None:
         notes.append(f"Trainings learn from the newest {spec.training.history_rows} rows (training.history_rows), and not from windows.")
+    if spec.retraining.drift_share is None:
+        notes.append("Drift alone asks for nothing as it is declared; it was played as if half of the columns were enough.")
     if world.delay:
         notes.append(
             f"Labels come {world.delay} window{'' if world.delay == 1 else 's'} late; as many are left out before the judged part."

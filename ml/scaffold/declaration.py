@@ -165,4 +165,5 @@ def _rules(draft: Draft) -> Iterator[str]:
     yield "  minimum_rows: 500 # labelled rows since the champion's training"
     yield "  cooldown: 1d # between two trainings that decisions ask for"
     yield ""
-    yield '# replay: { schedule: "@monthly" } # Airflow replays the history, and suggests a policy that pays better'
+    yield "replay: # `perennial replay` plays retraining policies over the model's own history"
+    yield '  schedule: null # "@monthly": Airflow replays by itself, and suggests a policy'

@@ -157,11 +157,12 @@ def test_a_second_replay_fits_nothing_and_an_interrupted_one_goes_on(shop: Setti
 
 
 def test_models_that_are_fitted_in_other_processes_lose_the_same(shop: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = job.replay(shop, "shop", OPTIONS)
+    large = Options(window="120rows", history=3, costs=COSTS)
+    here = job.replay(shop, "shop", large)
     for file in losses.folder_of(shop, "shop").glob("*.npz"):
         file.unlink()
     monkeypatch.setattr(losses, "_LEAST_IN_POOL", 1)
-    there = job.replay(shop, "shop", OPTIONS)
+    there = job.replay(shop, "shop", large)
     assert here.history == there.history
 
 

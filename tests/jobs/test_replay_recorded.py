@@ -1,19 +1,25 @@
 """Decisions that were made live are made again from the state database and the tables, as of their moments."""
 
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner
 
+from ml import specfile
 from ml.cli import app
 from ml.errors import CallError
 from ml.jobs import monitor, reference_profile
 from ml.jobs import replay as job
+from ml.jobs.replaying import losses
+from ml.jobs.replaying import rows as replayed_rows
 from ml.jobs.replaying.asked import Options
+from ml.jobs.replaying.drifts import Drifts
 from ml.jobs.replaying.recorded import recorded
 from ml.jobs.train import train
-from ml.monitoring import profile_file
+from ml.monitoring import NOT_FEATURES, profile_file
 from ml.settings import Settings
 from ml.state import State, ledger, trainings
 from ml.state.tables import decisions
@@ -100,12 +106,24 @@ def test_a_decision_of_other_rules_is_not_compared(world: Settings) -> None:
     assert recorded(world, "loans").decisions[0].state == "other policy"
 
 
-def test_a_replay_takes_the_champions_recipe(world: Settings) -> None:
-    found = job.replay(world, "loans", Options(window="40rows", history=3, costs=(0.1,)))
+def test_a_replay_takes_the_champions_recipe(world: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "_LEAST_IN_POOL", 1000)
+    found = job.replay(world, "loans", Options(window="80rows", history=3, costs=(0.1,)))
     champion = trainings.champion(State.open(world), "loans")
     assert champion is not None
     assert found.notes[0].startswith(f"Each model is 'logistic' with the parameters of version {champion.version};")
     assert found.affected.late_labels == 0, "all arrived at once: rows count by their own time"
+
+
+def test_drift_in_a_replay_is_what_monitoring_measured(world: Settings) -> None:
+    spec = specfile.load(world, "loans")
+    cut = replayed_rows.read(world, spec, Options(window="40rows", history=3).over(spec))
+    of_windows = replace(cut, edges=cut.edges[::5], moments=cut.moments[::5])
+    found = Drifts(spec=spec, accepted=of_windows, learnt=lambda _: np.arange(400)).measured(2, 3, since=2)
+    window = ledger.recent_windows(State.open(world), "loans", limit=1, until=2)[0]
+    live = [one for one in ledger.measurement(State.open(world), window.id)[0] if one.kind not in NOT_FEATURES]
+    assert sorted(found, key=lambda one: one.column) == live
+    assert any(one.drifted for one in live)
 
 
 def test_before_the_first_decision_there_is_nothing_to_make_again(settings: Settings) -> None:
