@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ml.monitoring.replayed.facts import Affected, CostFacts, PlayedPolicy, ReplayFacts, WindowFacts
+from ml.monitoring.replayed.facts import Affected, CostFacts, LengthFacts, PlayedPolicy, ReplayFacts, WindowFacts
 from ml.monitoring.replayed.figures import figures
 from ml.monitoring.replayed.page import render
 from ml.monitoring.replayed.words import meaning, treated
@@ -171,6 +171,14 @@ def test_what_was_treated_otherwise_is_counted_and_said() -> None:
     page = render(facts(affected=Affected(one_class=2), absent={"estimated quality": "it was not measured"}))
     assert "2 windows of 12" in page
     assert "Not played: estimated quality: it was not measured." in page
+
+
+def test_lengths_of_history_stand_beside_each_other_where_they_were_compared() -> None:
+    assert "How much history" not in render(facts())
+    totals, means = {"8 windows": 1.5, "growing": 1.25}, {"8 windows": 0.2, "growing": 0.1875}
+    length = LengthFacts(name="growing", declared="8 windows", saved=(0.1, 0.4), tuned_totals=totals, fresh_means=means)
+    page = text_of(render(facts(length=length)))
+    assert 'told to be better</span></td><td class="number">1.250</td><td class="number">0.1875' in page
 
 
 def test_names_from_the_data_are_text_and_only_our_two_scripts_may_run() -> None:

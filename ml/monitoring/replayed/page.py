@@ -51,6 +51,7 @@ def _body(facts: ReplayFacts, charts: dict[str, Any]) -> str:
         *(_section(name) for name in charts),
         _policies(facts.chosen),
         _costs(facts),
+        _lengths(facts),
         _treated(facts),
         f"<h2>To know</h2><ul>{''.join(f'<li>{escape(one)}</li>' for one in [_TUNED, *listed(facts)])}</ul>",
         _others(facts),
@@ -129,6 +130,20 @@ def _costs(facts: ReplayFacts) -> str:
         rows.append(f'<tr><td class="number">{price(cell.cost)}{chosen}</td><td>{name}</td>{values}</tr>')
     names = ("Cost", "Recommended", "Its total", "This policy kept", "Tuned calendar", "Best calendar", "Never", "Oracle")
     return page.table("At each cost", "Loss and cost of all judged windows.", names, rows)
+
+
+def _lengths(facts: ReplayFacts) -> str:
+    found = facts.length
+    if found is None:
+        return ""
+    marks = {found.declared: "as replayed", found.name: "told to be better" if found.name != found.declared else "as replayed"}
+    rows = [
+        f'<tr><td>{escape(name)}<br><span class="muted">{marks.get(name, "")}</span></td><td class="number">{total:.3f}</td>'
+        f'<td class="number">{number(found.fresh_means[name])}</td></tr>'
+        for name, total in found.tuned_totals.items()
+    ]
+    names = ("A model learns from", "Best policy when chosen", "New models' loss, judged")
+    return page.table("How much history to learn from", "Each length has models of its own.", names, rows)
 
 
 def _treated(facts: ReplayFacts) -> str:
