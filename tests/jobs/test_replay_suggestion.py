@@ -110,7 +110,7 @@ def test_a_person_is_asked_with_the_evidence_the_page_and_what_would_be_written(
     assert asked.subject == "Shall shop be retrained by another policy?"
     assert asked.timeout.days == 3
     assert "| recommended: every 4 windows | 1.000 | 0.1000 | 2 | 3 |" in asked.body
-    assert "| as declared now: as declared | 2.000" in asked.body
+    assert "| as declared now | 2.000" in asked.body
     assert "(/perennial/reports/shop/replay)" in asked.body
     assert "    -  drift_share: 0.5 # of the columns\n" in asked.body
     assert "    +  every_windows: 4\n" in asked.body

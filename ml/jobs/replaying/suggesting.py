@@ -118,15 +118,12 @@ def _body(facts: ReplayFacts, found: Proposal, page: str) -> str:
     """The evidence as Markdown, and what would be written."""
     chosen, declared = facts.chosen, _declared(facts)
     compared = {
-        "recommended": chosen.recommended,
+        f"recommended: {plain(chosen.recommended.name)}": chosen.recommended,
         **({} if declared is None else {"as declared now": declared}),
-        "tuned calendar": chosen.tuned_calendar,
+        f"tuned calendar: {plain(chosen.tuned_calendar.name)}": chosen.tuned_calendar,
         "never": chosen.never,
     }
-    rows = [
-        f"| {mark}: {plain(one.name)} | {one.total:.3f} | {one.mean_loss:.4f} | {one.retrainings} | {one.fits} |"
-        for mark, one in compared.items()
-    ]
+    rows = [f"| {mark} | {one.total:.3f} | {one.mean_loss:.4f} | {one.retrainings} | {one.fits} |" for mark, one in compared.items()]
     head = f"| on {facts.judged_on} judged windows | loss and cost | loss a window | new champions | fits |\n| --- |{' ---: |' * 4}"
     # Indented: a fence would end where the declaration has one.
     diff = "\n".join(f"    {line}" for line in found.diff.splitlines())

@@ -102,7 +102,9 @@ def _robust(facts: ReplayFacts) -> list[str]:
     other = sum(one.recommended.name != mine.name for one in rest)
     worst, regret = max(((one, _regret(one, mine)) for one in rest), key=lambda item: item[1])
     said = (
-        f"At {other} of {len(rest)} other costs of a retraining something else is recommended" if other else "So it is at every other cost"
+        f"At {other} of {len(rest)} other costs of a retraining something else is recommended"
+        if other
+        else "The same is recommended at every other cost"
     )
     if regret <= 0:
         return [f"{said}; keeping this policy would be no dearer at any of them."]
