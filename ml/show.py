@@ -389,6 +389,8 @@ def _model(model: "ModelStatus") -> None:
         table.add_row("  rolled back", Text(text))
     if model.replay is not None:
         table.add_row("  replay", Text(f"{model.replay.at:%Y-%m-%d %H:%M} UTC: {model.replay.recommendation}"))
+        if (answer := model.replay.answer) is not None and answer["approved"]:
+            table.add_row("  yes to it", Text(f"{answer['by']}; `perennial replay {model.model} --apply` writes it"))
     table.add_row("  open decisions", str(len(model.open_decisions)))
     for asked in model.suggestions:
         table.add_row(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml import specfile
 from ml.jobs.replaying.asked import Options
+from ml.jobs.replaying.showing import shown
 from ml.settings import Settings
 from ml.spec import ModelSpec, Replay, Retraining
 from ml.state import State, replays, specs
@@ -67,7 +68,7 @@ def replay(settings: Settings, model: str, options: Options | None = None, *, wa
     world = _World(spec=spec, asked=asked, accepted=accepted, recipe=found, losses=measured, delay=delay)
     others = [replace(world, asked=one, losses=_measured(settings, world, one, watcher)) for one in _lengths(asked)]
     facts = _told(world, own, others, at=at)
-    replays.keep(
+    kept = replays.keep(
         state,
         model=model,
         at=at,
@@ -77,7 +78,7 @@ def replay(settings: Settings, model: str, options: Options | None = None, *, wa
         result=facts.model_dump(mode="json"),
     )
     log.info("replayed model=%s windows=%d recommended=%s", model, facts.windows, facts.chosen.recommended.name)
-    return facts
+    return shown(settings, kept.number, facts)
 
 
 def newest(settings: Settings, model: str) -> "ReplayFacts | None":

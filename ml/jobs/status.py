@@ -75,13 +75,14 @@ class DecisionStatus(BaseModel):
 
 
 class ReplayStatus(BaseModel):
-    """The newest replay of the model's history, and what it recommends."""
+    """The newest replay of the model's history, what it recommends, and what a person said to that in Airflow, if one was asked."""
 
     at: datetime
     windows: int
     recommended: str
     recommendation: str
     html: str | None
+    answer: dict[str, Any] | None = None
 
 
 class ModelStatus(BaseModel):
@@ -187,7 +188,7 @@ def _replay(state: State, model: str) -> ReplayStatus | None:
     told = found.result
     chosen = next(one for one in told["cells"] if one["cost"] == told["chosen_cost"])
     named = {name: told[name] for name in ("windows", "recommendation", "html")}
-    return ReplayStatus(at=found.at, recommended=chosen["recommended"]["name"], **named)
+    return ReplayStatus(at=found.at, recommended=chosen["recommended"]["name"], answer=found.answer, **named)
 
 
 def _window(state: State, model: str) -> WindowStatus | None:

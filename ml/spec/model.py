@@ -43,7 +43,7 @@ class ModelSpec(Declared):
     promotion: Promotion = Promotion()
     monitoring: Monitoring = Monitoring()
     retraining: Retraining = Retraining()
-    replay: Replay = Replay()
+    replay: Replay = Replay(schedule=None)
 
     @model_validator(mode="after")
     def _columns_are_clear(self) -> Self:

@@ -75,7 +75,7 @@ class Replay(Declared):
     """How `perennial replay` plays retraining policies over the accepted history; the command's options stand above these."""
 
     schedule: Schedule | None = "@monthly"
-    """When Airflow replays, to suggest another policy; null: only when somebody asks."""
+    """When Airflow replays, to suggest another policy. Null, or no `replay` section at all: only when somebody asks."""
     window: WindowSpan | None = None
     """How the history is cut: `336rows`, `7d` or `1batch`; null: a hundred windows, each of at least `monitoring.minimum_rows` rows."""
     as_delivered: bool = False

@@ -330,7 +330,8 @@ class Alert:
 class PlayedReplay:
     """A replay of the model's own history.
 
-    `settings` are its options, `result` is all that it found, as JSON (`ml.monitoring.replayed.facts.ReplayFacts`).
+    `settings` are its options, `result` is all that it found, as JSON (`ml.monitoring.replayed.facts.ReplayFacts`). `answer`: what a person
+    said to its recommendation, `{"approved", "by", "at"}`; None while nobody was asked, or nobody has answered.
     """
 
     number: int
@@ -340,6 +341,7 @@ class PlayedReplay:
     dataset_version: int
     settings: dict[str, Any]
     result: dict[str, Any]
+    answer: dict[str, Any] | None = None
 
 
 def record(kind: type[T], row: Row[Any]) -> T:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, null, select, update
 
 from ml.state.records import PlayedReplay, record
 from ml.state.store import State
@@ -39,3 +39,21 @@ def shown_at(state: State, number: int, *, html: str) -> None:
     with state.begin() as connection:
         found: dict[str, Any] = connection.execute(select(replays.c.result).where(replays.c.number == number)).scalar_one()
         connection.execute(update(replays).where(replays.c.number == number).values(result={**found, "html": html}))
+
+
+def of(state: State, model: str, *, at: datetime) -> PlayedReplay | None:
+    """The replay of the model that was begun at that moment, or None."""
+    query = select(replays).where(replays.c.model == model, replays.c.at == at)
+    with state.begin() as connection:
+        row = connection.execute(query).first()
+    return record(PlayedReplay, row) if row else None
+
+
+def answer(state: State, number: int, *, approved: bool, by: str | None, at: datetime) -> PlayedReplay | None:
+    """Writes down what was said to a replay's recommendation; the first answer stays. None: it is too old, and not kept any more."""
+    said = {"approved": approved and by is not None, "by": by, "at": at.isoformat()}
+    mine = replays.c.number == number
+    with state.begin() as connection:
+        connection.execute(update(replays).where(mine, replays.c.answer.is_(null())).values(answer=said))
+        row = connection.execute(select(replays).where(mine)).first()
+    return record(PlayedReplay, row) if row else None

@@ -339,5 +339,6 @@ replays = Table(
     Column("dataset_version", Integer, nullable=False),
     Column("settings", JSON, nullable=False),
     Column("result", JSON, nullable=False),
+    Column("answer", JSON(none_as_null=True), nullable=True),
     Index("ix_replays_model_number", "model", "number"),
 )

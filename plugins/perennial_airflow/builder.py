@@ -1,8 +1,9 @@
-"""The DAGs of a model, made from its `model.yaml`: `<model>.ingest`, `.train`, `.monitor`, `.score`, with suggestions `.confirm`.
+"""The DAGs of a model, made from its `model.yaml`: `<model>.ingest`, `.train`, `.monitor`, `.score`; where declared `.confirm`, `.replay`.
 
 Reading this file costs next to nothing: whatever is heavy is imported by the tasks.
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from perennial_airflow.operators.approve import ApproveChallenger
 from perennial_airflow.operators.confirm import ConfirmRetraining
 from perennial_airflow.operators.ingest import AnnounceData, FindDeliveries, IngestDelivery
 from perennial_airflow.operators.monitor import DecideRetraining, KeepHouse, MeasureWindow, TakeWindow, WatchChampion
+from perennial_airflow.operators.replay import ReplayHistory, SuggestPolicy
 from perennial_airflow.operators.retrain import AnnounceRetrain, AnnounceSuggestion
 from perennial_airflow.operators.score import ScoreNewRows
 from perennial_airflow.operators.train import (
@@ -35,6 +37,8 @@ from perennial_airflow.operators.train import (
     TuneCandidate,
 )
 
+REPLAY_POOL = "PERENNIAL_REPLAY_POOL"
+"""Names a pool of Airflow that all replays share: with one slot, one runs at a time. Whoever sets it makes the pool."""
 _SHORT = timedelta(minutes=15)
 _LONG = timedelta(hours=2)
 _DEFAULTS: dict[str, Any] = {
@@ -54,7 +58,8 @@ def build(dag_file: str) -> list[DAG]:
     """
     spec = _declared(Path(dag_file).parent / specfile.FILE_NAME)
     asking = [confirm_dag(spec)] if spec.retraining.mode == "suggest" else []
-    return [ingest_dag(spec), train_dag(spec), monitor_dag(spec), *asking, score_dag(spec)]
+    replaying = [replay_dag(spec)] if spec.replay.schedule is not None else []
+    return [ingest_dag(spec), train_dag(spec), monitor_dag(spec), *asking, score_dag(spec), *replaying]
 
 
 def ingest_dag(spec: ModelSpec) -> DAG:
@@ -214,6 +219,16 @@ def score_dag(spec: ModelSpec) -> DAG:
     return dag
 
 
+def replay_dag(spec: ModelSpec) -> DAG:
+    """Plays retraining policies over the history, and asks a person where another one than the declared would have cost less."""
+    with _dag(spec, "replay", schedule=_cron(spec.replay.schedule)) as dag:
+        # A time-out is no end: the next try goes on where this one was.
+        played = ReplayHistory(task_id="replay", model=spec.model, execution_timeout=_LONG, pool=os.environ.get(REPLAY_POOL) or None)
+        # No timeout of its own: how long it waits for a person, the declaration says.
+        SuggestPolicy(task_id="suggest", model=spec.model, at=played.output)
+    return dag
+
+
 def _declared(path: Path) -> ModelSpec:
     if not path.is_file():
         raise SpecError(f"dags/{path.parent.name}/{path.name}: is missing. `perennial new` makes one; a DAG file needs it beside itself")
@@ -253,4 +268,5 @@ _STEPS = {
     "monitor": "watch the champion and decide whether to retrain",
     "confirm": "ask a person whether to train again",
     "score": "predict for new rows with the champion",
+    "replay": "play retraining policies over the history, and suggest another one where it pays",
 }

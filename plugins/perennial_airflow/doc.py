@@ -21,6 +21,11 @@ _TASKS = {
     "confirm": "`confirm` waits for a person (Required Actions, or the task's own page): shall a training that the policy suggests start? "
     "Without an answer within `retraining.answer_within` it is no; `announce` wakes the training after a yes. `perennial confirm {model}` "
     "answers by hand.",
+    "replay": "`replay` plays retraining policies over the accepted history as `perennial replay {model}` does, and writes its "
+    "[page]({prefix}/reports/{model}/replay); a second try goes on where the first one was. `suggest` asks a person (Required Actions, or "
+    "the task's own page) where another policy than the declared one would have cost less. Without an answer within "
+    "`retraining.answer_within` it is no; a yes is written down and changes nothing: `perennial replay {model} --apply` changes "
+    "`model.yaml`.",
     "score": "`score` adds the champion's predictions for accepted rows that it has not scored.",
 }
 

@@ -9,11 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import yaml
 
 from ml import specfile
+from ml.data.table import AcceptedTable
 from ml.jobs import champion
 from ml.jobs.ingest import ingest
+from ml.jobs.replay import newest
 from ml.jobs.train import train
 from ml.registry.client import reaching
 from ml.settings import Settings
@@ -176,3 +180,27 @@ def _ask_for_a_training(settings: Settings, model: str) -> None:
         state="open", decided_at=at,
     )  # fmt: skip
     ledger.decide(state, decision)
+
+
+def test_a_replay_writes_its_page_and_asks_nobody_where_the_history_is_too_short_to_tell(settings: Settings, loans: str) -> None:
+    path = settings.dags / "loans" / "model.yaml"
+    declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+    declared["replay"] = {"history": 4, "window": "1batch"}
+    declared["retraining"]["cost"] = {"train": 0.01, "promote": 0.05}
+    path.write_text(yaml.safe_dump(declared), encoding="utf-8")
+    spec, rng = specfile.load(settings, loans), np.random.default_rng(0)
+    table = AcceptedTable.of(settings, loans, spec)
+    for batch in range(10):
+        income = rng.integers(1000, 9000, 60)
+        paid = np.where(income + rng.normal(0, 1500, 60) > 4000, "yes", "no")
+        keys, channels = [f"{batch}-{row}" for row in range(60)], rng.choice(["web", "shop"], 60)
+        frame = pd.DataFrame({"loan": keys, "income": income, "channel": channels, "paid": paid})
+        table.append(frame, spec=spec, batch=f"b{batch}", arrived_at=datetime(2026, 1, 1 + batch, tzinfo=UTC))
+    (played,) = _play("loans.replay")
+    assert played["state"] == "success"
+    assert played["tasks"] == {"replay": "success", "suggest": "skipped"}
+    found = newest(settings, loans)
+    assert found is not None
+    assert found.windows == 10
+    assert found.html is not None
+    assert "too short to tell" in Path(found.html).read_text(encoding="utf-8")

@@ -205,3 +205,30 @@ def test_a_fault_is_an_error_with_file_line_key_and_cure_and_no_other_frames(tmp
 def test_a_dag_file_without_a_declaration_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"dags/lost/model\.yaml: is missing"):
         build(str(tmp_path / "lost" / "dag.py"))
+
+
+def test_a_replay_is_scheduled_only_where_it_is_declared_monthly_if_nothing_else_is_said(tmp_path: Path) -> None:
+    assert "loans.replay" not in _build(tmp_path)
+    assert "loans.replay" not in _build(tmp_path, replay={"schedule": None, "window": "100rows"})
+    dags = _build(tmp_path, replay={"history": 4})
+    timetable = dags["loans.replay"].schedule
+    assert isinstance(timetable, CronTriggerTimetable)
+    assert timetable == CronTriggerTimetable("@monthly", timezone="UTC", run_immediately=timedelta(0))
+    assert set(dags) == {"loans.ingest", "loans.train", "loans.monitor", "loans.score", "loans.replay"}
+
+
+def test_a_replay_suggests_in_a_task_that_waits_for_a_person_without_holding_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dag = _build(tmp_path, replay={"schedule": "@weekly"})["loans.replay"]
+    dag.validate()
+    played, suggested = dag.get_task("replay"), dag.get_task("suggest")
+    assert dag.max_active_runs == 1
+    assert (played.retries, played.execution_timeout, played.pool) == (4, timedelta(hours=2), "default_pool")
+    assert suggested.upstream_task_ids == {"replay"}
+    assert suggested.defaults == ["Reject"]
+    assert suggested.execution_timeout is None
+    assert not [asset for task in dag.tasks for asset in task.outlets], "it wakes nothing"
+    assert "/reports/loans/replay" in (dag.doc_md or "")
+    monkeypatch.setenv("PERENNIAL_REPLAY_POOL", "replays")
+    assert _build(tmp_path, replay={"schedule": "@weekly"})["loans.replay"].get_task("replay").pool == "replays"

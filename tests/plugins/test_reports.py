@@ -121,3 +121,17 @@ def test_a_report_in_a_store_whose_package_is_missing_is_told_with_its_cure(sett
     ((status, text),) = look([("loans", window.id)], [])[0]
     assert status == 503
     assert "install the package s3fs" in text
+
+
+def test_the_page_of_a_replay_has_an_address_of_its_own_and_its_absence_is_explained(settings: Settings) -> None:
+    for model in ("loans", "cars"):
+        (settings.dags / model).mkdir()
+        (settings.dags / model / "model.yaml").touch()
+    page = Path(settings.reports_url) / "loans" / "replay.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("what pays")
+    (shown, unwritten, unknown), _ = look([("loans", "replay"), ("cars", "replay"), ("ghosts", "replay")], [])
+    assert shown == (200, "what pays")
+    assert unwritten[0] == unknown[0] == 404
+    assert "`perennial replay cars` writes it" in unwritten[1]
+    assert "ghosts is not declared here" in unknown[1]

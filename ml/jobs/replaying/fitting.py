@@ -106,12 +106,26 @@ _PLAN: Plan | None = None
 
 
 def begin(plan: Plan) -> None:
-    """What each process does first. An interrupt is the parent's to handle: it lets running fits end, and each of them is kept."""
+    """What each process does first. An interrupt is the parent's to handle: it lets running fits end, and each of them is kept.
+
+    A parent that is killed can end nobody: each process ends itself then, where it would wait for ever.
+    """
     import signal
+    import threading
 
     global _PLAN  # noqa: PLW0603 - one plan for each process
     _PLAN = plan
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    import multiprocessing
+
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # what is being fitted is written whole or not at all
 
 
 def run(task: Task) -> int:

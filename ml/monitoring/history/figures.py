@@ -1,14 +1,12 @@
-"""The charts of the page as plotly's JSON. Names that came with data are escaped: plotly reads its texts as markup."""
+"""The charts of the page as plotly's JSON."""
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
+from ml.monitoring.charts import BLUE, GREY, LONGEST_NAME, ORANGE, RED, frame, line, shown
 from ml.monitoring.history.facts import History, Seen, Value
 from ml.monitoring.history.words import number
 
-_BLUE, _ORANGE, _GREY, _RED = "#1f5f9e", "#c05f00", "#5a6270", "#b3261e"
-_LONGEST_NAME = 24
 _LONGEST_REASON = 160
 _FAR = 3.0
 """So many times its threshold is the darkest colour: what lies farther looks the same, and the hover text has the number."""
@@ -20,29 +18,19 @@ def figures(history: History) -> dict[str, dict[str, Any]]:
     return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
-def shown(name: str, longest: int = _LONGEST_NAME) -> str:
-    """A text that plotly shows as it is.
-
-    >>> shown("<script>")
-    '&lt;script&gt;'
-    """
-    text = " ".join(name.split())
-    return escape(text if len(text) <= longest else text[: longest - 1] + "…", quote=False)
-
-
 def _drift(history: History) -> dict[str, Any] | None:
     seen = history.measured
     if not any(one.share is not None for one in seen):
         return None
-    line = _line("share of the columns that drifted", _BLUE)
-    line |= {"x": _times(seen), "y": [one.share for one in seen], "text": [_window(one) for one in seen]}
-    line["hovertemplate"] = "%{text}<br>%{y:.0%} drifted<extra></extra>"
+    drawn = line("share of the columns that drifted", BLUE)
+    drawn |= {"x": _times(seen), "y": [one.share for one in seen], "text": [_window(one) for one in seen]}
+    drawn["hovertemplate"] = "%{text}<br>%{y:.0%} drifted<extra></extra>"
     asked = [one for one in seen if one.decision is not None and one.decision.retrain and one.share is not None]
     marks = {
         "type": "scatter",
         "mode": "markers",
         "name": "a training was asked for",
-        "marker": {"symbol": "triangle-up", "size": 13, "color": _ORANGE},
+        "marker": {"symbol": "triangle-up", "size": 13, "color": ORANGE},
         "x": _times(asked),
         "y": [one.share for one in asked],
         "text": [_asked(one) for one in asked],
@@ -51,8 +39,8 @@ def _drift(history: History) -> dict[str, Any] | None:
     layout = _layout(history, {"tickformat": ".0%", "range": [-0.04, 1.04]})
     if history.drift_limit is not None:
         limit = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": history.drift_limit, "y1": history.drift_limit}
-        layout["shapes"].append({**limit, "line": {"color": _GREY, "width": 1, "dash": "dash"}})
-    return {"data": [line, marks] if asked else [line], "layout": layout}
+        layout["shapes"].append({**limit, "line": {"color": GREY, "width": 1, "dash": "dash"}})
+    return {"data": [drawn, marks] if asked else [drawn], "layout": layout}
 
 
 def _columns(history: History) -> dict[str, Any] | None:
@@ -83,7 +71,7 @@ def _columns(history: History) -> dict[str, Any] | None:
         "ygap": 1,
     }
     few = {"tickangle": 0, "nticks": 8}  # as many as a phone has room for
-    layout = _frame() | {"height": 130 + 22 * len(names), "xaxis": {"type": "category", "fixedrange": True, "automargin": True, **few}}
+    layout = frame() | {"height": 130 + 22 * len(names), "xaxis": {"type": "category", "fixedrange": True, "automargin": True, **few}}
     layout["yaxis"] = {"automargin": True, "fixedrange": True, "type": "category"}
     return {"data": [trace], "layout": layout}
 
@@ -93,14 +81,14 @@ def _quality(history: History) -> dict[str, Any] | None:
     guessed = [(one, value) for one in history.measured if (value := one.estimate(history.metric)) is not None]
     traces = [*_estimated(guessed)]
     if judged:
-        trace = _line(f"{history.metric} on labelled rows", _BLUE)
+        trace = line(f"{history.metric} on labelled rows", BLUE)
         trace |= _points(judged)
         trace["error_y"] = {
             "type": "data",
             "symmetric": False,
             "array": [None if value.high is None else value.high - value.value for _, value in judged],
             "arrayminus": [None if value.low is None else value.value - value.low for _, value in judged],
-            "color": _BLUE,
+            "color": BLUE,
             "thickness": 1.2,
         }
         traces.append(trace)
@@ -117,9 +105,9 @@ def _estimated(found: Sequence[tuple[Seen, Value]]) -> list[dict[str, Any]]:
     edge |= {"line": {"width": 0}, "showlegend": False}
     low = {**edge, "y": [value.value if value.low is None else value.low for _, value in found]}
     high = {**edge, "y": [value.value if value.high is None else value.high for _, value in found]}
-    line = _line("estimated without labels", _ORANGE) | _points(found)
-    line["line"] = {"color": _ORANGE, "dash": "dot", "width": 2}
-    return [low, {**high, "fill": "tonexty", "fillcolor": "rgba(192,95,0,0.15)"}, line]
+    drawn = line("estimated without labels", ORANGE) | _points(found)
+    drawn["line"] = {"color": ORANGE, "dash": "dot", "width": 2}
+    return [low, {**high, "fill": "tonexty", "fillcolor": "rgba(192,95,0,0.15)"}, drawn]
 
 
 def _points(found: Sequence[tuple[Seen, Value]]) -> dict[str, Any]:
@@ -131,16 +119,12 @@ def _points(found: Sequence[tuple[Seen, Value]]) -> dict[str, Any]:
     }
 
 
-def _line(name: str, color: str) -> dict[str, Any]:
-    return {"type": "scatter", "mode": "lines+markers", "name": name, "line": {"color": color, "width": 2}, "marker": {"size": 7}}
-
-
 def _layout(history: History, axis: dict[str, Any]) -> dict[str, Any]:
     """A chart over time, with the champions as vertical lines; a former champion that came back is a dashed one."""
     lines, names = [], []
     for one in history.changes:
         is_back = one.kind == "rollback"
-        color, at = _RED if is_back else _GREY, one.at.isoformat()
+        color, at = RED if is_back else GREY, one.at.isoformat()
         place = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": at, "x1": at}
         lines.append({**place, "line": {"color": color, "width": 1.5, "dash": "dash" if is_back else "solid"}})
         text = f"v{one.version} back" if is_back else f"v{one.version}"
@@ -148,18 +132,7 @@ def _layout(history: History, axis: dict[str, Any]) -> dict[str, Any]:
     layout: dict[str, Any] = {"shapes": lines, "annotations": names, "height": 300}
     layout["xaxis"] = {"type": "date", "fixedrange": True, "automargin": True}
     layout["yaxis"] = {"fixedrange": True, "automargin": True, "zeroline": False, **axis}
-    return _frame() | layout
-
-
-def _frame() -> dict[str, Any]:
-    return {
-        "margin": {"l": 8, "r": 8, "t": 28, "b": 36},
-        "font": {"family": "system-ui, sans-serif", "size": 12, "color": "#1c2128"},
-        "paper_bgcolor": "#ffffff",
-        "plot_bgcolor": "#fafbfc",
-        "legend": {"orientation": "h", "x": 0, "y": -0.18, "yanchor": "top"},
-        "hoverlabel": {"align": "left"},
-    }
+    return frame() | layout
 
 
 def _times(seen: Sequence[Seen]) -> list[str]:
@@ -179,7 +152,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
     """Names that stay different when they are cut: two columns may begin alike."""
     found: list[str] = []
     for name in names:
-        cut = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 6] + "…" + name[-4:]
+        cut = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 6] + "…" + name[-4:]
         while cut in found:
             cut += "ʹ"
         found.append(cut)

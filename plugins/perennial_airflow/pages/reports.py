@@ -1,5 +1,6 @@
-"""`/perennial/reports`: the windows of each model with their decisions; below it, each window's Evidently report, and the history."""
+"""`/perennial/reports`: the windows of each model with their decisions; below it each window's Evidently report, history and replay."""
 
+from collections.abc import Sequence
 from html import escape
 
 from fastapi import APIRouter, Depends
@@ -9,7 +10,7 @@ from ml import specfile
 from ml.data.stores import own_store_of
 from ml.errors import OperatorError
 from ml.settings import Settings
-from ml.state import State, ledger
+from ml.state import State, ledger, replays
 from ml.state.records import Decision, Window
 from perennial_airflow.pages import html
 from perennial_airflow.pages.login import User, can_see, may_see
@@ -17,6 +18,7 @@ from perennial_airflow.pages.login import User, can_see, may_see
 router = APIRouter(prefix="/reports")
 _LOOKED_BACK = 200
 _HISTORY = "history"
+_REPLAY = "replay"
 
 
 @router.get("")
@@ -29,20 +31,26 @@ def listed(user: User) -> HTMLResponse:
     if not rows:
         return html.own("Reports", "<p>No model is declared yet. <code>perennial new</code> makes one.</p>")
     head = "".join(f"<th{kind}>{name}</th>" for name, kind in _HEAD)
-    histories = ", ".join(f'<a href="/perennial/reports/{escape(name)}/history">{escape(name)}</a>' for name in names)
-    return html.own("Reports", f"<p>History: {histories}</p><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>")
+    histories = _links(names, _HISTORY)
+    replayed = [name for name in names if replays.newest(state, name) is not None]
+    played = f"<p>Replay: {_links(replayed, _REPLAY)}</p>" if replayed else ""
+    return html.own(
+        "Reports", f"<p>History: {histories}</p>{played}<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
 
 
 @router.get("/{model}/{window}", dependencies=[Depends(may_see)])
 def report(model: str, window: str) -> HTMLResponse:
     """The report of a window, by its id; `latest` is the newest window that was measured, `history` what was seen in all of them.
 
+    `replay` is what the newest replay of the model's history found.
+
     A `.html` at the end is left out: the pages lead to each other as files do.
     """
     settings, window = Settings.from_env(), window.removesuffix(".html")
     state = State.open(settings)
-    if window == _HISTORY:
-        return _history(settings, model)
+    if window in (_HISTORY, _REPLAY):
+        return _whole(settings, model, window)
     # Only what the ledger names is opened: no part of the address becomes part of a path.
     found = _latest(state, model) if window == "latest" else _by_id(state, model, window)
     if found is None or not found.report_url:
@@ -55,11 +63,19 @@ def report(model: str, window: str) -> HTMLResponse:
     return _opened(found.report_url, gone=gone)
 
 
-def _history(settings: Settings, model: str) -> HTMLResponse:
+def _links(names: Sequence[str], page: str) -> str:
+    return ", ".join(f'<a href="/perennial/reports/{escape(name)}/{page}">{escape(name)}</a>' for name in names)
+
+
+def _whole(settings: Settings, model: str, page: str) -> HTMLResponse:
+    """A page of the model as a whole, which has one address."""
     if model not in specfile.model_names(settings):
         return html.missing("No such model", f"{model} is not declared here.")
-    hint = f"The next run of {model}.monitor writes it, and so does `perennial report {model}`."
-    return _opened(f"{settings.reports_url.rstrip('/')}/{model}/{_HISTORY}.html", gone=hint, title="No history yet")
+    hints = {
+        _HISTORY: f"The next run of {model}.monitor writes it, and so does `perennial report {model}`.",
+        _REPLAY: f"`perennial replay {model}` writes it, and so does each run of {model}.replay where replay.schedule is declared.",
+    }
+    return _opened(f"{settings.reports_url.rstrip('/')}/{model}/{page}.html", gone=hints[page], title=f"No {page} yet")
 
 
 def _opened(url: str, *, gone: str, title: str = "The report is gone") -> HTMLResponse:

@@ -1,0 +1,118 @@
+"""The steps of `<model>.replay`."""
+
+from datetime import datetime
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from ml.errors import NoData
+from ml.settings import Settings
+from perennial_airflow.edge import error_edge
+from perennial_airflow.links import ResultLink, report_url
+from perennial_airflow.operators.approve import person
+from perennial_airflow.operators.job import JobOperator
+
+_TOLD = 10
+"""So often a try says how far it is."""
+
+
+class ReplayHistory(JobOperator):
+    """Plays retraining policies over the model's own history, as `perennial replay` does.
+
+    What was fitted is kept: another try, also after a time-out, goes on where the last one was.
+    """
+
+    operator_extra_links = (ResultLink(name="Replay"),)
+
+    def job(self, settings: Settings, context: Context) -> dict[str, Any]:  # noqa: ARG002
+        """The moment that names the replay, and what it recommends."""
+        from ml.jobs.replay import replay
+        from ml.jobs.replaying.losses import Watcher
+
+        try:
+            facts = replay(settings, self.model, watcher=Watcher(say=self.say, advance=_Steps(self).advance))
+        except NoData as error:
+            raise self.skip(f"the history cannot be replayed yet: {error}") from error
+        self.link = report_url(self.model, "replay") if facts.html is not None else ""
+        chosen, touched = facts.chosen, facts.affected.model_dump()
+        told: dict[str, object] = {
+            "windows": f"{facts.windows}, policies chosen on {facts.tuned_on}, judged on {facts.judged_on}",
+            "recommended": f"{chosen.recommended.name}: {chosen.recommended.total:.3f} with {chosen.recommended.retrainings} retrainings",
+            "tuned calendar": f"{chosen.tuned_calendar.name}: {chosen.tuned_calendar.total:.3f}",
+            "never": f"{chosen.never.total:.3f}",
+            "treated otherwise": ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in touched.items() if count),
+            "page": self.link,
+        }
+        self.say(facts.recommendation, told)
+        return {"at": facts.at.isoformat(), "recommended": chosen.recommended.name, "told": chosen.is_told, "html": facts.html}
+
+
+class _Steps:
+    """Says a tenth of the way at a time: thousands of models must leave the log readable."""
+
+    def __init__(self, operator: JobOperator) -> None:
+        self.operator = operator
+        self.told = -1
+
+    def advance(self, done: int, total: int) -> None:
+        """Of the models that are to be fitted."""
+        step = done * _TOLD // total if total else 0
+        if step > self.told:
+            self.told = step
+            self.operator.say(f"{done} of {total} models")
+
+
+class SuggestPolicy(ApprovalOperator):
+    """Asks a person in Airflow whether the recommended policy shall be declared, where it would have cost less than the declared one.
+
+    While it waits it is `awaiting_input`: no worker, no slot. Without an answer in time the answer is no. The answer is written down;
+    nothing here writes `model.yaml`, which is the team's.
+    """
+
+    ui_color = JobOperator.ui_color
+    template_fields = (*ApprovalOperator.template_fields, "at")
+    operator_extra_links = (*ApprovalOperator.operator_extra_links, ResultLink(name="Replay"))
+
+    def __init__(self, *, model: str, at: Any, **kwargs: Any) -> None:
+        super().__init__(subject=f"Shall {model} be retrained by another policy?", defaults=ApprovalOperator.REJECT, **kwargs)
+        self.model = model
+        self.at = at
+        self.link = ""
+
+    def execute(self, context: Context) -> Any:
+        """Asks, and lets the task wait; `execute_complete` goes on."""
+        self.link = report_url(self.model, "replay")
+        with error_edge():
+            from ml.jobs.replaying.suggesting import ask
+
+            found = ask(Settings.from_env(), self.model, at=datetime.fromisoformat(self.at["at"]), page=self.link)
+        if found.question is None:
+            self.log.info("nobody is asked: %s", found.reason)
+            raise AirflowSkipException(found.reason)
+        self.subject, self.body, self.response_timeout = found.question.subject, found.question.body, found.question.timeout
+        self.log.info("%s Without an answer within %s the answer is no.\n\n%s", self.subject, self.response_timeout, self.body)
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Writes the answer down, and says what to do after a yes."""
+        self.link = report_url(self.model, "replay")
+        given = HITLOperator.execute_complete(self, context, event)
+        with error_edge():
+            from ml.jobs.replaying.suggesting import answer
+
+            said = answer(
+                Settings.from_env(),
+                self.model,
+                at=datetime.fromisoformat(self.at["at"]),
+                approved=given["chosen_options"] == [ApprovalOperator.APPROVE],
+                by=person(given["responded_by_user"]),
+            )
+        if not said.approved:
+            self.log.info("no, by %s: model.yaml stays as it is", said.by or "nobody: the time is over")
+        elif not said.diff:
+            self.log.info("yes, by %s: model.yaml declares it already", said.by)
+        else:
+            self.log.info("yes, by %s. Nothing was changed: `%s`, in the team's repository, writes\n\n%s", said.by, said.command, said.diff)
+        return said.model_dump()
