@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from ml.state.one_way import downgrade  # noqa: F401
+
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
@@ -11,7 +13,3 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("replays", sa.Column("answer", sa.JSON(), nullable=True))
-
-
-def downgrade() -> None:
-    op.drop_column("replays", "answer")
