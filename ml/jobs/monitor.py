@@ -168,7 +168,8 @@ def take_window(settings: Settings, model: str) -> TakenWindow:
         if last.measured_at is not None or crowned is None or crowned.version == last.champion:
             log.info("window continued window=%s", last.id)
             return TakenWindow(model=model, window=last.id)
-        windows.give_up(state, last, f"could not be measured in time: version {crowned.version} has become champion")
+        if not windows.give_up(state, last, f"could not be measured in time: version {crowned.version} has become champion"):
+            return TakenWindow(model=model, window=last.id)
     if crowned is None:
         return TakenWindow(model=model, window=None, reason="no champion yet: a training must promote a first version")
 
@@ -202,7 +203,7 @@ def measure(settings: Settings, window: str) -> Measured:
             raise CallError(f"window {window} was given up ({'; '.join(made.reasons)}); the next look takes a new window")
         from ml.jobs.measuring import measure_window
 
-        with windows.giving_up(state, found, "could not be measured"):
+        with windows.measuring(state, found):
             trained = _training(state, found.model, found.champion)
             learnt = specs.recall(state, trained.spec_hash)
             watched = _watched(specs.recall(state, found.spec_hash), learnt)
@@ -228,7 +229,7 @@ def decide(settings: Settings, window: str) -> DecisionResult:
         found = _window(state, window)
         if found.measured_at is None:
             raise CallError(f"window {window} is not measured yet, so nothing can be decided; measure it first")
-        with windows.giving_up(state, found, "could not be judged"):
+        with windows.judging(state, found):
             made = _decided(settings, state, found)
         log.info("decided decision=%s retrain=%s state=%s", made.id, made.retrain, made.state)
     return DecisionResult.model_validate(made, from_attributes=True)
