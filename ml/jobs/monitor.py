@@ -1,14 +1,14 @@
 """One look at the champion: take the window, measure drift and quality, decide.
 
 Each step may be killed and run again: a window that is not decided yet is finished before a new one is taken, and a step that was
-done returns what it did. A window that cannot be measured, and that waiting will not cure, is given up: the step fails, so that a
-person learns of it, and a decision "no" with the reason stands in the ledger, so that the next look takes a new window.
+done returns what it did. A window that cannot be measured, and that waiting will not cure, is given up, and so is one that has killed, or
+outlasted, three tries: the step fails, so that a person learns of it, and a decision "no" with the reason stands in the ledger, so that
+the next look takes a new window.
 """
 
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -17,59 +17,24 @@ from ml.errors import CallError, UnknownVersion
 from ml.jobs import windows
 from ml.jobs.beyond_results import BeyondResult, facts
 from ml.jobs.housekeeping import keep_house
+from ml.jobs.look_results import DriftResult, WindowResult, drift_result
 from ml.jobs.reconcile import Reconciled, now, reconcile
 from ml.jobs.watch import WatchResult, watch
-from ml.monitoring import NOT_FEATURES
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, specs, trainings
-from ml.state.records import Decision, Drift, Training, Window
+from ml.state.records import Decision, Training, Window
 
 log = logging.getLogger(__name__)
 
 
 class TakenWindow(BaseModel):
-    """The window to measure; where `window` is None, `reason` says why there is none."""
+    """The window to measure; where `window` is None, `reason` says why there is none. `left`: rows that the next look will take."""
 
     model: str
     window: str | None
     reason: str | None = None
-
-
-class ColumnDrift(BaseModel):
-    """How far one column lies from the reference. `drifted` means `value >= threshold`, or an alarm by `verdict`.
-
-    `verdict`: what a promised rate of false alarms says (docs/json.md); None under fixed thresholds.
-    """
-
-    method: str
-    value: float
-    threshold: float
-    drifted: bool
-    verdict: dict[str, Any] | None = None
-
-
-class DriftResult(BaseModel):
-    """Drift by feature column; `share` (0-1) of them drifted, None if none can be compared."""
-
-    share: float | None
-    columns: dict[str, ColumnDrift]
-    target: ColumnDrift | None = None
-    prediction: ColumnDrift | None = None
-
-
-class WindowResult(BaseModel):
-    """Which rows were looked at: those of the dataset versions in (`start_version`, `end_version`]."""
-
-    id: str
-    number: int
-    rows: int
-    labelled_rows: int | None
-    start_version: int
-    end_version: int
-    start_time: datetime | None
-    end_time: datetime | None
-    champion: int
+    left: int = 0
 
 
 class Measured(BeyondResult):
@@ -155,7 +120,7 @@ def monitor(settings: Settings, model: str) -> MonitorResult:
 
 
 def take_window(settings: Settings, model: str) -> TakenWindow:
-    """The window that waits for its decision, or a new one of all rows accepted since the last (and since the champion's).
+    """The window that waits for its decision, or a new one of the rows accepted since the last (and since the champion's).
 
     A window that was not measured before another version became champion is given up.
     """
@@ -177,16 +142,21 @@ def take_window(settings: Settings, model: str) -> TakenWindow:
 
     table = AcceptedTable.of(settings, model, spec)
     start = max(_training(state, model, crowned.version).dataset_version, last.end_version if last is not None else -1)
-    end = table.version()
-    if end is None or end <= start:
+    newest = table.version()
+    if newest is None or newest <= start:
         return TakenWindow(model=model, window=None, reason=f"no new rows since dataset version {start}")
+    end = windows.end_of(table, spec, start=start, newest=newest)
     rows = table.count(version=end, after_version=start)
     if rows < spec.monitoring.minimum_rows:
         reason = f"{rows} new rows of {spec.monitoring.minimum_rows} (monitoring.minimum_rows): the window waits for more"
         return TakenWindow(model=model, window=None, reason=reason)
     opened = windows.opened(settings, state, spec, table, start=start, end=end, rows=rows, champion=crowned.version, at=at)
     log.info("window taken window=%s rows=%d versions=%d..%d champion=%d", opened.id, rows, start + 1, end, crowned.version)
-    return TakenWindow(model=model, window=opened.id)
+    left = table.count(version=newest, after_version=end)
+    if left:
+        most = spec.monitoring.maximum_rows
+        log.warning("the window takes %d rows of at most %d (monitoring.maximum_rows); %d wait for the next look", rows, most, left)
+    return TakenWindow(model=model, window=opened.id, left=left)
 
 
 def measure(settings: Settings, window: str) -> Measured:
@@ -213,7 +183,7 @@ def measure(settings: Settings, window: str) -> Measured:
     return Measured(
         model=found.model,
         window=WindowResult.model_validate(found, from_attributes=True),
-        drift=_drift_result(drifts),
+        drift=drift_result(drifts),
         quality={one.metric: one.value for one in qualities},
         quality_rows=max((one.rows for one in qualities), default=0),
         report=found.report_url or "",
@@ -288,15 +258,3 @@ def _watched(declared: ModelSpec, learnt: ModelSpec) -> ModelSpec:
     `model.yaml` may have changed since; its new columns matter from the next training on.
     """
     return declared.model_copy(update={name: getattr(learnt, name) for name in ("task", "target", "positive", "features")})
-
-
-def _drift_result(drifts: list[Drift]) -> DriftResult:
-    shown = {one.column: ColumnDrift.model_validate(one, from_attributes=True) for one in drifts}
-    kinds = {one.kind: shown[one.column] for one in drifts}
-    features = [one for one in drifts if one.kind not in NOT_FEATURES]
-    return DriftResult(
-        share=sum(one.drifted for one in features) / len(features) if features else None,
-        columns={one.column: shown[one.column] for one in features},
-        target=kinds.get("target"),
-        prediction=kinds.get("prediction"),
-    )

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MOST_TRIES = 3
+"""A step that was begun so often and never came to an end gives its window up; a shadow's fit gives up after fewer kills."""
 _SAID_CHARACTERS = 500
+_KILLED = (
+    f"it was tried {MOST_TRIES} times, and each try was killed or took too long, as for want of memory. Give the worker more memory, or "
+    "the window fewer rows (monitoring.maximum_rows)"
+)
 
 
 def opened(
@@ -59,6 +65,20 @@ def opened(
     return ledger.open_window(state, window)
 
 
+def end_of(table: "AcceptedTable", spec: ModelSpec, *, start: int, newest: int) -> int:
+    """Up to which dataset version a window goes that starts after `start`: the newest, unless it would have too many rows.
+
+    A batch is never divided: with one alone, or with those that `monitoring.minimum_rows` needs, a window may have more.
+    """
+    most, least = spec.monitoring.maximum_rows, spec.monitoring.minimum_rows
+    end, rows = start, 0
+    for batch in table.batches(version=newest, after_version=start):
+        if rows >= least and rows + batch.rows > most:
+            return end
+        end, rows = batch.version, rows + batch.rows
+    return newest
+
+
 def _period(table: "AcceptedTable", spec: ModelSpec, *, start: int, end: int) -> tuple[datetime | None, datetime | None]:
     """The first and the last `time` of the window's rows; None where there is none."""
     if spec.time is None:
@@ -71,24 +91,42 @@ def _period(table: "AcceptedTable", spec: ModelSpec, *, start: int, end: int) ->
 def measuring(state: State, window: Window) -> Iterator[None]:
     """Around measuring a window: an error that stays however often one tries gives it up; the error goes on either way.
 
+    So does a window that has killed, or outlasted, whoever tried it `MOST_TRIES` times.
+
     Raises:
         ConcurrentChange: It went wrong, and another process has measured the window meanwhile, or is writing the same.
         PerennialError: Whatever else went wrong.
     """
-    with _ending(window, "could not be measured", lambda reason: _give_up_unmeasured(state, window, reason)):
+    with _ending(state, window, "could not be measured", lambda reason: _give_up_unmeasured(state, window, reason)):
         yield
 
 
 @contextmanager
 def judging(state: State, window: Window) -> Iterator[None]:
     """The same around deciding about a measured window."""
-    with _ending(window, "could not be judged", lambda reason: ledger.decide(state, _given_up(window, reason))):
+    with _ending(state, window, "could not be judged", lambda reason: ledger.decide(state, _given_up(window, reason))):
         yield
 
 
 @contextmanager
-def _ending(window: Window, what: str, give_up: Callable[[str], object]) -> Iterator[None]:
-    """What a library raises over rows that nobody thought of stays too. It goes on as an error of ours, which is a sentence."""
+def _ending(state: State, window: Window, what: str, give_up: Callable[[str], object]) -> Iterator[None]:
+    """Counts the try; one that a store has ended does not count.
+
+    What a library raises over rows that nobody thought of stays too. It goes on as an error of ours, which is a sentence.
+    """
+    if unmeasured.begin(state, window.id) > MOST_TRIES:
+        give_up(f"{what}: {_KILLED}")
+        raise ModelOwnerError(f"window {window.id} {what} and is given up, the next look takes a new one: {_KILLED}")
+    try:
+        with _as_ours(window, what, give_up):
+            yield
+    except StoreUnavailable:
+        unmeasured.not_counted(state, window.id)
+        raise
+
+
+@contextmanager
+def _as_ours(window: Window, what: str, give_up: Callable[[str], object]) -> Iterator[None]:
     try:
         yield
     except PerennialError as error:

@@ -69,7 +69,7 @@ def save_measurement(
     mlflow_run: str | None,
     at: datetime,
 ) -> None:
-    """Stores what was measured in a window, in one transaction; a second call replaces the first, also at the same time."""
+    """Stores what was measured in a window, in one transaction; a second call replaces the first. The tries begin anew: of deciding."""
     with state.begin() as connection:
         lock(connection, f"window {window_id}")
         for table in (drift, quality):
@@ -81,7 +81,7 @@ def save_measurement(
         connection.execute(
             update(windows)
             .where(windows.c.id == window_id)
-            .values(labelled_rows=labelled_rows, report_url=report_url, mlflow_run=mlflow_run, measured_at=at)
+            .values(labelled_rows=labelled_rows, report_url=report_url, mlflow_run=mlflow_run, measured_at=at, attempts=0)
         )
 
 

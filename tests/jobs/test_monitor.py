@@ -13,7 +13,7 @@ import yaml
 from ml import specfile
 from ml.data.table import AcceptedTable
 from ml.errors import CallError, ModelOwnerError, StoreUnavailable, UnknownVersion
-from ml.jobs import measuring, monitor, reconcile, suggestion
+from ml.jobs import measuring, monitor, reconcile, suggestion, windows
 from ml.jobs.report import report
 from ml.jobs.status import status
 from ml.jobs.train import freeze, train
@@ -114,6 +114,20 @@ def test_a_window_waits_until_it_has_enough_rows_and_leaves_out_what_the_champio
     assert window is not None
     assert (window.rows, window.number, window.champion) == (100, 1, 1)
     assert (window.start_time, window.end_time) == (START + timedelta(minutes=800), START + timedelta(minutes=899))
+
+
+def test_after_a_pause_each_look_takes_so_many_rows_at_most_and_whole_batches(trained: Settings) -> None:
+    for number, count in enumerate((60, 60, 150, 80, 500, 10)):
+        accept(trained, rows(count, seed=2 + number, first=800 + 100 * number), f"b{2 + number}")
+    declare(trained, monitoring={"minimum_rows": 100, "maximum_rows": 200})
+    taken = []
+    for _ in range(4):
+        one = monitor.take_window(trained, "loans")
+        found = None if one.window is None else ledger.find_window(State.open(trained), one.window)
+        taken.append((None if found is None else found.rows, one.left))
+        if found is not None:
+            windows.give_up(State.open(trained), found, "only to take the next one")
+    assert taken == [(120, 740), (150, 590), (580, 10), (None, 0)]
 
 
 def test_drift_is_measured_reported_decided_and_announced_once(trained: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -18,6 +19,7 @@ from ml.state.tables import quality
 from ml.training.evaluation import Predicted
 from tests.data.models import spec_of
 
+Step = Callable[[State, Window], AbstractContextManager[None]]
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
@@ -76,6 +78,44 @@ def test_writing_what_another_worker_writes_is_tried_again(settings: Settings) -
     twice = {"window": window.id, "metric": "accuracy", "value": 0.5, "rows": 1}
     with pytest.raises(ConcurrentChange, match="Run it again"), windows.measuring(state, window), state.begin() as connection:
         connection.execute(insert(quality), [twice, twice])
+    assert ledger.decision_for(state, window.id) is None
+
+
+class Killed(BaseException):
+    """What Airflow's time-out is too: nothing that `except Exception` sees."""
+
+
+def tried(state: State, window: Window, step: Step, error: BaseException) -> None:
+    with step(state, window):
+        raise error
+
+
+@pytest.mark.parametrize("step", [windows.measuring, windows.judging])
+def test_a_window_that_kills_whoever_tries_it_is_given_up_after_three_tries(settings: Settings, step: Step) -> None:
+    state = State.open(settings)
+    window = opened(state)
+    for _ in range(windows.MOST_TRIES):
+        with pytest.raises(Killed):
+            tried(state, window, step, Killed())
+        assert ledger.decision_for(state, window.id) is None
+    with pytest.raises(ModelOwnerError, match=r"tried 3 times.*monitoring\.maximum_rows"):
+        tried(state, window, step, Killed())
+    made = ledger.decision_for(state, window.id)
+    assert made is not None
+    assert (made.retrain, made.policy) == (False, ledger.GIVEN_UP)
+
+
+def test_stores_that_do_not_answer_are_no_tries_and_measuring_begins_the_tries_of_deciding(settings: Settings) -> None:
+    state = State.open(settings)
+    window = opened(state)
+    for _ in range(windows.MOST_TRIES + 1):
+        with pytest.raises(StoreUnavailable):
+            tried(state, window, windows.measuring, StoreUnavailable("gone"))
+    for step in (windows.measuring, windows.judging):
+        for _ in range(windows.MOST_TRIES - 1):
+            with pytest.raises(Killed):
+                tried(state, window, step, Killed())
+        measured(state, window)
     assert ledger.decision_for(state, window.id) is None
 
 
