@@ -58,7 +58,7 @@ def name_of(channel: AlertChannel) -> str:
 def due(settings: Settings, model: str, channel: AlertChannel) -> list[Message]:
     """Looks how the model stands, notes what has begun and ended since the last look, and returns what is to be told now.
 
-    What could not be told stays due. Called twice, it returns the same.
+    What could not be told stays due. Called twice, it returns the same: only who has claimed a message sends it.
     """
     state, at, name = State.open(settings), datetime.now(UTC), name_of(channel)
     standing = alerts.standing(state, model, name)
@@ -68,6 +68,12 @@ def due(settings: Settings, model: str, channel: AlertChannel) -> list[Message]:
         alerts.change(state, model, name, opened=rows, closed=changes.closed, reopened=changes.reopened, at=at)
         log.info("alerts changed model=%s channel=%s opened=%d closed=%d", model, name, len(rows), len(changes.closed))
     return messages(alerts.standing(state, model, name), events=channel.events)
+
+
+def claimed(settings: Settings, message: Message) -> Message | None:
+    """What of a message is to be sent by whoever asks, and by nobody else meanwhile; None where another one tells all of it."""
+    mine = alerts.claim(State.open(settings), message.numbers, is_end=message.is_end, at=datetime.now(UTC))
+    return next(iter(messages(mine)), None)
 
 
 def told(settings: Settings, message: Message) -> None:

@@ -307,6 +307,7 @@ class Alert:
         end_told_at: When that was delivered.
         failures: How many deliveries have failed since the last that did not,
         error: and the last one's error.
+        sending_until: Until when whoever is telling it is left alone with that.
     """
 
     number: int
@@ -324,6 +325,7 @@ class Alert:
     end_told_at: datetime | None = None
     failures: int = 0
     error: str | None = None
+    sending_until: datetime | None = None
 
 
 def record(kind: type[T], row: Row[Any]) -> T:

@@ -142,6 +142,8 @@ def test_a_message_is_due_until_it_was_delivered_and_its_end_is_told_once(settin
     first = alerting.due(settings, "loans", channel)
     assert [(one.kind, one.is_end) for one in first] == [("quarantine", False)]
     assert first[0].text == "x.csv (bbbbbbbbbbbb): negative age."
+    assert alerting.claimed(settings, first[0]) == first[0]
+    assert alerting.claimed(settings, first[0]) is None, "another run tells it"
     alerting.not_told(settings, first[0], error="refused")
     assert alerting.due(settings, "loans", channel) == first, "it stays due"
     alerting.told(settings, first[0])
