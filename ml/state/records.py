@@ -296,7 +296,7 @@ class Alert:
         model: Whose.
         channel: Through which channel it is told.
         key: What makes it the same condition at the next look; at most one is open for each model and channel.
-        kind: `drift`, `quality`, `estimate`, `retrain`, `training`, `quarantine` or `rollback`.
+        kind: `monitoring`, `alarm`, `drift`, `quality`, `estimate`, `retrain`, `training`, `quarantine` or `rollback`.
         title: One line.
         text: Sentences.
         window: The window whose report shows it, if one does.

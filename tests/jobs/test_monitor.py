@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import yaml
 from ml import specfile
 from ml.data.table import AcceptedTable
 from ml.errors import CallError, ModelOwnerError, StoreUnavailable, UnknownVersion
-from ml.jobs import measuring, monitor, reconcile, suggestion, windows
+from ml.jobs import alerting, measuring, monitor, reconcile, suggestion, windows
+from ml.jobs.alerts import conditions
 from ml.jobs.report import report
 from ml.jobs.status import status
 from ml.jobs.train import freeze, train
@@ -566,7 +568,7 @@ def test_a_promise_judges_each_column_and_its_verdict_stands_in_state_json_and_r
     page = Path(str(result.report)).read_text()
     head = page[: page.index("</header>")]
     assert "At most 1 per 90d by chance: 90 looks in that time, so one look alarms by chance with probability 0.011" in head
-    assert str(income.verdict["sentence"]) in head
+    assert str(income.verdict["sentence"]) in unescape(head)
     assert "from a test of independent rows: the reference has room for 2 windows of 400 rows" in head
     assert EVIL not in page
     assert result.decision is not None
@@ -574,6 +576,10 @@ def test_a_promise_judges_each_column_and_its_verdict_stands_in_state_json_and_r
     decided = ledger.decision_for(State.open(trained), "loans-000001")
     assert decided is not None
     assert "verdict" not in decided.evidence["drifts"][0], "it stands beside the drift"
+    told = {one.key: one.text for one in conditions(alerting.facts(State.open(trained), "loans", at=datetime.now(UTC)))}
+    assert next(iter(told)) == "alarm/1/data quality"
+    assert told["alarm/1/data quality"].endswith("home (unseen_share 0.15, floor 0.05).")
+    assert "income (wasserstein " in told["alarm/1/data"]
 
 
 def test_alarms_that_must_persist_ask_for_a_training_in_the_second_look_of_the_column(trained: Settings) -> None:
