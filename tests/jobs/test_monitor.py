@@ -223,6 +223,18 @@ def test_a_suggestion_waits_for_a_person_and_a_yes_lets_one_training_start(train
         suggestion.confirm(trained, "loans", approved=True, by="ada")
 
 
+def test_after_a_no_the_next_look_asks_nobody_again(trained: Settings) -> None:
+    declare(trained, retraining={"mode": "suggest", "minimum_rows": 100})
+    accept(trained, rows(400, seed=2, shift=2.0, first=800), "b2")
+    monitor.monitor(trained, "loans")
+    assert suggestion.confirm(trained, "loans", approved=False, by="ada").state == "declined"
+    accept(trained, rows(400, seed=3, shift=2.0, first=1200), "b3")
+    again = monitor.monitor(trained, "loans").decision
+    assert again is not None
+    assert (again.retrain, again.state) == (False, "no")
+    assert re.match(r"cooldown of trainings: .* since a person declined a suggestion \(< 1 d\)", again.reasons[0])
+
+
 def test_a_suggestion_about_a_champion_that_serves_no_longer_ends_by_itself(trained: Settings) -> None:
     declare(trained, retraining={"mode": "suggest", "minimum_rows": 100})
     accept(trained, rows(400, seed=2, shift=2.0, first=800), "b2")
