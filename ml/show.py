@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ml.jobs.check import CheckResult
     from ml.jobs.history import ChampionAt, WatchStatus
     from ml.jobs.ingest import BatchResult, IngestResult
-    from ml.jobs.monitor import ColumnDrift, MonitorResult
+    from ml.jobs.look_results import ColumnDrift
+    from ml.jobs.monitor import MonitorResult
     from ml.jobs.new import NewModel
     from ml.jobs.quarantine import QuarantineDetails, QuarantineList
     from ml.jobs.reconcile import Failure

@@ -5,16 +5,19 @@ import json
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from pydantic import TypeAdapter, ValidationError
 
 from ml import specfile
 from ml.errors import OperatorError
-from ml.jobs.alerts import Facts, Message, messages, plan
+from ml.jobs.alert_facts import Facts
+from ml.jobs.alert_looks import FEW_SCHEDULES
+from ml.jobs.alerts import Message, messages, plan
 from ml.settings import Settings
 from ml.spec import AlertChannel
-from ml.state import State, alerts, batches, ledger, trainings
-from ml.state.records import Alert, Decision
+from ml.state import State, alerts, batches, ledger, specs, trainings
+from ml.state.records import Alert, Decision, Window
 
 log = logging.getLogger(__name__)
 
@@ -58,16 +61,22 @@ def name_of(channel: AlertChannel) -> str:
 def due(settings: Settings, model: str, channel: AlertChannel) -> list[Message]:
     """Looks how the model stands, notes what has begun and ended since the last look, and returns what is to be told now.
 
-    What could not be told stays due. Called twice, it returns the same.
+    What could not be told stays due. Called twice, it returns the same: only who has claimed a message sends it.
     """
     state, at, name = State.open(settings), datetime.now(UTC), name_of(channel)
     standing = alerts.standing(state, model, name)
-    changes = plan(facts(state, model, standing), standing, events=channel.events)
+    changes = plan(facts(state, model, standing, at=at), standing, events=channel.events)
     if changes.opened or changes.closed or changes.reopened:
         rows = [one.to_row() for one in changes.opened]
         alerts.change(state, model, name, opened=rows, closed=changes.closed, reopened=changes.reopened, at=at)
         log.info("alerts changed model=%s channel=%s opened=%d closed=%d", model, name, len(rows), len(changes.closed))
     return messages(alerts.standing(state, model, name), events=channel.events)
+
+
+def claimed(settings: Settings, message: Message) -> Message | None:
+    """What of a message is to be sent by whoever asks, and by nobody else meanwhile; None where another one tells all of it."""
+    mine = alerts.claim(State.open(settings), message.numbers, is_end=message.is_end, at=datetime.now(UTC))
+    return next(iter(messages(mine)), None)
 
 
 def told(settings: Settings, message: Message) -> None:
@@ -80,8 +89,12 @@ def not_told(settings: Settings, message: Message, *, error: str) -> None:
     alerts.not_delivered(State.open(settings), message.numbers, error=error)
 
 
-def facts(state: State, model: str, standing: Sequence[Alert] = ()) -> Facts:
-    """What is known of the model now, as far as somebody may be told of it."""
+def facts(state: State, model: str, standing: Sequence[Alert] = (), *, at: datetime) -> Facts:
+    """What is known of the model at this moment, as far as somebody may be told of it."""
+    recent = ledger.recent_windows(state, model, limit=_LOOKED_BACK)
+    measured = next((one for one in recent if one.measured_at is not None), None)
+    newest = (recent[0], ledger.decision_for(state, recent[0].id)) if recent else None
+    due = _due(state, recent) if newest is not None and newest[1] is None else None
     crowned = trainings.champion(state, model)
     decisions = [one for one in ledger.recent_decisions(state, model, limit=_LOOKED_BACK) if one.kind == "retrain"]
     finished = (one for one in trainings.recent(state, model, limit=_LOOKED_BACK) if one.state != "running")
@@ -96,7 +109,20 @@ def facts(state: State, model: str, standing: Sequence[Alert] = ()) -> Facts:
         quarantined=batches.listed(state, model, status="quarantined"),
         batches={batch: one.status for batch, one in found.items() if one is not None},
         change=crowned,
+        looked=None if measured is None else (measured, ledger.measurement(state, measured.id)[0]),
+        newest=newest,
+        overdue=due if due is not None and at > due else None,
     )
+
+
+def _due(state: State, recent: Sequence[Window]) -> datetime:
+    """When the newest window should have been decided at the latest."""
+    from ml.monitoring.alarms.promise import time_between_looks
+
+    moments = [one.as_of for one in recent]
+    schedule = specs.recall(state, recent[0].spec_hash).monitoring.schedule
+    between = time_between_looks(schedule, seen=[newer - older for newer, older in pairwise(moments)])
+    return recent[0].as_of + FEW_SCHEDULES * between
 
 
 def _judged(state: State, decisions: Sequence[Decision]) -> tuple[Decision, int] | None:

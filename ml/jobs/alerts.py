@@ -1,10 +1,11 @@
 """Deciding whom to tell what: a pure function of what is recorded. Nothing here sends or stores anything."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from ml.state.records import Alert, Batch, Decision, Promotion, Training
+from ml.jobs import alert_looks
+from ml.jobs.alert_facts import Condition, Facts, sentence
+from ml.state.records import Alert
 
 ASKING = frozenset({"open", "claimed", "suggested"})
 """States of a decision that asks for a training which has not come to an end."""
@@ -15,46 +16,6 @@ _RULES = {
 }
 """Kind of an alert → the policy's rule, the part of its evidence without which the rule knows nothing, and the headline."""
 _NAMED = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What is known of a model at one moment.
-
-    Args:
-        model: Whose.
-        champion: The version that serves; None before the first.
-        judged: The newest decision in which rules were asked, and the champion whose window it judged.
-        decisions: The newest decisions of kind `retrain`, newest first.
-        training: The newest training that came to an end.
-        quarantined: The batches that stand in quarantine.
-        batches: Batch → its status now, of those that stood in quarantine when somebody was told.
-        change: The newest change of champion.
-    """
-
-    model: str
-    champion: int | None = None
-    judged: tuple[Decision, int] | None = None
-    decisions: Sequence[Decision] = ()
-    training: Training | None = None
-    quarantined: Sequence[Batch] = ()
-    batches: Mapping[str, str] = field(default_factory=dict)
-    change: Promotion | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """Something that needs a person, or that a person wants to know, as long as it lasts."""
-
-    key: str
-    kind: str
-    title: str
-    text: str
-    window: str | None = None
-
-    def to_row(self) -> dict[str, Any]:
-        """As `ml.state.alerts` keeps it."""
-        return {"key": self.key, "kind": self.kind, "title": self.title, "text": self.text, "window": self.window}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +41,16 @@ class Message:
 
 def conditions(facts: Facts) -> list[Condition]:
     """Everything that is the case now."""
-    return [*_from_rules(facts), *_asking(facts), *_failed(facts), *_quarantined(facts), *_rolled_back(facts)]
+    looked = [*alert_looks.failing(facts), *alert_looks.alarms(facts)]
+    return [*looked, *_from_rules(facts), *_asking(facts), *_failed(facts), *_quarantined(facts), *_rolled_back(facts)]
 
 
 def unknown(facts: Facts) -> frozenset[str]:
     """The keys of which nothing can be said now: a rule that could not look has not seen a recovery."""
+    return alert_looks.unknown(facts) | _rules_unknown(facts)
+
+
+def _rules_unknown(facts: Facts) -> frozenset[str]:
     if facts.judged is None:
         return frozenset(f"{kind}/{facts.champion}" for kind in _RULES)
     made, champion = facts.judged
@@ -153,7 +119,7 @@ def _from_rules(facts: Facts) -> list[Condition]:
         return []
     fired = {rule["rule"]: rule["reason"] for rule in made.rules if rule["fired"]}
     return [
-        Condition(key=f"{kind}/{champion}", kind=kind, title=headline, text=_sentence(fired[rule]), window=made.window)
+        Condition(key=f"{kind}/{champion}", kind=kind, title=headline, text=sentence(fired[rule]), window=made.window)
         for kind, (rule, _, headline) in _RULES.items()
         if rule in fired
     ]
@@ -170,7 +136,7 @@ def _asking(facts: Facts) -> list[Condition]:
         title, what = "a training is suggested", f"It waits for a person's word{until}."
     else:
         title, what = "a training is asked for", "The training is woken for it."
-    return [Condition(key="retrain", kind="retrain", title=title, text=f"{_sentence(reasons)} {what}", window=newest.window)]
+    return [Condition(key="retrain", kind="retrain", title=title, text=f"{sentence(reasons)} {what}", window=newest.window)]
 
 
 def _failed(facts: Facts) -> list[Condition]:
@@ -179,7 +145,7 @@ def _failed(facts: Facts) -> list[Condition]:
         return []
     asked = next((one for one in facts.decisions if one.id == training.decision), None)
     error = asked.failures[-1]["error"] if asked is not None and asked.failures else f"the log of {training.key} says why"
-    text = f"The training that began at {training.started_at:%Y-%m-%d %H:%M} UTC ({training.reason}) has failed: {_sentence(error)}"
+    text = f"The training that began at {training.started_at:%Y-%m-%d %H:%M} UTC ({training.reason}) has failed: {sentence(error)}"
     return [Condition(key="training", kind="training", title="a training has failed", text=text)]
 
 
@@ -189,7 +155,7 @@ def _quarantined(facts: Facts) -> list[Condition]:
             key=f"quarantine/{one.id}",
             kind="quarantine",
             title="a batch is in quarantine",
-            text=f"{one.source} ({one.id[:12]}): {_sentence('; '.join(one.reasons[:_NAMED]) or 'no reason was written down')}",
+            text=f"{one.source} ({one.id[:12]}): {sentence('; '.join(one.reasons[:_NAMED]) or 'no reason was written down')}",
         )
         for one in facts.quarantined
     ]
@@ -200,7 +166,7 @@ def _rolled_back(facts: Facts) -> list[Condition]:
     if one is None or one.kind != "rollback":
         return []
     changed = f"Version {one.previous} was rolled back to version {one.version} by {one.by} at {one.at:%Y-%m-%d %H:%M} UTC"
-    text = f"{changed}: {_sentence(one.reason)}"
+    text = f"{changed}: {sentence(one.reason)}"
     return [Condition(key=f"rollback/{one.number}", kind="rollback", title="the champion was rolled back", text=text)]
 
 
@@ -208,13 +174,15 @@ def _end(facts: Facts, one: Alert) -> str:
     """How a condition that stood has ended, in words."""
     if one.kind in _RULES:
         return _rule_ended(facts, one)
+    if one.kind in alert_looks.KINDS:
+        return alert_looks.ended(facts, one)
     if one.kind == "quarantine":
         batch = one.key.split("/", 1)[1]
         return f"Batch {batch[:12]} is in quarantine no longer: it is {facts.batches.get(batch, 'gone')}."
     if one.kind == "training" and facts.training is not None:
         return f"A later training made version {facts.training.version}: {facts.training.state}."
     if one.kind == "rollback" and facts.change is not None:
-        return f"Version {facts.change.version} is champion since {facts.change.at:%Y-%m-%d %H:%M} UTC: {_sentence(facts.change.reason)}"
+        return f"Version {facts.change.version} is champion since {facts.change.at:%Y-%m-%d %H:%M} UTC: {sentence(facts.change.reason)}"
     return _asked_ended(facts)
 
 
@@ -224,7 +192,7 @@ def _rule_ended(facts: Facts, one: Alert) -> str:
     made = facts.judged[0] if facts.judged is not None else None
     rule = _RULES[one.kind][0]
     said = next((found["reason"] for found in made.rules if found["rule"] == rule), "") if made is not None else ""
-    return _sentence(said or "the rule asks for nothing any more")
+    return sentence(said or "the rule asks for nothing any more")
 
 
 def _asked_ended(facts: Facts) -> str:
@@ -240,9 +208,3 @@ def _asked_ended(facts: Facts) -> str:
     if newest.state == "done" and training is not None and training.version is not None:
         return f"A training made version {training.version}: {training.state}."
     return f"The decision is {newest.state}."
-
-
-def _sentence(text: str) -> str:
-    """With a full stop, and on one line."""
-    flat = " ".join(text.split())
-    return flat if flat.endswith((".", "!", "?")) else f"{flat}."

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from ml.data.table import AcceptedTable
 from ml.jobs import estimating, labels_seen, past, usual_quality, window_losses
@@ -10,7 +11,7 @@ from ml.monitoring.concept import ConceptDrift
 from ml.policy import Evidence, QualityChange, Usual
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, estimates, ledger, trainings
+from ml.state import State, estimates, ledger, suggestions, trainings
 from ml.state.records import Drift, Quality, Training, Window
 from ml.training.results import verdict_of
 
@@ -63,7 +64,7 @@ def gather(
         quality=quality,
         no_quality=no_quality,
         labelled_rows=seen.known,
-        since_asked=at - asked if asked is not None else None,
+        **_last_asked(state, window.model, asked, at=at),
         newer_champion=champion.version if champion is not None and champion.version != window.champion else None,
         persisting=past.persisting(drifts),
         earlier_shares=past.earlier_shares(state, window, most=rules.drift_windows.of - 1),
@@ -77,6 +78,14 @@ def gather(
         windows=ledger.windows_since(state, window.model, after=last.as_of, until=window.number),
         asked_ago=tuple(at - one for one in spent),
     )
+
+
+def _last_asked(state: State, model: str, training: datetime | None, *, at: datetime) -> dict[str, Any]:
+    """How long ago a training was started that a decision asked for, or a person said no to one: whichever was later."""
+    refused = suggestions.last_refused(state, model, by=at)
+    if refused is not None and (training is None or refused.at > training):
+        return {"since_asked": at - refused.at, "refused": refused.state}
+    return {"since_asked": at - training if training is not None else None}
 
 
 def _compared(

@@ -1,13 +1,13 @@
 """One look at the champion: take the window, measure drift and quality, decide.
 
 Each step may be killed and run again: a window that is not decided yet is finished before a new one is taken, and a step that was
-done returns what it did. A window that cannot be measured, and that waiting will not cure, is given up: the step fails, so that a
-person learns of it, and a decision "no" with the reason stands in the ledger, so that the next look takes a new window.
+done returns what it did. A window that cannot be measured, and that waiting will not cure, is given up, and so is one that has killed, or
+outlasted, three tries: the step fails, so that a person learns of it, and a decision "no" with the reason stands in the ledger, so that
+the next look takes a new window.
 """
 
 import logging
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -16,58 +16,23 @@ from ml.errors import CallError
 from ml.jobs import windows
 from ml.jobs.beyond_results import BeyondResult, facts
 from ml.jobs.housekeeping import keep_house
+from ml.jobs.look_results import DriftResult, WindowResult, drift_result
 from ml.jobs.reconcile import Reconciled, now, reconcile
 from ml.jobs.watch import WatchResult, watch
-from ml.monitoring import NOT_FEATURES
 from ml.settings import Settings
 from ml.state import State, ledger, specs, trainings
-from ml.state.records import Decision, Drift, Window
+from ml.state.records import Decision, Window
 
 log = logging.getLogger(__name__)
 
 
 class TakenWindow(BaseModel):
-    """The window to measure; where `window` is None, `reason` says why there is none."""
+    """The window to measure; where `window` is None, `reason` says why there is none. `left`: rows that the next look will take."""
 
     model: str
     window: str | None
     reason: str | None = None
-
-
-class ColumnDrift(BaseModel):
-    """How far one column lies from the reference. `drifted` means `value >= threshold`, or an alarm by `verdict`.
-
-    `verdict`: what a promised rate of false alarms says (docs/json.md); None under fixed thresholds.
-    """
-
-    method: str
-    value: float
-    threshold: float
-    drifted: bool
-    verdict: dict[str, Any] | None = None
-
-
-class DriftResult(BaseModel):
-    """Drift by feature column; `share` (0-1) of them drifted, None if none can be compared."""
-
-    share: float | None
-    columns: dict[str, ColumnDrift]
-    target: ColumnDrift | None = None
-    prediction: ColumnDrift | None = None
-
-
-class WindowResult(BaseModel):
-    """Which rows were looked at: those of the dataset versions in (`start_version`, `end_version`]."""
-
-    id: str
-    number: int
-    rows: int
-    labelled_rows: int | None
-    start_version: int
-    end_version: int
-    start_time: datetime | None
-    end_time: datetime | None
-    champion: int
+    left: int = 0
 
 
 class Measured(BeyondResult):
@@ -153,7 +118,7 @@ def monitor(settings: Settings, model: str) -> MonitorResult:
 
 
 def take_window(settings: Settings, model: str) -> TakenWindow:
-    """The window that waits for its decision, or a new one of all rows accepted since the last (and since the champion's).
+    """The window that waits for its decision, or a new one of the rows accepted since the last (and since the champion's).
 
     A window that was not measured before another version became champion is given up.
     """
@@ -166,7 +131,8 @@ def take_window(settings: Settings, model: str) -> TakenWindow:
         if last.measured_at is not None or crowned is None or crowned.version == last.champion:
             log.info("window continued window=%s", last.id)
             return TakenWindow(model=model, window=last.id)
-        windows.give_up(state, last, f"could not be measured in time: version {crowned.version} has become champion")
+        if not windows.give_up(state, last, f"could not be measured in time: version {crowned.version} has become champion"):
+            return TakenWindow(model=model, window=last.id)
     if crowned is None:
         return TakenWindow(model=model, window=None, reason="no champion yet: a training must promote a first version")
 
@@ -174,16 +140,21 @@ def take_window(settings: Settings, model: str) -> TakenWindow:
 
     table = AcceptedTable.of(settings, model, spec)
     start = max(windows.training_of(state, model, crowned.version).dataset_version, last.end_version if last is not None else -1)
-    end = table.version()
-    if end is None or end <= start:
+    newest = table.version()
+    if newest is None or newest <= start:
         return TakenWindow(model=model, window=None, reason=f"no new rows since dataset version {start}")
+    end = windows.end_of(table, spec, start=start, newest=newest)
     rows = table.count(version=end, after_version=start)
     if rows < spec.monitoring.minimum_rows:
         reason = f"{rows} new rows of {spec.monitoring.minimum_rows} (monitoring.minimum_rows): the window waits for more"
         return TakenWindow(model=model, window=None, reason=reason)
     opened = windows.opened(settings, state, spec, table, start=start, end=end, rows=rows, champion=crowned.version, at=at)
     log.info("window taken window=%s rows=%d versions=%d..%d champion=%d", opened.id, rows, start + 1, end, crowned.version)
-    return TakenWindow(model=model, window=opened.id)
+    left = table.count(version=newest, after_version=end)
+    if left:
+        most = spec.monitoring.maximum_rows
+        log.warning("the window takes %d rows of at most %d (monitoring.maximum_rows); %d wait for the next look", rows, most, left)
+    return TakenWindow(model=model, window=opened.id, left=left)
 
 
 def measure(settings: Settings, window: str) -> Measured:
@@ -200,7 +171,7 @@ def measure(settings: Settings, window: str) -> Measured:
             raise CallError(f"window {window} was given up ({'; '.join(made.reasons)}); the next look takes a new window")
         from ml.jobs.measuring import measure_window
 
-        with windows.giving_up(state, found, "could not be measured"):
+        with windows.measuring(state, found):
             trained = windows.training_of(state, found.model, found.champion)
             learnt = specs.recall(state, trained.spec_hash)
             spec = windows.watched(specs.recall(state, found.spec_hash), learnt)
@@ -210,7 +181,7 @@ def measure(settings: Settings, window: str) -> Measured:
     return Measured(
         model=found.model,
         window=WindowResult.model_validate(found, from_attributes=True),
-        drift=_drift_result(drifts),
+        drift=drift_result(drifts),
         quality={one.metric: one.value for one in qualities},
         quality_rows=max((one.rows for one in qualities), default=0),
         report=found.report_url or "",
@@ -226,7 +197,7 @@ def decide(settings: Settings, window: str) -> DecisionResult:
         found = _window(state, window)
         if found.measured_at is None:
             raise CallError(f"window {window} is not measured yet, so nothing can be decided; measure it first")
-        with windows.giving_up(state, found, "could not be judged"):
+        with windows.judging(state, found):
             made = _decided(settings, state, found)
         log.info("decided decision=%s retrain=%s state=%s", made.id, made.retrain, made.state)
     return DecisionResult.model_validate(made, from_attributes=True)
@@ -263,15 +234,3 @@ def _window(state: State, window: str) -> Window:
     if found is None:
         raise CallError(f"no window {window!r} was taken; `take_window` names the one to measure")
     return found
-
-
-def _drift_result(drifts: list[Drift]) -> DriftResult:
-    shown = {one.column: ColumnDrift.model_validate(one, from_attributes=True) for one in drifts}
-    kinds = {one.kind: shown[one.column] for one in drifts}
-    features = [one for one in drifts if one.kind not in NOT_FEATURES]
-    return DriftResult(
-        share=sum(one.drifted for one in features) / len(features) if features else None,
-        columns={one.column: shown[one.column] for one in features},
-        target=kinds.get("target"),
-        prediction=kinds.get("prediction"),
-    )

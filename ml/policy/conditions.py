@@ -25,11 +25,13 @@ def minimum_rows(evidence: Evidence, rules: Retraining) -> Finding:
 
 
 def cooldown(evidence: Evidence, rules: Retraining) -> Finding:
-    """The last training that a decision asked for was only just now."""
+    """The last training that a decision asked for was only just now, or a person has only just said no to one."""
     if evidence.since_asked is None:
         return Finding("cooldown", "holds_back", False, "no cooldown: no decision has asked for a training before")
     over = evidence.since_asked >= rules.cooldown
-    compared = f"{span(evidence.since_asked)} since a decision last asked for one ({'≥' if over else '<'} {span(rules.cooldown)})"
+    asked = {"declined": "a person declined a suggestion", "expired": "a suggestion expired without an answer"}
+    since = asked.get(evidence.refused or "", "a decision last asked for one")
+    compared = f"{span(evidence.since_asked)} since {since} ({'≥' if over else '<'} {span(rules.cooldown)})"
     said = f"{'cooldown of trainings is over' if over else 'cooldown of trainings'}: {compared}"
     return Finding("cooldown", "holds_back", not over, said)
 

@@ -183,7 +183,9 @@ class Evidence:
         drifts: The feature columns that were compared; neither target nor predictions.
         quality: None where it could not be measured or compared; `no_quality` then says why.
         labelled_rows: Rows with a label that were accepted after those the champion learnt from.
-        since_asked: The time since the last training that a decision asked for; None if there was none.
+        since_asked: The time since the last training that a decision asked for, or since the last suggestion that came to nothing; None if
+            there was neither.
+        refused: How that suggestion ended, `declined` or `expired`; None where `since_asked` is of a training.
         newer_champion: The version that has replaced the one that was measured, if one has.
         persisting: Under a promised rate of false alarms, where a drift must persist: the columns whose alarms do. Else None.
         earlier_shares: The drift shares of the champion's earlier windows, newest first; as many as the rule looks back.
@@ -213,6 +215,7 @@ class Evidence:
     age: timedelta | None = None
     windows: int | None = None
     asked_ago: tuple[timedelta, ...] = ()
+    refused: str | None = None
     learnable: LearnableRows | None = None
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from ml.spec.types import Declared
 
-AlertKind = Literal["drift", "quality", "estimate", "retrain", "training", "quarantine", "rollback"]
+AlertKind = Literal["monitoring", "alarm", "drift", "quality", "estimate", "retrain", "training", "quarantine", "rollback"]
 ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
 _SECRET = re.compile(r"(?i)pass(word|wd|phrase)|secret|token|api_?key|credential")
 _PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")

@@ -73,6 +73,8 @@ class Monitoring(Declared):
     """
     minimum_rows: Annotated[int, Field(ge=1)] = 200
     """With fewer new rows the window stays open and waits for more."""
+    maximum_rows: Annotated[int, Field(ge=1)] = 2_000_000
+    """Of more new rows, as after a pause, the oldest batches make the window, and the next look takes the next ones."""
     sample_rows: Annotated[int, Field(ge=1000)] = 100_000
     """A report's plots are drawn from at most so many rows of each side.
 
@@ -88,6 +90,14 @@ class Monitoring(Declared):
 
     null: whom the environment names (`PERENNIAL_ALERTS`). An empty list: nobody.
     """
+
+    @model_validator(mode="after")
+    def _rows(self) -> Self:
+        if self.maximum_rows < self.minimum_rows:
+            raise ValueError(
+                f"maximum_rows ({self.maximum_rows}) is less than minimum_rows ({self.minimum_rows}): no window could be taken"
+            )
+        return self
 
 
 class Cost(Declared):

@@ -1,7 +1,7 @@
 """Alerts: which conditions somebody is told of, since when, and what of it was delivered."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, or_, select, update
@@ -11,6 +11,8 @@ from ml.state.sql import lock
 from ml.state.store import State
 from ml.state.tables import alerts
 
+LEASE = timedelta(minutes=2)
+"""So long nobody else sends what one is sending."""
 _LONGEST_ERROR = 1000
 
 
@@ -59,15 +61,29 @@ def change(
             connection.execute(alerts.insert(), fresh)
 
 
+def claim(state: State, numbers: Sequence[int], *, is_end: bool, at: datetime) -> list[Alert]:
+    """Takes those of the conditions whose beginning (or end) is still to be told and that nobody else is telling, by their numbers.
+
+    They are held for `LEASE`: whoever is killed while sending leaves them to a later look.
+    """
+    due = and_(alerts.c.closed_at.is_(None), alerts.c.told_at.is_(None))
+    if is_end:
+        due = and_(alerts.c.closed_at.is_not(None), alerts.c.told_at.is_not(None), alerts.c.end_told_at.is_(None))
+    free = or_(alerts.c.sending_until.is_(None), alerts.c.sending_until <= at)
+    taken = update(alerts).where(alerts.c.number.in_(numbers), due, free).values(sending_until=at + LEASE).returning(*alerts.c)
+    with state.begin() as connection:
+        return sorted((record(Alert, row) for row in connection.execute(taken)), key=lambda one: one.number)
+
+
 def delivered(state: State, numbers: Sequence[int], *, is_end: bool, at: datetime) -> None:
     """Notes that the beginning of these conditions was told, or their end."""
     moment = {"end_told_at" if is_end else "told_at": at}
     with state.begin() as connection:
-        connection.execute(update(alerts).where(alerts.c.number.in_(numbers)).values(**moment, failures=0, error=None))
+        connection.execute(update(alerts).where(alerts.c.number.in_(numbers)).values(**moment, failures=0, error=None, sending_until=None))
 
 
 def not_delivered(state: State, numbers: Sequence[int], *, error: str) -> None:
     """Notes that a message about these conditions could not be delivered; it stays due."""
-    failed = {"failures": alerts.c.failures + 1, "error": error[:_LONGEST_ERROR]}
+    failed = {"failures": alerts.c.failures + 1, "error": error[:_LONGEST_ERROR], "sending_until": None}
     with state.begin() as connection:
         connection.execute(update(alerts).where(alerts.c.number.in_(numbers)).values(failed))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import select, update
 
 from ml.state.records import Window, WindowEstimate, record
-from ml.state.sql import upsert
+from ml.state.sql import lock, upsert
 from ml.state.store import State
 from ml.state.tables import details, estimates, windows
 
@@ -27,8 +27,12 @@ class OfWindow:
 
 
 def save(state: State, window_id: str, found: Sequence[WindowEstimate], *, more: Mapping[Kind, Any]) -> None:
-    """Stores what was estimated of a window, and `more` as JSON, in one transaction; a second call replaces the first."""
+    """Stores what was estimated of a window, and `more` as JSON, in one transaction; a second call replaces the first.
+
+    So does one at the same time: one waits for the other.
+    """
     with state.begin() as connection:
+        lock(connection, f"window {window_id}")
         connection.execute(estimates.delete().where(estimates.c.window == window_id))
         connection.execute(details.delete().where(details.c.window == window_id, details.c.kind != SHADOW))
         if found:

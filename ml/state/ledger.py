@@ -71,8 +71,9 @@ def save_measurement(
     mlflow_run: str | None,
     at: datetime,
 ) -> None:
-    """Stores what was measured in a window, in one transaction; a second call replaces the first."""
+    """Stores what was measured in a window, in one transaction; a second call replaces the first. The tries begin anew: of deciding."""
     with state.begin() as connection:
+        lock(connection, f"window {window_id}")
         for table in (drift, quality):
             connection.execute(table.delete().where(table.c.window == window_id))
         if drifts:
@@ -82,7 +83,7 @@ def save_measurement(
         connection.execute(
             update(windows)
             .where(windows.c.id == window_id)
-            .values(labelled_rows=labelled_rows, report_url=report_url, mlflow_run=mlflow_run, measured_at=at)
+            .values(labelled_rows=labelled_rows, report_url=report_url, mlflow_run=mlflow_run, measured_at=at, attempts=0)
         )
 
 
@@ -129,18 +130,22 @@ def decide(state: State, decision: Decision) -> Decision:
 
     A window that was given up is not judged, and one that was judged is not given up: who comes second gets the first decision.
     """
-    same = decisions.c.id == decision.id
     with state.begin() as connection:
-        if decision.window is not None:
-            lock(connection, f"decisions of {decision.model}")
-            same = and_(decisions.c.model == decision.model, decisions.c.window == decision.window)
-            if decision.policy != GIVEN_UP:
-                same = and_(same, decisions.c.policy.in_([decision.policy, GIVEN_UP]))
-            made = connection.execute(select(decisions).where(same).order_by(decisions.c.decided_at, decisions.c.id)).first()
-            if made is not None:
-                return record(Decision, made)
-        insert_once(connection, decisions, asdict(decision))
-        return record(Decision, connection.execute(select(decisions).where(decisions.c.id == decision.id)).one())
+        return decide_within(connection, decision)
+
+
+def decide_within(connection: Connection, decision: Decision) -> Decision:
+    """`decide` as a part of a transaction."""
+    if decision.window is not None:
+        lock(connection, f"decisions of {decision.model}")
+        same = and_(decisions.c.model == decision.model, decisions.c.window == decision.window)
+        if decision.policy != GIVEN_UP:
+            same = and_(same, decisions.c.policy.in_([decision.policy, GIVEN_UP]))
+        made = connection.execute(select(decisions).where(same).order_by(decisions.c.decided_at, decisions.c.id)).first()
+        if made is not None:
+            return record(Decision, made)
+    insert_once(connection, decisions, asdict(decision))
+    return record(Decision, connection.execute(select(decisions).where(decisions.c.id == decision.id)).one())
 
 
 def claim(state: State, model: str, *, run: str, at: datetime, lease: timedelta = LEASE) -> Decision | None:

@@ -296,7 +296,7 @@ class Alert:
         model: Whose.
         channel: Through which channel it is told.
         key: What makes it the same condition at the next look; at most one is open for each model and channel.
-        kind: `drift`, `quality`, `estimate`, `retrain`, `training`, `quarantine` or `rollback`.
+        kind: `monitoring`, `alarm`, `drift`, `quality`, `estimate`, `retrain`, `training`, `quarantine` or `rollback`.
         title: One line.
         text: Sentences.
         window: The window whose report shows it, if one does.
@@ -307,6 +307,7 @@ class Alert:
         end_told_at: When that was delivered.
         failures: How many deliveries have failed since the last that did not,
         error: and the last one's error.
+        sending_until: Until when whoever is telling it is left alone with that.
     """
 
     number: int
@@ -324,6 +325,7 @@ class Alert:
     end_told_at: datetime | None = None
     failures: int = 0
     error: str | None = None
+    sending_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Suggestions: decisions that ask for a training and wait for a person's word. Without one, in time, the answer is no."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,8 @@ from ml.state.records import Decision, record
 from ml.state.sql import lock
 from ml.state.store import State
 from ml.state.tables import decisions
+
+_LOOKED_BACK = 50
 
 
 def waiting(state: State, model: str, *, at: datetime) -> list[Decision]:
@@ -76,6 +79,30 @@ def expire(state: State, model: str, *, at: datetime) -> list[Decision]:
     with state.begin() as connection:
         rows = connection.execute(update(decisions).where(over).values(_expired(at)).returning(*decisions.c)).all()
     return [record(Decision, row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A suggestion of which nothing came: how it ended (`declined`, `expired`), and when the answer was no."""
+
+    state: str
+    at: datetime
+
+
+def last_refused(state: State, model: str, *, by: datetime) -> Refused | None:
+    """The suggestion that was declined or expired last, as known at a moment; None if there is none."""
+    ended = (decisions.c.model == model, decisions.c.state.in_(["declined", "expired"]), decisions.c.decided_at <= by)
+    query = select(decisions).where(*ended).order_by(decisions.c.decided_at.desc()).limit(_LOOKED_BACK)
+    with state.begin() as connection:
+        found = [_refused(record(Decision, row)) for row in connection.execute(query)]
+    return max((one for one in found if one.at <= by), key=lambda one: one.at, default=None)
+
+
+def _refused(one: Decision) -> Refused:
+    """One that expired did so at its time, however late that was seen."""
+    ended = (one.outcome or {}).get("at")
+    at = datetime.fromisoformat(ended) if ended is not None else one.decided_at
+    return Refused(state=one.state, at=min(at, one.until) if one.state == "expired" and one.until is not None else at)
 
 
 def supersede(state: State, decision: str, *, reason: str) -> None:

@@ -138,6 +138,7 @@ windows = Table(
     Column("report_url", Text, nullable=True),
     _text("mlflow_run", length=64, nullable=True),
     Column("measured_at", UtcTime, nullable=True),
+    Column("attempts", Integer, nullable=False, server_default="0"),
     UniqueConstraint("model", "number"),
     UniqueConstraint("model", "start_version"),
 )
@@ -316,6 +317,7 @@ alerts = Table(
     Column("end_told_at", UtcTime, nullable=True),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("error", Text, nullable=True),
+    Column("sending_until", UtcTime, nullable=True),
     Index("ix_alerts_model_channel", "model", "channel"),
     # Two looks at once cannot open the same condition twice.
     Index(

@@ -9,11 +9,12 @@ import yaml
 
 from ml.errors import OperatorError
 from ml.jobs import alerting
-from ml.jobs.alerts import Facts, conditions, messages, plan
+from ml.jobs.alert_facts import Facts
+from ml.jobs.alerts import conditions, messages, plan
 from ml.settings import Settings
 from ml.spec import AlertChannel
 from ml.state import State, alerts, batches, ledger, specs, trainings
-from ml.state.records import Alert, Batch, Decision, Promotion, Training
+from ml.state.records import Alert, Batch, Decision, Drift, Promotion, Training, Window
 from tests.jobs.test_monitor import DECLARED
 from tests.plugins.test_reports import SPEC, opened
 
@@ -117,6 +118,75 @@ def test_a_rollback_stands_until_another_version_is_promoted() -> None:
     assert "Version 3 is champion" in plan(facts(None, change=newer), [alert("rollback/7")]).closed[1]
 
 
+def window(*, number: int = 3, champion: int = 1) -> Window:
+    return Window(
+        id=f"m-{number:06}", model="m", number=number, start_version=1, end_version=2, as_of=NOW, rows=500, labelled_rows=None,
+        start_time=None, end_time=None, champion=champion, spec_hash="", report_url=None, mlflow_run=None, measured_at=NOW,
+    )  # fmt: skip
+
+
+def said(family: str, *, alarm: bool = True, persists: bool | None = None, method: str = "psi") -> dict[str, Any]:
+    return {"family": family, "method": method, "value": 0.31234, "floor": 0.1, "is_alarm": alarm, "persists": persists}
+
+
+def drift(column: str, *verdicts: dict[str, Any], kind: str = "numeric") -> Drift:
+    verdict = {**verdicts[0], "also": [*verdicts[1:]]} if verdicts else None
+    return Drift(column=column, kind=kind, method="psi", value=0.3, threshold=0.1, drifted=True, verdict=verdict)
+
+
+def looked(*drifts: Drift, champion: int = 1, **more: Any) -> Facts:
+    return facts(None, looked=(window(champion=champion), drifts), **more)
+
+
+def test_any_alarm_under_the_promise_is_told_data_quality_first_and_no_share_of_columns_is_needed() -> None:
+    both = drift("income", said("data"), said("data quality", method="missing_share"))
+    calm = [drift(f"c{n}", said("data", alarm=False)) for n in range(99)]
+    found = conditions(looked(both, drift("prediction", said("prediction"), kind="prediction"), *calm))
+    assert [one.key for one in found] == ["alarm/1/data quality", "alarm/1/data", "alarm/1/prediction"]
+    assert found[0].text == "Data quality, window 3: income (missing_share 0.312, floor 0.1)."
+    assert {one.window for one in found} == {"m-000003"}
+    assert conditions(looked(drift("income"))) == [], "fixed thresholds promise nothing"
+
+
+def test_what_must_persist_is_told_once_it_does() -> None:
+    assert conditions(looked(drift("a", said("data", alarm=True, persists=False)))) == []
+    assert len(conditions(looked(drift("a", said("data", alarm=False, persists=True))))) == 1
+
+
+def test_an_alarm_is_over_when_a_look_has_none_of_its_kind() -> None:
+    stood = [alert("alarm/1/data"), alert("alarm/1/target", number=2)]
+    calm = plan(looked(drift("a", said("data", alarm=False))), stood)
+    assert calm.closed == {1: "The newest window (3) has no alarm of data."}, "without labels the target was not looked at"
+    labelled = looked(drift("y", said("target", alarm=False), kind="target"))
+    assert set(plan(labelled, stood).closed) == {1, 2}
+    assert plan(facts(None), stood).closed == {}, "nobody has looked"
+    replaced = plan(replace(labelled, champion=2), stood)
+    assert replaced.closed[2] == "Version 2 has become champion; the alarm was about the one before."
+
+
+def test_that_monitoring_fails_is_told_until_a_window_is_decided_again() -> None:
+    lost = replace(judged(), policy=ledger.GIVEN_UP, rules=[], reasons=["could not be measured: version 1 is gone"])
+    (one,) = plan(facts(None, newest=(window(), lost)), []).opened
+    assert one.text == "Window 3 (500 rows) was given up, so nothing is known of it: could not be measured: version 1 is gone."
+    stood = [alert("monitoring")]
+    assert plan(facts(None, newest=(window(number=4), None)), stood).closed == {}, "it has only just been taken"
+    well = plan(facts(None, newest=(window(number=4), judged())), stood)
+    assert well.closed == {1: "Monitoring works again: window 4 was measured and decided."}
+
+
+def test_a_window_that_stays_open_for_longer_than_three_schedules_is_told(settings: Settings) -> None:
+    state = State.open(settings)
+    found = opened(state, start=1)
+
+    def keys(later: timedelta) -> list[str]:
+        return [one.key for one in conditions(alerting.facts(state, "loans", at=found.as_of + later))]
+
+    assert keys(timedelta(days=3)) == []
+    assert keys(timedelta(days=3, seconds=1)) == ["monitoring"]
+    ledger.decide(state, replace(judged(), model="loans", window=found.id))
+    assert keys(timedelta(days=9)) == []
+
+
 def test_many_batches_are_one_message() -> None:
     held = [alert(f"quarantine/{number}", told=False, number=number) for number in range(8)]
     (one,) = messages(held)
@@ -142,6 +212,8 @@ def test_a_message_is_due_until_it_was_delivered_and_its_end_is_told_once(settin
     first = alerting.due(settings, "loans", channel)
     assert [(one.kind, one.is_end) for one in first] == [("quarantine", False)]
     assert first[0].text == "x.csv (bbbbbbbbbbbb): negative age."
+    assert alerting.claimed(settings, first[0]) == first[0]
+    assert alerting.claimed(settings, first[0]) is None, "another run tells it"
     alerting.not_told(settings, first[0], error="refused")
     assert alerting.due(settings, "loans", channel) == first, "it stays due"
     alerting.told(settings, first[0])
@@ -163,7 +235,7 @@ def test_the_newest_window_that_rules_looked_at_counts(settings: Settings) -> No
     ledger.decide(state, replace(judged(), id="a", model="loans", window=seen.id))
     ledger.decide(state, replace(judged(), id="b", model="loans", window=lost.id, rules=[], policy="none", decided_at=NOW + timedelta(1)))
     trainings.crown(state, model="loans", version=1, kind="promote", at=NOW, by="gate", reason="won", key="k")
-    assert [one.key for one in conditions(alerting.facts(state, "loans"))] == ["drift/1"]
+    assert [one.key for one in conditions(alerting.facts(state, "loans", at=NOW))] == ["monitoring", "drift/1"]
 
 
 def test_who_is_told_is_declared_or_comes_from_the_environment(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import yaml
 from ml import specfile
 from ml.data.table import AcceptedTable
 from ml.errors import CallError, ModelOwnerError, StoreUnavailable, UnknownVersion
-from ml.jobs import measuring, monitor, reconcile, suggestion
+from ml.jobs import alerting, measuring, monitor, reconcile, suggestion, windows
+from ml.jobs.alerts import conditions
 from ml.jobs.report import report
 from ml.jobs.status import status
 from ml.jobs.train import freeze, train
@@ -116,6 +118,20 @@ def test_a_window_waits_until_it_has_enough_rows_and_leaves_out_what_the_champio
     assert (window.start_time, window.end_time) == (START + timedelta(minutes=800), START + timedelta(minutes=899))
 
 
+def test_after_a_pause_each_look_takes_so_many_rows_at_most_and_whole_batches(trained: Settings) -> None:
+    for number, count in enumerate((60, 60, 150, 80, 500, 10)):
+        accept(trained, rows(count, seed=2 + number, first=800 + 100 * number), f"b{2 + number}")
+    declare(trained, monitoring={"minimum_rows": 100, "maximum_rows": 200})
+    taken = []
+    for _ in range(4):
+        one = monitor.take_window(trained, "loans")
+        found = None if one.window is None else ledger.find_window(State.open(trained), one.window)
+        taken.append((None if found is None else found.rows, one.left))
+        if found is not None:
+            windows.give_up(State.open(trained), found, "only to take the next one")
+    assert taken == [(120, 740), (150, 590), (580, 10), (None, 0)]
+
+
 def test_drift_is_measured_reported_decided_and_announced_once(trained: Settings) -> None:
     accept(trained, rows(400, seed=2, shift=1.0, first=800), "b2")
     result = monitor.monitor(trained, "loans")
@@ -205,6 +221,18 @@ def test_a_suggestion_waits_for_a_person_and_a_yes_lets_one_training_start(train
     assert frozen.decision == asking.decision
     with pytest.raises(CallError, match="no suggestion waits"):
         suggestion.confirm(trained, "loans", approved=True, by="ada")
+
+
+def test_after_a_no_the_next_look_asks_nobody_again(trained: Settings) -> None:
+    declare(trained, retraining={"mode": "suggest", "minimum_rows": 100})
+    accept(trained, rows(400, seed=2, shift=2.0, first=800), "b2")
+    monitor.monitor(trained, "loans")
+    assert suggestion.confirm(trained, "loans", approved=False, by="ada").state == "declined"
+    accept(trained, rows(400, seed=3, shift=2.0, first=1200), "b3")
+    again = monitor.monitor(trained, "loans").decision
+    assert again is not None
+    assert (again.retrain, again.state) == (False, "no")
+    assert re.match(r"cooldown of trainings: .* since a person declined a suggestion \(< 1 d\)", again.reasons[0])
 
 
 def test_a_suggestion_about_a_champion_that_serves_no_longer_ends_by_itself(trained: Settings) -> None:
@@ -552,7 +580,7 @@ def test_a_promise_judges_each_column_and_its_verdict_stands_in_state_json_and_r
     page = Path(str(result.report)).read_text()
     head = page[: page.index("</header>")]
     assert "At most 1 per 90d by chance: 90 looks in that time, so one look alarms by chance with probability 0.011" in head
-    assert str(income.verdict["sentence"]) in head
+    assert str(income.verdict["sentence"]) in unescape(head)
     assert "from a test of independent rows: the reference has room for 2 windows of 400 rows" in head
     assert EVIL not in page
     assert result.decision is not None
@@ -560,6 +588,10 @@ def test_a_promise_judges_each_column_and_its_verdict_stands_in_state_json_and_r
     decided = ledger.decision_for(State.open(trained), "loans-000001")
     assert decided is not None
     assert "verdict" not in decided.evidence["drifts"][0], "it stands beside the drift"
+    told = {one.key: one.text for one in conditions(alerting.facts(State.open(trained), "loans", at=datetime.now(UTC)))}
+    assert next(iter(told)) == "alarm/1/data quality"
+    assert told["alarm/1/data quality"].endswith("home (unseen_share 0.15, floor 0.05).")
+    assert "income (wasserstein " in told["alarm/1/data"]
 
 
 def test_alarms_that_must_persist_ask_for_a_training_in_the_second_look_of_the_column(trained: Settings) -> None:

@@ -1,20 +1,25 @@
 """What an error does to the window that was being measured, and which labels a binary model is judged by."""
 
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
+from sqlalchemy import insert
 
-from ml.errors import ModelOwnerError, StoreUnavailable
+from ml.errors import ConcurrentChange, ModelOwnerError, StoreUnavailable
 from ml.jobs import judged as judging
 from ml.jobs import windows
 from ml.settings import Settings
 from ml.state import State, ledger, specs
 from ml.state.records import Window
+from ml.state.tables import quality
 from ml.training.evaluation import Predicted
 from tests.data.models import spec_of
 
+Step = Callable[[State, Window], AbstractContextManager[None]]
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
@@ -31,7 +36,7 @@ def test_an_error_that_nobody_foresaw_gives_the_window_up_in_one_sentence(settin
     state = State.open(settings)
     window = opened(state)
     said = f"could not be measured.*{type(error).__name__}: {' '.join(str(error).split())}"
-    with pytest.raises(ModelOwnerError, match=f"window {window.id} {said}"), windows.giving_up(state, window, "could not be measured"):
+    with pytest.raises(ModelOwnerError, match=f"window {window.id} {said}"), windows.measuring(state, window):
         raise error
     made = ledger.decision_for(state, window.id)
     assert made is not None
@@ -43,8 +48,74 @@ def test_an_error_that_nobody_foresaw_gives_the_window_up_in_one_sentence(settin
 def test_a_store_that_does_not_answer_leaves_the_window_open(settings: Settings, error: Exception) -> None:
     state = State.open(settings)
     window = opened(state)
-    with pytest.raises(StoreUnavailable, match="did not answer"), windows.giving_up(state, window, "could not be measured"):
+    with pytest.raises(StoreUnavailable, match="did not answer"), windows.measuring(state, window):
         raise error
+    assert ledger.decision_for(state, window.id) is None
+
+
+def fail_after(work: Callable[[], None]) -> None:
+    work()
+    raise ValueError("only here")
+
+
+def measured(state: State, window: Window) -> None:
+    kept = {"drifts": [], "qualities": [], "labelled_rows": 0, "report_url": "", "mlflow_run": None, "at": NOW}
+    ledger.save_measurement(state, window.id, **kept)  # type: ignore[arg-type]
+
+
+def test_a_window_that_another_worker_has_measured_meanwhile_is_not_given_up(settings: Settings) -> None:
+    state = State.open(settings)
+    window = opened(state)
+    with pytest.raises(ConcurrentChange, match="was measured by another process"), windows.measuring(state, window):
+        fail_after(lambda: measured(state, window))
+    assert not windows.give_up(state, window, "its champion was replaced")
+    assert ledger.decision_for(state, window.id) is None
+
+
+def test_writing_what_another_worker_writes_is_tried_again(settings: Settings) -> None:
+    state = State.open(settings)
+    window = opened(state)
+    twice = {"window": window.id, "metric": "accuracy", "value": 0.5, "rows": 1}
+    with pytest.raises(ConcurrentChange, match="Run it again"), windows.measuring(state, window), state.begin() as connection:
+        connection.execute(insert(quality), [twice, twice])
+    assert ledger.decision_for(state, window.id) is None
+
+
+class Killed(BaseException):
+    """What Airflow's time-out is too: nothing that `except Exception` sees."""
+
+
+def tried(state: State, window: Window, step: Step, error: BaseException) -> None:
+    with step(state, window):
+        raise error
+
+
+@pytest.mark.parametrize("step", [windows.measuring, windows.judging])
+def test_a_window_that_kills_whoever_tries_it_is_given_up_after_three_tries(settings: Settings, step: Step) -> None:
+    state = State.open(settings)
+    window = opened(state)
+    for _ in range(windows.MOST_TRIES):
+        with pytest.raises(Killed):
+            tried(state, window, step, Killed())
+        assert ledger.decision_for(state, window.id) is None
+    with pytest.raises(ModelOwnerError, match=r"tried 3 times.*monitoring\.maximum_rows"):
+        tried(state, window, step, Killed())
+    made = ledger.decision_for(state, window.id)
+    assert made is not None
+    assert (made.retrain, made.policy) == (False, ledger.GIVEN_UP)
+
+
+def test_stores_that_do_not_answer_are_no_tries_and_measuring_begins_the_tries_of_deciding(settings: Settings) -> None:
+    state = State.open(settings)
+    window = opened(state)
+    for _ in range(windows.MOST_TRIES + 1):
+        with pytest.raises(StoreUnavailable):
+            tried(state, window, windows.measuring, StoreUnavailable("gone"))
+    for step in (windows.measuring, windows.judging):
+        for _ in range(windows.MOST_TRIES - 1):
+            with pytest.raises(Killed):
+                tried(state, window, step, Killed())
+        measured(state, window)
     assert ledger.decision_for(state, window.id) is None
 
 

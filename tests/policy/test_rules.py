@@ -93,6 +93,15 @@ def test_cooldown_holds_a_training_back(since: timedelta | None, retrain: bool) 
         assert outcome.reasons[0] == "cooldown of trainings: 24.0 h since a decision last asked for one (< 1 d)"
 
 
+@pytest.mark.parametrize(
+    ("refused", "said"), [("declined", "a person declined a suggestion"), ("expired", "a suggestion expired without an answer")]
+)
+def test_after_a_no_to_a_suggestion_nobody_is_asked_again_before_the_cooldown_is_over(refused: str, said: str) -> None:
+    soon = decide(evidence(drifts=with_drifted(9).drifts, since_asked=timedelta(hours=5), refused=refused), RULES)
+    assert (soon.retrain, soon.reasons[0]) == (False, f"cooldown of trainings: 5 h since {said} (< 1 d)")
+    assert decide(evidence(drifts=with_drifted(9).drifts, since_asked=timedelta(days=1), refused=refused), RULES).retrain
+
+
 def test_a_no_gives_the_reason_of_each_rule() -> None:
     outcome = decide(evidence(), RULES)
     assert not outcome.retrain

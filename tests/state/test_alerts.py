@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from ml.state import State, alerts
+from tests.state.test_estimates import at_once
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 ROW = {"key": "drift/1", "kind": "drift", "title": "drift", "text": "far", "window": None}
@@ -41,3 +42,36 @@ def test_channels_and_models_are_told_apart(state: State) -> None:
     changed(state, opened=(ROW,))
     assert alerts.standing(state, "m", "other") == []
     assert alerts.standing(state, "other", "c") == []
+
+
+def test_a_message_has_one_sender_at_a_time_until_it_was_told(state: State) -> None:
+    changed(state, opened=(ROW,))
+    (one,) = alerts.standing(state, "m", "c")
+
+    def mine(*, is_end: bool = False, seconds: float = 0) -> list[int]:
+        at = NOW + timedelta(seconds=seconds)
+        return [taken.number for taken in alerts.claim(state, [one.number], is_end=is_end, at=at)]
+
+    assert mine(is_end=True) == [], "it is not over"
+    assert mine() == [one.number]
+    assert mine(seconds=119) == []
+    assert mine(seconds=120) == [one.number], "the first sender is dead"
+    alerts.not_delivered(state, [one.number], error="refused")
+    assert mine(seconds=121) == [one.number], "it was given back"
+    alerts.delivered(state, [one.number], is_end=False, at=NOW)
+    assert mine(seconds=122) == [], "it was told"
+    changed(state, closed={one.number: "near"})
+    assert mine(is_end=True) == [one.number]
+    assert mine(is_end=True) == []
+
+
+def test_of_many_senders_at_once_one_has_the_message(state: State) -> None:
+    changed(state, opened=(ROW, {**ROW, "key": "quality/1"}))
+    numbers = [one.number for one in alerts.standing(state, "m", "c")]
+    taken: list[int] = []
+
+    def send() -> None:
+        taken.extend(one.number for one in alerts.claim(state, numbers, is_end=False, at=NOW))
+
+    assert at_once(send) == []
+    assert sorted(taken) == sorted(numbers)

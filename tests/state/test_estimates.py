@@ -1,12 +1,14 @@
 """What was estimated of a window, what became of it, and what else was measured there."""
 
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import func, select
 
 from ml.state import State, estimates, forget, ledger
-from ml.state.records import WindowEstimate
+from ml.state.records import Drift, Quality, WindowEstimate
 from ml.state.tables import details, metadata
 from ml.state.tables import estimates as table
 from tests.state.test_ledger import NOW
@@ -37,6 +39,42 @@ def test_estimates_come_back_and_a_second_call_replaces_the_first(state: State) 
     estimates.save(state, window, [estimate(value=0.7)], more={"segments": [1]})
     assert estimates.of_window(state, window) == [estimate(value=0.7)]
     assert (estimates.detail(state, window, "segments"), estimates.detail(state, window, "concept")) == ([1], None)
+
+
+def at_once(work: Callable[[], None], *, workers: int = 4) -> list[BaseException]:
+    """What several threads, which begin together, raise."""
+    errors: list[BaseException] = []
+    start = threading.Barrier(workers)
+
+    def run() -> None:
+        start.wait()
+        try:
+            for _ in range(3):
+                work()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(workers)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    return errors
+
+
+def test_two_workers_may_save_the_same_window_at_once(state: State) -> None:
+    window = opened(state, start=0).id
+    drifts = [Drift(column=f"c{n}", kind="numeric", method="psi", value=0.3, threshold=0.1, drifted=True) for n in range(50)]
+    qualities = [Quality(metric="accuracy", value=0.5, rows=9)]
+
+    def save() -> None:
+        estimates.save(state, window, [estimate(), estimate("roc_auc")], more={"concept": {"p": 0.5}})
+        kept = {"labelled_rows": 0, "report_url": "r", "mlflow_run": None, "at": NOW}
+        ledger.save_measurement(state, window, drifts=drifts, qualities=qualities, **kept)  # type: ignore[arg-type]
+
+    assert at_once(save) == []
+    assert len(ledger.measurement(state, window)[0]) == 50
+    assert len(estimates.of_window(state, window)) == 2
 
 
 def test_what_labels_said_is_written_down_once_also_where_they_define_no_metric(state: State) -> None:

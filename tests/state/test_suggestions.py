@@ -93,3 +93,17 @@ def test_a_training_that_begins_ends_the_suggestions(state: State) -> None:
     found = ledger.find_decision(state, one.id)
     assert found is not None
     assert (found.state, found.outcome) == ("superseded", {"superseded_by": asked.id})
+
+
+def test_the_last_suggestion_of_which_nothing_came_is_known_as_of_a_moment(state: State) -> None:
+    hours = [NOW + timedelta(hours=number) for number in range(60)]
+    assert suggestions.last_refused(state, "m", by=hours[9]) is None
+    declined = ledger.decide(state, of(window(state, start=0).id))
+    suggestions.answer(state, declined.id, approved=False, by="ada", at=hours[3])
+    assert suggestions.last_refused(state, "m", by=hours[2]) is None
+    assert suggestions.last_refused(state, "m", by=hours[3]) == suggestions.Refused(state="declined", at=hours[3])
+    ledger.decide(state, of(window(state, start=1).id, minutes=5))
+    suggestions.expire(state, "m", at=hours[59])
+    expired = suggestions.Refused(state="expired", at=UNTIL)
+    assert suggestions.last_refused(state, "m", by=hours[59]) == expired, "not when that was seen"
+    assert suggestions.last_refused(state, "other", by=hours[59]) is None

@@ -11,7 +11,7 @@ class SendAlerts(JobOperator):
     """Tells what has begun and what is over since the last look, through Airflow's notifiers.
 
     A message that cannot be delivered is logged as an error and does not fail the run: it stays due, and the next look tries again. It is
-    noted as told only after it was sent, so a kill between both tells it twice.
+    noted as told only after it was sent, so a kill between both tells it twice. What another run is telling just now is left to it.
     """
 
     def job(self, settings: Settings, context: Context) -> dict[str, int]:
@@ -25,7 +25,10 @@ class SendAlerts(JobOperator):
         counts = {"delivered": 0, "failed": 0}
         for channel in found:
             name = alerting.name_of(channel)
-            for message in alerting.due(settings, self.model, channel):
+            for due in alerting.due(settings, self.model, channel):
+                message = alerting.claimed(settings, due)
+                if message is None:
+                    continue
                 try:
                     send(channel, shown(message, link=report_url(self.model, message.window or "history")), context)
                 except Exception as error:  # whatever a notifier raises: a message is not worth a failed run

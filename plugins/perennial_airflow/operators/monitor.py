@@ -55,7 +55,8 @@ class TakeWindow(JobOperator):
         taken = take_window(settings, self.model)
         if taken.window is None:
             raise self.skip(f"no window: {taken.reason}")
-        self.say(f"window {taken.window}")
+        waiting = f"{taken.left} rows wait for the next look (monitoring.maximum_rows)" if taken.left else None
+        self.say(f"window {taken.window}", {"left": waiting})
         return taken.window
 
 
