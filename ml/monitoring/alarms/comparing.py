@@ -51,6 +51,7 @@ class Comparison:
         reference_rows: the reference's.
         calibration: The reference's own windows, if the p-value is from them; else rows are taken as independent.
         note: Why rows are taken as independent although their time is known.
+        by_ranks: Of numbers whose shown distance is below the floor: the same distance of their ranks' normal scores.
     """
 
     watched: Watched
@@ -60,6 +61,7 @@ class Comparison:
     reference_rows: int
     calibration: Calibration | None = None
     note: str = ""
+    by_ranks: Effect | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.p_value <= 1 or not math.isfinite(self.effect.value):
@@ -71,6 +73,11 @@ class Comparison:
             return None
         found = self.calibration.threshold(level, rows=self.rows, reference_rows=self.reference_rows)
         return found if math.isfinite(found) else None
+
+    @property
+    def reaches_floor(self) -> bool:
+        """Whether the change may be as large as the floor, by the shown distance or by ranks."""
+        return any(one.reaches(self.watched.floor) for one in (self.effect, self.by_ranks) if one is not None)
 
     @property
     def origin(self) -> str:
@@ -131,13 +138,24 @@ def _compare_numbers(
         reference, window = reference.divided(largest), window.divided(largest)
     cells = celled.of_numbers(reference, window)
     effect, (rows, reference_rows) = effects.numbers(watched.method, reference, window, cells), cells.sizes
+    inflation = 1.0 if calibration is None else calibration.inflation
     if calibration is None:
         p_value = twosample.numbers(cells)
     else:
         p_value = calibration.p_value(effect.value, rows=rows, reference_rows=reference_rows)
-        effect = effects.inflated(watched.method, effect, calibration.inflation)
+        effect = effects.inflated(watched.method, effect, inflation)
+    by_ranks = None
+    if not effect.reaches(watched.floor) and len(cells.both) > 1:
+        by_ranks = effects.inflated(watched.method, effects.of_ranks(watched.method, cells), inflation)
     return Comparison(
-        watched=watched, p_value=p_value, effect=effect, rows=rows, reference_rows=reference_rows, calibration=calibration, note=note
+        watched=watched,
+        p_value=p_value,
+        effect=effect,
+        rows=rows,
+        reference_rows=reference_rows,
+        calibration=calibration,
+        note=note,
+        by_ranks=by_ranks,
     )
 
 
