@@ -50,7 +50,7 @@ class Comparison:
         rows: The window's rows with a value, and
         reference_rows: the reference's.
         calibration: The reference's own windows, if the p-value is from them; else rows are taken as independent.
-        note: Why rows are taken as independent although their time is known.
+        note: Why rows are taken as independent although their time or their group is known.
         by_ranks: Of numbers whose shown distance is below the floor: the same distance of their ranks' normal scores.
     """
 
@@ -80,11 +80,19 @@ class Comparison:
         return any(one.reaches(self.watched.floor) for one in (self.effect, self.by_ranks) if one is not None)
 
     @property
+    def is_provisional(self) -> bool:
+        """Whether too little of the reference's own time or groups stands behind the p-value."""
+        if self.calibration is None:
+            return bool(self.note)
+        return self.calibration.is_provisional or self.calibration.is_far(self.rows)
+
+    @property
     def origin(self) -> str:
         """Where the p-value comes from, in plain words."""
         if self.calibration is not None:
-            return self.calibration.sentence
-        return "from a test of independent rows" + (f": {self.note}" if self.note else "")
+            far = f"; provisional: {self.rows:,} rows are far more" if self.calibration.is_far(self.rows) else ""
+            return self.calibration.sentence + far
+        return "from a test of independent rows" + (f": {self.note}; provisional" if self.note else "")
 
 
 def compare(

@@ -39,7 +39,7 @@ class ColumnVerdict:
         is_significant: More than chance, all columns of the family considered.
         is_alarm: Significant, and not shown to be below the floor.
         origin: Where the p-value comes from, in plain words.
-        is_provisional: Too few windows of the reference stand behind it.
+        is_provisional: Too few windows of the reference stand behind it, or none although rows have a time or a group.
     """
 
     column: str
@@ -71,6 +71,8 @@ class ColumnVerdict:
         if self.p_value is None:
             return f"{self.column}: {self.method} {self.value:.3g} {'≥' if self.is_alarm else '<'} {self.floor:.3g}, a fixed threshold"
         said = f"{chance(self.p_value)}, {'more than' if self.is_significant else 'may be'} chance"
+        if self.threshold is not None and not self.is_significant:
+            said += f" (significant from {self.threshold:.3g})"
         if self.by_ranks is not None and self.is_alarm:
             return f"{size}, and {self.by_ranks:.3g} by ranks, which reaches the floor {self.floor:.3g}; {said}: alarm"
         if self.is_significant and not self.is_alarm:
@@ -164,7 +166,7 @@ def _verdict(one: Comparison, *, level: float, alone: float, is_significant: boo
         is_significant=is_significant,
         is_alarm=is_significant and one.reaches_floor,
         origin=one.origin,
-        is_provisional=one.calibration is not None and one.calibration.is_provisional,
+        is_provisional=one.is_provisional,
     )
 
 

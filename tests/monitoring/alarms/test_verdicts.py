@@ -156,7 +156,8 @@ def test_the_origin_says_why_time_was_not_minded() -> None:
     sides = {"reference": profiles.numeric(np.arange(50.0)), "window": profiles.numeric(np.arange(20.0))}
     found = compare(NUMBERS, **sides, note="the reference has 2 windows of 20 rows, and 3 are needed")
     assert found is not None
-    assert found.origin == "from a test of independent rows: the reference has 2 windows of 20 rows, and 3 are needed"
+    assert found.origin == "from a test of independent rows: the reference has 2 windows of 20 rows, and 3 are needed; provisional"
+    assert only(found).is_provisional
 
 
 def numbers(before: np.ndarray, now: np.ndarray, *, method: str = "wasserstein", level: float = 0.01) -> ColumnVerdict:
