@@ -137,7 +137,7 @@ def look_at(
     known = judging.classes(spec, reference)
     judged, qualities, strange = judging.judge(spec, rows.beside[spec.target], rows.said, known=known)
     end, start = window.end_version, window.start_version
-    read = _Rows(lambda names: table.read_columns(names, version=end, after_version=start), rows.target, said)
+    read = _Rows(lambda names: table.read_columns(names, version=end, after_version=start), rows.beside[spec.target], said)
     compared, drifts, promise = _compare(spec, reference, read, promising.of(state, window, spec))
     return Looked(
         table=table,
@@ -196,7 +196,11 @@ def _store(settings: Settings, state: State, window: Window, measurement: report
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The window's rows: `read` gives columns of them; their target, and what the champion said of them, in one order."""
+    """The window's rows: `read` gives columns of them, `said` is what the champion said of them.
+
+    `target` has the final labels that the window is the first to know: its own rows', then late ones'. Labels that are not final yet are
+    not like those that are: what comes early may be the rare class.
+    """
 
     read: Read
     target: pd.Series
@@ -210,14 +214,15 @@ def _compare(
 
     The predictions are compared with what the tested model said of the test rows of its training. With a promise, its sentence.
     """
-    most, count = spec.monitoring.sample_rows, len(rows.target)
+    most, count = spec.monitoring.sample_rows, len(rows.said.values)
     pins = drifting.feature_pins(spec)
     measured = measure_columns(pins, reference=reference, read=rows.read, rows=count, draw=most, is_promised=promised is not None)
     before, now = {pin.column: reference.drawn(pin.column) for pin in pins}, dict(measured.drawn)
     others = _others(spec, rows)
     draw = positions(count, plot_rows(most, columns=len(pins)))
     for pin, name, held in others:
-        before[pin.column], now[pin.column] = reference.drawn(name), held.iloc[draw].reset_index(drop=True)
+        taken = draw if len(held) == count else positions(len(held), len(draw))
+        before[pin.column], now[pin.column] = reference.drawn(name), held.iloc[taken].reset_index(drop=True)
     drifts, promise = _drifts(measured, reference, others, promised)
     compared = report_drift.Compared(
         reference=pd.DataFrame(before),
@@ -229,7 +234,7 @@ def _compare(
 
 
 def _others(spec: ModelSpec, rows: _Rows) -> list[tuple[Pin, str | None, pd.Series]]:
-    """Target, if it has labels, and predictions: each with its name in the reference, and its rows in the window."""
+    """Target, if it has final labels, and predictions: each with its name in the reference, and its rows in the window."""
     predicted = saying.compared_prediction(spec, rows.said)
     pin = drifting.prediction_pin(spec, prediction_column(spec), has_probability=pd.api.types.is_float_dtype(predicted.dtype))
     target = [(drifting.target_pin(spec), spec.target, rows.target)] if rows.target.notna().any() else []
@@ -263,11 +268,12 @@ def _notes(spec: ModelSpec, drifts: list[Drift], judged: pd.DataFrame, *, late: 
             "Shown by the change of the share of missing values, because that has drifted and the distance has not, or because there is "
             f"no value on one side: {', '.join(lost)}."
         )
-    if len(judged) == late and any(one.kind == "target" for one in drifts):
-        notes.append("No row of this window has a final label yet (label_delay, or a class that the champion does not know).")
-    elif len(judged) == late:
-        unseen = "target drift cannot be seen" if late else "neither target drift nor quality can be seen"
-        notes.append(f"No row of this window has a label yet: {unseen}.")
+    if late and len(judged) == late:
+        notes.append("No row of this window has a label yet that is final: target drift and quality are of earlier rows.")
+    elif judged.empty and any(one.kind == "target" for one in drifts):
+        notes.append("No label of this window is of a class that the champion knows: quality cannot be seen.")
+    elif judged.empty:
+        notes.append("No row of this window has a label yet that is final: neither target drift nor quality can be seen.")
     if late:
         notes.append(
             f"Quality is of {len(judged):,} labelled rows: {len(judged) - late:,} of this window, and {late:,} that were accepted before "

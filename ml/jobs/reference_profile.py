@@ -46,8 +46,8 @@ def kept(settings: Settings, training: Training, *, learnt: ModelSpec, window_ro
         settings: Where the tables are.
         training: The run that made the champion.
         learnt: The declaration of that run.
-        window_rows: The rows of the window that is looked at: where `time` is declared, a profile that is made now says how far such
-            windows of the reference lie from its rest. It stays of the first window's size and stretches to others.
+        window_rows: The rows of the window that is looked at: where `time` or `group` is declared, a profile that is made now says how far
+            such windows of the reference, or smaller ones, lie from its rest. That stays as it is and stretches to windows of other sizes.
 
     Raises:
         NoData: There is no profile, and the rows that it would be made of are gone.
@@ -131,8 +131,10 @@ class _Rows:
     window_rows: int
 
     def cut(self, learnt: ModelSpec, frame: pd.DataFrame) -> Cut | None:
-        """The windows of rows in order of time; None where no time is declared."""
-        return None if learnt.time is None else Cut.of(by_time(frame[learnt.time])[0], size=self.window_rows)
+        """The windows of rows in order of time, or of whole groups; None where neither is declared."""
+        if learnt.time is not None:
+            return Cut.of(by_time(frame[learnt.time])[0], window_rows=self.window_rows)
+        return None if learnt.group is None else Cut.of_groups(frame[learnt.group], window_rows=self.window_rows)
 
 
 def _columns(settings: Settings, learnt: ModelSpec, training: Training, rows: _Rows) -> Iterator[KeptColumn]:

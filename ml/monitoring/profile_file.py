@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 TESTED = "-tested"
 """Ends the name, without `.parquet`, of the file of the rows that a training was tested on: it stays and goes with the reference."""
-FORMAT = 3
+FORMAT = 4
 """A file of another format is made anew."""
 PLOT_CELLS = 2_000_000
 """Values that are drawn for plots, of all columns together: as 64-bit floats 16 MB."""

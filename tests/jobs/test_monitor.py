@@ -318,7 +318,7 @@ def test_labels_that_come_after_their_window_are_judged_once_and_can_ask_for_a_t
     assert (second.window.rows, second.window.labelled_rows, second.quality_rows) == (200, 0, 300)
     assert second.quality["roc_auc"] < 0.4, "each label meets the prediction for its own row"
     assert second.drift is not None
-    assert second.drift.target is None, "drift is of the window alone"
+    assert second.drift.target is not None, "the late labels are drift that no earlier window could see"
     assert second.decision is not None
     assert second.decision.retrain
     assert re.search(
@@ -326,11 +326,32 @@ def test_labels_that_come_after_their_window_are_judged_once_and_can_ask_for_a_t
     )
     page = Path(str(second.report)).read_text()
     assert "Quality is of 300 labelled rows: 0 of this window, and 300 that were accepted before it" in page
-    assert "No row of this window has a label yet: target drift cannot be seen." in page
+    assert "No row of this window has a label yet that is final: target drift and quality are of earlier rows." in page
 
     accept(trained, rows(200, seed=4, first=1300), "b4")
     third = monitor.monitor(trained, "loans")
     assert (third.quality_rows, third.quality["roc_auc"] > 0.5) == (200, True)
+
+
+def test_target_drift_is_of_final_labels_and_waits_for_late_ones(trained: Settings) -> None:
+    """What comes early is all of one class, as defaults are: no drift, but how labels come."""
+    declare(trained, label_delay="36500d")
+    young = rows(300, seed=2, first=800).assign(at=datetime.now(UTC))
+    early = young.assign(late=np.where((young["late"] == "yes") & (young["income"] > 0), "yes", None))
+    accept(trained, early, "b2")
+    first = monitor.monitor(trained, "loans")
+    assert first.drift is not None
+    assert first.drift.target is None
+    assert "neither target drift nor quality can be seen" in Path(str(first.report)).read_text()
+
+    declare(trained)
+    label(trained, young[early["late"].isna()], "l1")
+    accept(trained, rows(200, seed=3, first=1100).assign(late=None), "b3")
+    second = monitor.monitor(trained, "loans")
+    assert second.drift is not None
+    assert second.drift.target is not None
+    assert not second.drift.target.drifted
+    assert second.quality_rows == 300
 
 
 def test_late_labels_that_are_too_few_to_judge_by_wait_for_more(trained: Settings) -> None:

@@ -20,7 +20,7 @@ from ml.spec import ModelSpec
 from ml.state import State, ledger, specs, trainings
 from ml.state.records import Training
 from ml.training import dataset
-from tests.jobs.test_monitor import accept, declare, rows, trained  # noqa: F401
+from tests.jobs.test_monitor import EVIL, accept, declare, rows, trained  # noqa: F401
 
 
 def profile_path(settings: Settings) -> Path:
@@ -189,3 +189,20 @@ def test_a_window_is_scored_in_pieces_with_the_same_result(trained: Settings, mo
     assert columns.column("home").to_pylist() == whole["home"].tolist()
     assert columns.column_names == ["home", "income"]
     assert [piece["new"].isna().all() for piece in table.pieces(["new"], **window, rows=3000)] == [True]
+
+
+def test_a_declared_group_says_which_rows_are_alike_where_no_time_does(trained: Settings) -> None:  # noqa: F811
+    training, learnt = champion_of(trained)
+    features = learnt.features.model_copy(update={"categorical": (EVIL,)})
+    changes = {"time": {}, "group": {"time": None, "group": "home", "features": features}, "neither": {"time": None}}
+    found = {}
+    for name, change in changes.items():
+        reference_profile.make(trained, training, learnt=learnt.model_copy(update=change), window_rows=600)
+        with reference_profile.kept(trained, training, learnt=learnt, window_rows=600) as made:
+            found[name] = made.own_windows("income")
+    by_time, by_group = found["time"].distance, found["group"].distance
+    assert by_time is not None
+    assert (by_time.by, by_time.windows, by_time.rows) == ("time", 20, 40)
+    assert by_group is not None
+    assert (by_group.by, by_group.windows) == ("group", 3)
+    assert (found["neither"].distance, found["neither"].note) == (None, "")

@@ -96,7 +96,7 @@ def test_arrow_columns_and_small_chunks_give_the_same_numbers(tmp_path: Path, mo
 
 
 def test_under_a_promise_the_kept_windows_judge_and_the_numbers_are_the_same(tmp_path: Path) -> None:
-    reference, window, cut = frame(1500, seed=0), frame(200, seed=3), Cut.of(np.arange(1500), size=200)
+    reference, window, cut = frame(1500, seed=0), frame(200, seed=3), Cut.of(np.arange(1500), window_rows=200)
     columns = []
     for pin in PINS:
         whole = profile_of(pin, reference[pin.column])

@@ -50,7 +50,8 @@ class Comparison:
         rows: The window's rows with a value, and
         reference_rows: the reference's.
         calibration: The reference's own windows, if the p-value is from them; else rows are taken as independent.
-        note: Why rows are taken as independent although their time is known.
+        note: Why rows are taken as independent although their time or their group is known.
+        by_ranks: Of numbers whose shown distance is below the floor: the same distance of their ranks' normal scores.
     """
 
     watched: Watched
@@ -60,6 +61,7 @@ class Comparison:
     reference_rows: int
     calibration: Calibration | None = None
     note: str = ""
+    by_ranks: Effect | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.p_value <= 1 or not math.isfinite(self.effect.value):
@@ -73,11 +75,24 @@ class Comparison:
         return found if math.isfinite(found) else None
 
     @property
+    def reaches_floor(self) -> bool:
+        """Whether the change may be as large as the floor, by the shown distance or by ranks."""
+        return any(one.reaches(self.watched.floor) for one in (self.effect, self.by_ranks) if one is not None)
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether too little of the reference's own time or groups stands behind the p-value."""
+        if self.calibration is None:
+            return bool(self.note)
+        return self.calibration.is_provisional or self.calibration.is_far(self.rows)
+
+    @property
     def origin(self) -> str:
         """Where the p-value comes from, in plain words."""
         if self.calibration is not None:
-            return self.calibration.sentence
-        return "from a test of independent rows" + (f": {self.note}" if self.note else "")
+            far = f"; provisional: {self.rows:,} rows are far more" if self.calibration.is_far(self.rows) else ""
+            return self.calibration.sentence + far
+        return "from a test of independent rows" + (f": {self.note}; provisional" if self.note else "")
 
 
 def compare(
@@ -131,13 +146,24 @@ def _compare_numbers(
         reference, window = reference.divided(largest), window.divided(largest)
     cells = celled.of_numbers(reference, window)
     effect, (rows, reference_rows) = effects.numbers(watched.method, reference, window, cells), cells.sizes
+    inflation = 1.0 if calibration is None else calibration.inflation
     if calibration is None:
         p_value = twosample.numbers(cells)
     else:
         p_value = calibration.p_value(effect.value, rows=rows, reference_rows=reference_rows)
-        effect = effects.inflated(watched.method, effect, calibration.inflation)
+        effect = effects.inflated(watched.method, effect, inflation)
+    by_ranks = None
+    if not effect.reaches(watched.floor) and len(cells.both) > 1:
+        by_ranks = effects.inflated(watched.method, effects.of_ranks(watched.method, cells), inflation)
     return Comparison(
-        watched=watched, p_value=p_value, effect=effect, rows=rows, reference_rows=reference_rows, calibration=calibration, note=note
+        watched=watched,
+        p_value=p_value,
+        effect=effect,
+        rows=rows,
+        reference_rows=reference_rows,
+        calibration=calibration,
+        note=note,
+        by_ranks=by_ranks,
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from ml.monitoring import distances
+from ml.monitoring.alarms import twosample
 from ml.monitoring.alarms.cells import Cells, of_numbers
 from ml.monitoring.profiles import Counts, Floats, LabelProfile, NumericProfile
 
@@ -63,6 +64,18 @@ def numbers(method: str, reference: NumericProfile, window: NumericProfile, cell
     if method == "wasserstein":
         return wasserstein(reference, window, cells or of_numbers(reference, window))
     return table(method, reference, window)
+
+
+def of_ranks(method: str, cells: Cells) -> Effect:
+    """The effect of numbers after each has become the normal score of its rank in both sides together.
+
+    The same number for normal data, where a shift of .3 standard deviations is .3 either way; and as large for any other column that is a
+    growing function of normal data, however heavy its tails and however small its unit. There one far value can make the standard
+    deviation so large that no change of the others ever reaches a floor in it.
+    """
+    scores = twosample.normal_scores(cells.both)
+    scored = [_scored(scores, counts) for counts in (cells.reference, cells.window)]
+    return numbers(method, scored[0], scored[1], Cells(cells.reference, cells.window, scores))
 
 
 def wasserstein(reference: NumericProfile, window: NumericProfile, cells: Cells) -> Effect:
@@ -171,6 +184,11 @@ def _psi_part(q: Floats, p: Floats, n: int, m: int) -> Floats:
 
 def _log_slope(of: Floats, other: Floats) -> Floats:
     return np.log(of / other) + 1 - other / of
+
+
+def _scored(scores: Floats, counts: Counts) -> NumericProfile:
+    filled = counts > 0
+    return NumericProfile(scores[filled], counts[filled], int(counts.sum()), _variance(scores, counts) ** 0.5)
 
 
 def _variance(values: Floats, counts: Counts) -> float:

@@ -30,6 +30,7 @@ class ColumnVerdict:
         expected: Its mean without change, at these numbers of rows.
         debiased: The distance without that.
         margin: The one-sided 95 % bound of the truth lies so far above `debiased`.
+        by_ranks: Of numbers whose distance is below the floor: that of their ranks' normal scores, without what chance adds; else None.
         floor: The smallest change that matters.
         p_value: How often a window without change would be so far off; None under fixed thresholds.
         level: The family's level at this look; None under fixed thresholds.
@@ -38,7 +39,7 @@ class ColumnVerdict:
         is_significant: More than chance, all columns of the family considered.
         is_alarm: Significant, and not shown to be below the floor.
         origin: Where the p-value comes from, in plain words.
-        is_provisional: Too few windows of the reference stand behind it.
+        is_provisional: Too few windows of the reference stand behind it, or none although rows have a time or a group.
     """
 
     column: str
@@ -48,6 +49,7 @@ class ColumnVerdict:
     expected: float
     debiased: float
     margin: float
+    by_ranks: float | None
     floor: float
     p_value: float | None
     level: float | None
@@ -69,6 +71,10 @@ class ColumnVerdict:
         if self.p_value is None:
             return f"{self.column}: {self.method} {self.value:.3g} {'≥' if self.is_alarm else '<'} {self.floor:.3g}, a fixed threshold"
         said = f"{chance(self.p_value)}, {'more than' if self.is_significant else 'may be'} chance"
+        if self.threshold is not None and not self.is_significant:
+            said += f" (significant from {self.threshold:.3g})"
+        if self.by_ranks is not None and self.is_alarm:
+            return f"{size}, and {self.by_ranks:.3g} by ranks, which reaches the floor {self.floor:.3g}; {said}: alarm"
         if self.is_significant and not self.is_alarm:
             return f"{size}; {said}, but smaller than the floor {self.floor:.3g}: no alarm"
         return f"{size} (floor {self.floor:.3g}); {said}: {'alarm' if self.is_alarm else 'no alarm'}"
@@ -158,9 +164,9 @@ def _verdict(one: Comparison, *, level: float, alone: float, is_significant: boo
         alone=alone,
         threshold=one.threshold_at(alone),
         is_significant=is_significant,
-        is_alarm=is_significant and one.effect.reaches(one.watched.floor),
+        is_alarm=is_significant and one.reaches_floor,
         origin=one.origin,
-        is_provisional=one.calibration is not None and one.calibration.is_provisional,
+        is_provisional=one.is_provisional,
     )
 
 
@@ -192,5 +198,6 @@ def _facts(one: Comparison) -> dict[str, Any]:
         "expected": effect.expected,
         "debiased": effect.debiased,
         "margin": effect.margin,
+        "by_ranks": None if one.by_ranks is None else one.by_ranks.debiased,
         "floor": watched.floor,
     }

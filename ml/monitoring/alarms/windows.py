@@ -1,20 +1,23 @@
 """Calibration by the reference's own windows: how far do stretches of the reference lie from its rest, in its own time?
 
-Rows that follow each other are alike. A test of independent rows then alarms all the time: with AR(.9), at 1 % nominal, in most windows.
-So the reference is cut, in time's order, into disjoint windows of the watched window's number of rows; window b against the rest gives
-T_b = distance * sqrt((1/n + 1/m) / (1/n + 1/(m - n))), what a new window would show if nothing has changed.
+Rows that follow each other are alike, and so are those of one group. A test of independent rows then alarms all the time: with AR(.9), at
+1 % nominal, in most windows. So the reference is cut into disjoint windows, in time's order, or of whole groups; window b against the rest
+gives T_b = distance * sqrt((1/n + 1/m) / (1/n + 1/(m - n))), what a new window would show if nothing has changed.
 
 - Numbers: log T is taken as normal, with mean and deviation from the B windows, so that a new distance has a t tail with B - 1 degrees
   of freedom (a prediction interval, hence sqrt(1 + 1/B)).
 - Labels and missing values: G (of the 2 x K table) grows by a design effect, the mean of G_b over the degrees of freedom (Rao & Scott
   1981, JASA 76); with effective degrees of freedom by Satterthwaite above, and B below (G's parts move together), G has an F tail.
 
-The tail beyond the windows is an assumption: with fewer than 20 of them a calibration is provisional, with fewer than 3 there is none.
+The tail beyond the windows is an assumption: with fewer than 20 of them a calibration is provisional, with fewer than 3 there is none. A
+reference that has no room for 20 windows of the watched one's rows is cut into smaller ones. Their distances are stretched to its size as
+those of independent rows would shrink, but to `MOST_STRETCH` times their rows at most, and never below what a few larger windows show
+(`at_least`): rows that stay alike for longer than a small window, as those of one day, shrink less.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from scipy.stats import f as f_distribution
@@ -28,6 +31,11 @@ from ml.monitoring.profiles import Floats, LabelProfile, NumericProfile, Profile
 
 FEWEST, ENOUGH = 3, 20
 """With fewer windows than the first nothing is calibrated; with fewer than the second it is provisional."""
+LEAST_ROWS = 30
+"""No reference is cut into windows of fewer rows."""
+MOST_STRETCH = 8
+"""A window of more rows than so many times those of the reference's windows is taken to vary no less than one of just so many."""
+By = Literal["time", "group"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +50,7 @@ class Calibration:
         center: Numbers: the mean of log T_b. Labels: the mean of G_b over its degrees of freedom.
         spread: Numbers: the standard deviation of log T_b. Labels: the effective share (0-1) of G's degrees of freedom.
         inflation: How many times larger than for independent rows the variance of a window's distance is.
+        by: What the windows are: stretches of time, or sets of whole groups.
     """
 
     windows: int
@@ -51,11 +60,16 @@ class Calibration:
     center: float
     spread: float
     inflation: float
+    by: By = "time"
 
     @property
     def is_provisional(self) -> bool:
         """Whether there are too few windows to rely on the tail."""
         return self.windows < ENOUGH
+
+    def is_far(self, rows: int) -> bool:
+        """Whether a window of so many rows is too large for what these windows say to be stretched to it."""
+        return rows > MOST_STRETCH * self.rows
 
     def to_json(self) -> dict[str, Any]:
         """All fields, as JSON types."""
@@ -65,6 +79,8 @@ class Calibration:
     def sentence(self) -> str:
         """Where the threshold comes from, in plain words."""
         few = f"; provisional: at least {ENOUGH} are needed" if self.is_provisional else ""
+        if self.by == "group":
+            return f"from {self.windows} disjoint sets of whole groups of the reference, {self.rows:,} rows on average{few}"
         return f"from {self.windows} disjoint windows of {self.rows:,} rows of the reference's own time{few}"
 
     def p_value(self, found: float, *, rows: int, reference_rows: int, freedom: int = 1) -> float:
@@ -78,7 +94,8 @@ class Calibration:
         """
         if self.method == "G":
             effective = freedom * self.spread
-            return float(f_distribution.sf(found / freedom / self.center, effective, self.windows))
+            center = self.center * max(1.0, rows / (MOST_STRETCH * self.rows))
+            return float(f_distribution.sf(found / freedom / center, effective, self.windows))
         if found <= 0:
             return 1.0
         away = np.log(found) - self.center - self._stretch(rows, reference_rows)
@@ -96,8 +113,25 @@ class Calibration:
 
     def _stretch(self, rows: int, reference_rows: int) -> float:
         """The logarithm of how much farther off windows of another number of rows lie."""
+        rows = min(rows, MOST_STRETCH * self.rows)
         ratio = (1 / rows + 1 / reference_rows) / (1 / self.rows + 1 / self.reference_rows)
         return float(np.log(ratio)) * _power(self.method)
+
+
+def cut_rows(rows: int, window_rows: int) -> int:
+    """The rows of each window that a reference of so many rows is cut into: the watched one's, or fewer where there would be under 20."""
+    return max(1, min(window_rows, max(rows // ENOUGH, LEAST_ROWS)))
+
+
+def at_least(small: Calibration | None, large: Calibration | None) -> Calibration | None:
+    """The calibration of many small windows, shifted where a few large ones of the same reference lie farther off than it foretells."""
+    if small is None or large is None or small.method != large.method:
+        return small
+    inflation = max(small.inflation, large.inflation)
+    if small.method == "G":
+        return replace(small, center=max(small.center, large.center), inflation=inflation)
+    foretold = small.center + small._stretch(large.rows, large.reference_rows)
+    return replace(small, center=small.center + max(0.0, large.center - foretold), inflation=inflation)
 
 
 def disjoint(rows: int, size: int) -> list[slice]:

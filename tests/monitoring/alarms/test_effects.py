@@ -106,3 +106,26 @@ def test_bins_that_are_empty_on_both_sides_count_in_psi_as_they_are_shown() -> N
         random.shuffle(both)
         dealt.append(measured("psi", both[:12_000], both[12_000:]))
     assert np.mean([one.expected for one in dealt]) == pytest.approx(np.mean([one.value for one in dealt]), rel=0.15)
+
+
+@pytest.mark.parametrize("change", [lambda x: x + 0.3, lambda x: x * 1.5])
+def test_by_ranks_normal_data_has_the_same_effect_and_any_growing_function_of_it_too(change) -> None:  # type: ignore[no-untyped-def]
+    random = np.random.default_rng(6)
+    before, now = random.normal(size=20_000), change(random.normal(size=2_000))
+    shown = measured("wasserstein", before, now).debiased
+    for grown in (before, now), (np.exp(5 * before), np.exp(5 * now)), (1e-6 * before, 1e-6 * now):
+        both = cells.of_numbers(*(profiles.numeric(side) for side in grown))
+        assert effects.of_ranks("wasserstein", both).debiased == pytest.approx(shown, rel=0.1)
+
+
+def test_by_ranks_the_margin_covers_the_spread_and_the_mean_without_change_is_known() -> None:
+    random = np.random.default_rng(7)
+
+    def by_ranks(shift: float) -> Effect:
+        sides = (random.standard_cauchy(size=3_000), shift + random.standard_cauchy(size=600))
+        return effects.of_ranks("wasserstein", cells.of_numbers(*(profiles.numeric(side) for side in sides)))
+
+    moved, same = [by_ranks(0.5) for _ in range(100)], [by_ranks(0.0) for _ in range(100)]
+    error = float(np.mean([one.margin for one in moved])) / effects.MARGIN_ERRORS
+    assert error == pytest.approx(np.std([one.value for one in moved]), rel=0.25)
+    assert np.mean([one.expected for one in same]) == pytest.approx(np.mean([one.value for one in same]), rel=0.1)

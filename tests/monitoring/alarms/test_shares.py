@@ -111,7 +111,9 @@ def test_rows_that_follow_each_other_count_as_fewer() -> None:
         values = lfilter([1], [1, -0.95], random.normal(size=5_000))[500:]
         reference, window = values[:4_000], values[4_300:]
         whole, now = profiles.numeric(reference), profiles.numeric(window)
-        own = Cut.of(np.arange(4_000), size=200).calibrated(pd.Series(reference), whole, method="wasserstein", profile=profiles.numeric)
+        own = Cut.of(np.arange(4_000), window_rows=200).calibrated(
+            pd.Series(reference), whole, method="wasserstein", profile=profiles.numeric
+        )
         for name, calibration in (("rows", None), ("windows", own.distance)):
             found = shares.compare_range(RANGE, reference=whole, window=now, calibration=calibration)
             assert found is not None

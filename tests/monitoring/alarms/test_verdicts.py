@@ -156,4 +156,44 @@ def test_the_origin_says_why_time_was_not_minded() -> None:
     sides = {"reference": profiles.numeric(np.arange(50.0)), "window": profiles.numeric(np.arange(20.0))}
     found = compare(NUMBERS, **sides, note="the reference has 2 windows of 20 rows, and 3 are needed")
     assert found is not None
-    assert found.origin == "from a test of independent rows: the reference has 2 windows of 20 rows, and 3 are needed"
+    assert found.origin == "from a test of independent rows: the reference has 2 windows of 20 rows, and 3 are needed; provisional"
+    assert only(found).is_provisional
+
+
+def numbers(before: np.ndarray, now: np.ndarray, *, method: str = "wasserstein", level: float = 0.01) -> ColumnVerdict:
+    watched = Watched(column="a", family="data", method=method, floor=0.1)
+    found = compare(watched, reference=profiles.numeric(before), window=profiles.numeric(now))
+    assert found is not None
+    return only(found, level)
+
+
+@pytest.mark.parametrize("method", ["wasserstein", "jensenshannon", "psi"])
+def test_a_heavy_tail_hides_no_change_from_the_floor(method: str) -> None:
+    """One far value makes the standard deviation so large that the others never move by a tenth of it."""
+    random = np.random.default_rng(11)
+    before, now = np.exp(3 * random.normal(size=20_000)), np.exp(3 * random.normal(size=4_000))
+    found = numbers(before, now * 3, method=method)
+    assert found.debiased + found.margin < 0.1
+    assert found.is_alarm
+    assert found.by_ranks is not None
+    assert "by ranks, which reaches the floor 0.1" in found.sentence
+    assert not numbers(before, now, method=method).is_alarm
+
+
+def test_a_small_unit_hides_no_change_from_the_floor() -> None:
+    """Evidently's norm is at least .001, which is a hundred standard deviations here."""
+    random = np.random.default_rng(12)
+    assert numbers(1e-5 * random.normal(size=5_000), 1e-5 * (3 + random.normal(size=500))).is_alarm
+
+
+def test_the_floor_still_holds_back_a_change_that_is_small_by_ranks_too() -> None:
+    random = np.random.default_rng(13)
+    found = numbers(random.normal(size=50_000), 0.05 + random.normal(size=10_000))
+    assert found.is_significant
+    assert not found.is_alarm
+
+
+def test_heavy_tails_without_a_change_alarm_no_more_often_than_the_level() -> None:
+    random = np.random.default_rng(14)
+    alarms = [numbers(random.standard_cauchy(2_000), random.standard_cauchy(300), level=0.05).is_alarm for _ in range(300)]
+    assert np.mean(alarms) < 0.05 + 2.33 * (0.05 * 0.95 / 300) ** 0.5
