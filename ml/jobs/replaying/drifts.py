@@ -133,7 +133,7 @@ class Drifts:
         size = max(1, int(np.median(np.diff(self.accepted.edges))))
         cut = None
         if self.spec.monitoring.false_alarms is not None and self.spec.time is not None:
-            cut = Cut.of(np.arange(len(rows), dtype=np.int64), size=size)  # rows are in order of time here
+            cut = Cut.of(np.arange(len(rows), dtype=np.int64), window_rows=size)  # rows are in order of time here
         found = {}
         for pin in self._pins:
             whole = drifting.profile_of(pin, columns[pin.column])
