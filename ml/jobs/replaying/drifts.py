@@ -132,8 +132,11 @@ class Drifts:
         columns = self._columns(rows)
         size = max(1, int(np.median(np.diff(self.accepted.edges))))
         cut = None
-        if self.spec.monitoring.false_alarms is not None and self.spec.time is not None:
-            cut = Cut.of(np.arange(len(rows), dtype=np.int64), window_rows=size)  # rows are in order of time here
+        if self.spec.monitoring.false_alarms is not None:
+            if self.spec.time is not None:
+                cut = Cut.of(np.arange(len(rows), dtype=np.int64), window_rows=size)  # rows are in order of time here
+            elif self.spec.group is not None:
+                cut = Cut.of_groups(self.accepted.frame[self.spec.group].iloc[rows], window_rows=size)
         found = {}
         for pin in self._pins:
             whole = drifting.profile_of(pin, columns[pin.column])
