@@ -8,9 +8,13 @@ import sys
 import typer
 
 from ml import private
-from ml.cli import deliveries, versions, watching, running  # noqa: I001 (the order in which --help lists their commands)
 from ml.cli.app import app
 from ml.errors import CallError, PerennialError
+
+# isort: off
+from ml.cli import deliveries, versions, watching, running
+# isort: on
+# in the order in which --help lists their commands
 
 __all__ = ["app", "deliveries", "main", "running", "versions", "watching"]
 
