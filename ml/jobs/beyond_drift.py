@@ -105,6 +105,7 @@ def measure(settings: Settings, state: State, subject: Subject, rows: Rows, *, l
     positions = rows.judged.index.to_numpy()
     of_judged, units = saying.taken(rows.said, positions), paired.units(rows.beside.iloc[positions], spec)
     asked = shadow_fit.Asked(judged=rows.judged, said=of_judged, units=units, late=rows.late, ask=rows.ask)
+    estimating.mature_earlier(state, subject)
     found = Beyond(
         estimated=estimating.estimate(subject, mine, tested, why),
         audit=audited.of(state, subject.window, spec.metric),
@@ -123,7 +124,7 @@ def measure(settings: Settings, state: State, subject: Subject, rows: Rows, *, l
         shadow=shadow_fit.measure(settings, state, subject, asked, learnt=learnt),
     )
     estimates.save(state, subject.window.id, estimating.rows(found.estimated, trained=trained), more=found.more())
-    estimating.mature(state, subject, own=(rows.beside[spec.target].iloc[: rows.own], mine))
+    estimating.mature_own(state, subject, rows.beside[spec.target].iloc[: rows.own], mine)
     return found
 
 

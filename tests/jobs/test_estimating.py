@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,10 @@ def test_a_window_is_estimated_first_and_held_against_its_labels_once_they_come(
     matured = estimates.of_window(state, "loans-000001")
     assert {one.labelled_rows for one in matured} == {300}
     assert {one.labelled_rows for one in estimates.of_window(state, "loans-000003")} == {200}, "its labels came with it"
+    assert third.estimated is not None
+    assert third.estimated.audit.windows == 1
+    page = unescape(Path(str(third.report)).read_text())
+    assert f"audit: {third.estimated.audit.sentence}" in page, "the page knows what the decision knows"
     assert third.concept is not None
     assert third.concept.standard_error is not None
     assert third.concept.units > 1

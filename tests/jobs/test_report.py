@@ -16,6 +16,8 @@ from sqlalchemy import text
 from ml.errors import CallError
 from ml.jobs.report import report
 from ml.monitoring import NOT_FEATURES
+from ml.monitoring.history.facts import History, Seen
+from ml.monitoring.history.figures import figures
 from ml.monitoring.history.noise import Sample, standard_error
 from ml.settings import Settings
 from ml.state import State, history, ledger, specs, trainings
@@ -165,3 +167,19 @@ def test_a_window_that_was_given_up_is_counted_and_not_measured(loans: Settings)
 
 def test_both_layers_mean_the_same_by_a_feature() -> None:
     assert set(history.NOT_FEATURES) == NOT_FEATURES
+
+
+def test_the_heat_map_is_coloured_by_what_was_judged_and_not_by_the_floor() -> None:
+    chance, plain = {"p_value": 0.3, "also": []}, drift("a", 0.3)
+    calm = replace(plain, column="b", drifted=False, verdict=chance)
+    seen = Seen(
+        id="w", number=1, at=NOW, champion=1, rows=9, labelled_rows=None, is_measured=True, columns=2, drifts=(plain, calm),
+    )  # fmt: skip
+    history = History(
+        model="m", metric="roc_auc", is_lower_better=False, since=NOW, until=NOW, windows=(seen,), columns=("a", "b"), changes=(),
+        decisions=(), champion=1, drift_limit=None,
+    )  # fmt: skip
+    trace = figures(history)["columns"]["data"][0]
+    (b,), (a,) = trace["z"]
+    assert a >= 1 > b
+    assert trace["text"][0][0].endswith("no alarm")
