@@ -159,6 +159,12 @@ class AppendLog:
                     for batch in parquet.iter_batches(rows, columns=there):
                         yield self._complete(pa.Table.from_batches([batch]), commit, columns, batch.num_rows)
 
+    def footers(self, commit: Commit) -> Iterator[pq.FileMetaData]:
+        """What the files of an append say of their columns, without reading these."""
+        for file in commit.files:
+            with self._opened_file(file) as stream:
+                yield pq.ParquetFile(stream).metadata
+
     def schema(self) -> pa.Schema | None:
         """The columns of the newest version; None before the table exists."""
         try:

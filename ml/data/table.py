@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from ml import specfile
 from ml.data.casting import KINDS, column_kinds
 from ml.data.delta import AppendLog, Commit
+from ml.data.footers import present
 from ml.data.labels import NO_LABELS, LabelTable
 from ml.errors import ModelOwnerError, NoData
 from ml.settings import Settings
@@ -78,6 +79,11 @@ class AcceptedTable:
     def batches(self, *, version: int, after_version: int | None = None) -> list[Commit]:
         """The commits that made the versions in (`after_version`, `version`], in the order of acceptance."""
         return self.log.commits(version=version, after_version=after_version)
+
+    def delivered(self, batch: Commit, column: str) -> int | None:
+        """How many rows of a batch were delivered with a value in a column, without reading it; None where the file does not tell."""
+        counts = [present(footer, column) for footer in self.log.footers(batch)]
+        return None if None in counts else sum(one for one in counts if one is not None)
 
     def known_ids(self, ids: "pd.Series[Any]") -> "pd.Series[Any]":
         """Those of the ids that accepted rows have already, in their order. The model must declare `id`.

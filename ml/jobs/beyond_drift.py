@@ -1,6 +1,6 @@
 """What is measured of a window beside drift and plain quality: estimates with their audit, concept drift, shadow, ranking, segments."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -49,12 +49,16 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beyond:
-    """What was found. `ranked` names the feature columns, the one first whose drift probably hurts most."""
+    """What was found. `ranked` names the feature columns, the one first whose drift probably hurts most.
+
+    `intervals`: metric → its 95 % interval on the labelled rows.
+    """
 
     estimated: Estimated
     audit: Audit
     concept: ConceptDrift
     ranked: Sequence[Ranked]
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     segments: Sequence[Segment] = field(default_factory=tuple)
     shadow: Shadow | None = None
 
@@ -64,6 +68,7 @@ class Beyond:
             "concept": self.concept.to_json(),
             "ranking": [asdict(one) for one in self.ranked],
             "segments": [one.to_json() for one in self.segments],
+            "intervals": {name: list(one) for name, one in self.intervals.items()},
         }
 
     def sections(self, spec: ModelSpec) -> list[Section]:
@@ -105,6 +110,7 @@ def measure(settings: Settings, state: State, subject: Subject, rows: Rows, *, l
     positions = rows.judged.index.to_numpy()
     of_judged, units = saying.taken(rows.said, positions), paired.units(rows.beside.iloc[positions], spec)
     asked = shadow_fit.Asked(judged=rows.judged, said=of_judged, units=units, late=rows.late, ask=rows.ask)
+    estimating.mature_earlier(state, subject)
     found = Beyond(
         estimated=estimating.estimate(subject, mine, tested, why),
         audit=audited.of(state, subject.window, spec.metric),
@@ -119,11 +125,12 @@ def measure(settings: Settings, state: State, subject: Subject, rows: Rows, *, l
             tested=tested,
         ),
         ranked=ranking.rank(drifts, {} if tested is None else tested.importances),
+        intervals=usual_quality.intervals(rows.judged, of_judged, units, spec=spec),
         segments=_segments(spec, rows, tested),
         shadow=shadow_fit.measure(settings, state, subject, asked, learnt=learnt),
     )
     estimates.save(state, subject.window.id, estimating.rows(found.estimated, trained=trained), more=found.more())
-    estimating.mature(state, subject, own=(rows.beside[spec.target].iloc[: rows.own], mine))
+    estimating.mature_own(state, subject, rows.beside[spec.target].iloc[: rows.own], mine)
     return found
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ml.data.casting import label_text
+from ml.data.labels import NO_LABELS
 from ml.data.table import AcceptedTable
 from ml.jobs import audited, judged, labels_seen
 from ml.jobs import said as saying
@@ -38,6 +39,7 @@ MATURE_SHARE = 0.8
 FEWEST_LABELLED = 30
 """With fewer labels a window has nothing to say about its estimate."""
 _LOOKED_BACK = 200
+_BLOCK_ROWS = 500_000
 _AT_ONCE = auditing.LAST
 """So many windows that have matured are scored again in one look; the audit needs no more."""
 
@@ -85,17 +87,25 @@ def rows(found: Estimated, *, trained: Training) -> list[WindowEstimate]:
     return [WindowEstimate(**asdict(one), **facts, at_promotion=before.get(one.metric)) for one in found.metrics]  # type: ignore[arg-type]
 
 
-def mature(state: State, subject: Subject, *, own: tuple[pd.Series, Predicted]) -> None:
-    """Writes down what the metrics turned out to be in this window and in earlier ones of the champion, where they have matured.
+def mature_own(state: State, subject: Subject, labels: pd.Series, said: Predicted) -> None:
+    """Writes down what the metrics turned out to be in the window itself, if it has matured; its estimates are saved.
 
     Args:
-        state: The state database; the window's own estimates are saved.
-        subject: The window whose labels are looked at.
-        own: The window's labels, missing where there is none yet, and what the champion says of its rows.
+        state: The state database.
+        subject: The window.
+        labels: Its labels, missing where there is none yet.
+        said: What the champion says of its rows.
+    """
+    if is_mature(subject.window, labels, spec=subject.spec, by=subject.window):
+        _save(state, subject, subject.window, labels, said)
+
+
+def mature_earlier(state: State, subject: Subject) -> None:
+    """Writes down what the metrics turned out to be in earlier windows of the champion that have matured by this one's look.
+
+    That comes before the window's audit, so that the page and the decision know the same.
     """
     window, spec = subject.window, subject.spec
-    if is_mature(window, own[0], spec=spec, by=window):
-        _save(state, subject, window, *own)
     before = estimates.of_champion(state, window.model, champion=window.champion, metric=spec.metric, before=window.number)
     waiting = [one.window for one in before[-_LOOKED_BACK:] if one.estimate.matured_at is None]
     for one in list(_mature(subject, waiting))[-_AT_ONCE:]:
@@ -107,10 +117,14 @@ def mature(state: State, subject: Subject, *, own: tuple[pd.Series, Predicted]) 
 def is_mature(window: Window, labels: pd.Series, *, spec: ModelSpec, by: Window) -> bool:
     """Whether the labels of a window may speak about its estimate, as of another window's look."""
     labelled = int(labels.notna().sum())
-    if labelled < FEWEST_LABELLED:
+    if labelled < FEWEST_LABELLED or not _is_old_enough(window, spec=spec, by=by):
         return False
+    return spec.label_delay is not None or labelled >= MATURE_SHARE * len(labels)
+
+
+def _is_old_enough(window: Window, *, spec: ModelSpec, by: Window) -> bool:
     if spec.label_delay is None:
-        return labelled >= MATURE_SHARE * len(labels)
+        return True
     happened = (window.end_time if spec.time is not None else None) or window.as_of
     return happened + spec.label_delay <= by.as_of
 
@@ -186,17 +200,41 @@ def _model_error(found: Estimated, metric: str) -> float:
 
 
 def _mature(subject: Subject, waiting: Sequence[Window]) -> Iterator[Window]:
-    """Those of the windows, oldest first, that have matured by the look. Their targets are read at once."""
-    if not waiting:
-        return
-    spec, by, table = subject.spec, subject.window, subject.table
-    first = waiting[0].start_version
-    span = {"version": waiting[-1].end_version, "after_version": first}
-    labels = table.read(**span, columns=[spec.target], **labels_seen.labels_of(by))[spec.target]
+    """Those of the windows, oldest first, that have matured by the look.
+
+    Memory: the targets of about `_BLOCK_ROWS` rows. A window that is too young, or to which no label can have come, is not read.
+    """
+    spec, by = subject.spec, subject.window
+    block: list[Window] = []
     for one in waiting:
+        if not _is_old_enough(one, spec=spec, by=by) or _has_no_label(subject, one):
+            continue
+        is_apart = bool(block) and one.start_version != block[-1].end_version
+        if block and (is_apart or sum(other.rows for other in block) + one.rows > _BLOCK_ROWS):
+            yield from _mature_of(subject, block)
+            block = []
+        block.append(one)
+    if block:
+        yield from _mature_of(subject, block)
+
+
+def _mature_of(subject: Subject, block: Sequence[Window]) -> Iterator[Window]:
+    """Their targets are read at once, from the first window to the last."""
+    spec, by, table = subject.spec, subject.window, subject.table
+    first = block[0].start_version
+    labels = table.read(version=block[-1].end_version, after_version=first, columns=[spec.target], **labels_seen.labels_of(by))[spec.target]
+    for one in block:
         before = 0 if one.start_version == first else table.count(version=one.start_version, after_version=first)
         if is_mature(one, labels.iloc[before : before + one.rows], spec=spec, by=by):
             yield one
+
+
+def _has_no_label(subject: Subject, window: Window) -> bool:
+    """Whether neither the window's rows were delivered with a label nor one has come late, as far as that is known without reading."""
+    if subject.window.labels_version != NO_LABELS:
+        return False
+    batches = subject.table.batches(version=window.end_version, after_version=window.start_version)
+    return all(subject.table.delivered(batch, subject.spec.target) == 0 for batch in batches)
 
 
 def _save(state: State, subject: Subject, window: Window, labels: pd.Series, said: Predicted) -> None:

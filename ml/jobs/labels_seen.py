@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ml.data.labels import LabelTable
+from ml.data.delta import Commit
+from ml.data.labels import NO_LABELS, LabelTable
 from ml.data.table import BATCH, ROW, AcceptedTable
 from ml.settings import Settings
 from ml.spec import ModelSpec
@@ -18,6 +19,7 @@ from ml.state.records import Training, Window
 from ml.training.dataset import is_final
 
 _LOOKED_BACK = 200
+_BLOCK_ROWS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +63,69 @@ def labels_of(window: Window) -> Labels:
 
 def present_labels(settings: Settings, model: str) -> int:
     """The version of the labels table to freeze now; `NO_LABELS` before the first label."""
-    from ml.data.labels import NO_LABELS
-
     version = LabelTable.of(settings, model).version()
     return NO_LABELS if version is None else version
 
 
 def seen(table: AcceptedTable, state: State, window: Window, *, spec: ModelSpec, trained: Training) -> Seen:
-    """What the window knows about rows since the champion's training."""
-    start = trained.dataset_version
+    """What the window knows about rows since the champion's training.
+
+    Memory: a block of rows, and what is fresh. Batches of which the log and the files' footers tell enough are not read at all.
+    """
     columns = [name for name in (spec.target, spec.time) if name is not None]
-    rows = table.read(version=window.end_version, after_version=start, columns=columns, **labels_of(window))
-    labelled = is_known(rows, window, spec=spec)
-    judged = np.zeros(len(rows), dtype=bool)
-    last = _last_judged(state, window, least=spec.monitoring.minimum_rows)
-    if last is not None:
-        before = table.read(version=last.end_version, after_version=start, columns=columns, **labels_of(last))
-        judged[: len(before)] = is_known(before, last, spec=spec)
-    earlier = 0 if window.start_version <= start else table.count(version=window.start_version, after_version=start)
-    fresh = labelled & ~judged
-    return Seen(rows.loc[fresh, [BATCH, ROW, spec.target]], int(fresh[:earlier].sum()), int(labelled.sum()))
+    last = _last_judged(state, window, metric=spec.metric, least=spec.monitoring.minimum_rows)
+    parts = [table.read(version=window.end_version, after_version=window.end_version, columns=columns)]
+    late = known = 0
+    for block in _blocks(table.batches(version=window.end_version, after_version=trained.dataset_version), window, last):
+        if (told := _without_reading(table, block, window, last, spec=spec)) is not None:
+            known += told
+            continue
+        span = {"version": block[-1].version, "after_version": block[0].version - 1}
+        rows = table.read(**span, columns=columns, **labels_of(window))
+        fresh = is_known(rows, window, spec=spec)
+        known += int(fresh.sum())
+        if last is not None and block[-1].version <= last.end_version:
+            fresh &= ~is_known(table.read(**span, columns=columns, **labels_of(last)), last, spec=spec)
+        late += int(fresh.sum()) if block[-1].version <= window.start_version else 0
+        if fresh.any():
+            parts.append(rows[fresh])
+    whole = pd.concat(parts[1:] or parts, ignore_index=True)
+    return Seen(whole[[BATCH, ROW, spec.target]], late, known)
+
+
+def _blocks(batches: Sequence[Commit], window: Window, last: Window | None) -> Iterator[list[Commit]]:
+    """Batches in their order, so many that a block has about `_BLOCK_ROWS` rows; none on both sides of where a window ends or begins."""
+    edges = {window.start_version, *([] if last is None else [last.end_version])}
+    block: list[Commit] = []
+    for batch in batches:
+        crosses = bool(block) and any(block[-1].version <= edge < batch.version for edge in edges)
+        if block and (crosses or sum(one.rows for one in block) + batch.rows > _BLOCK_ROWS):
+            yield block
+            block = []
+        block.append(batch)
+    if block:
+        yield block
+
+
+def _without_reading(table: AcceptedTable, block: Sequence[Commit], window: Window, last: Window | None, *, spec: ModelSpec) -> int | None:
+    """How many rows of a block without a fresh label have a label; None where only reading tells.
+
+    Nothing was delivered with a label, and none has come late; or all rows were, and were judged with the last window.
+    """
+    was_judged = last is not None and block[-1].version <= last.end_version
+    is_unlabelled = window.labels_version == NO_LABELS
+    if spec.label_delay is not None or not (was_judged or is_unlabelled):
+        return None
+    total = sum(batch.rows for batch in block)
+    delivered = 0
+    for batch in block:
+        of_batch = table.delivered(batch, spec.target)
+        if of_batch is None or of_batch not in {0, batch.rows}:
+            return None
+        delivered += of_batch
+    if delivered == 0 and is_unlabelled:
+        return 0
+    return total if delivered == total and was_judged else None
 
 
 def is_known(rows: pd.DataFrame, window: Window, *, spec: ModelSpec) -> npt.NDArray[np.bool_]:
@@ -101,17 +146,20 @@ def late_rows(
         if batch.key not in by_batch:
             continue
         labels = by_batch[batch.key]
-        wanted = list(dict.fromkeys((*spec.features.used, *also)))
+        wanted = [name for name in dict.fromkeys((*spec.features.used, *also)) if name != spec.target]
         rows = table.read(version=batch.version, after_version=batch.version - 1, columns=wanted)
         rows = rows[(rows[BATCH] == batch.key) & rows[ROW].isin(labels.index)]
         yield rows.assign(**{spec.target: labels.reindex(rows[ROW]).to_numpy()}).reset_index(drop=True)
 
 
-def _last_judged(state: State, window: Window, *, least: int) -> Window | None:
-    """The newest earlier window of the same champion in which there were labels enough to judge it; those of the others still wait."""
+def _last_judged(state: State, window: Window, *, metric: str, least: int) -> Window | None:
+    """The newest earlier window of the same champion in which the metric was judged by labels enough; those of the others still wait.
+
+    So do those of a window of one class, on which the metric may not be defined.
+    """
     for one in ledger.recent_windows(state, window.model, limit=_LOOKED_BACK, until=window.number):
         if one.number < window.number and one.champion == window.champion and one.measured_at is not None:
             _, qualities = ledger.measurement(state, one.id)
-            if max((quality.rows for quality in qualities), default=0) >= least:
+            if max((quality.rows for quality in qualities if quality.metric == metric), default=0) >= least:
                 return one
     return None

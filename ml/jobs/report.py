@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict
 from ml import specfile
 from ml.errors import CallError
 from ml.monitoring.history.facts import History, Seen, Value
-from ml.monitoring.history.noise import Sample, standard_error
 from ml.settings import Settings
 from ml.spec import LOWER_IS_BETTER, ModelSpec
 from ml.spec.types import duration
@@ -24,9 +23,7 @@ PERIOD = "90d"
 NAME = "history"
 """The page's name beside the windows' pages."""
 _DRAWN_COLUMNS = 15
-_SHARES = frozenset({"roc_auc", "accuracy"})
-_TWO_SIDED = 1.959963984540054
-"""Of the standard normal distribution, 95 % lies within so many standard deviations."""
+_SHARES = frozenset({"roc_auc", "accuracy", "balanced_accuracy", "f1"})
 
 
 class _Result(BaseModel):
@@ -137,11 +134,12 @@ def _windows(state: State, model: str, *, after: datetime, columns: list[str]) -
     compared = history.compared(state, model, after=after)
     drifts = history.drifts(state, model, after=after, columns=columns)
     qualities = history.qualities(state, model, after=after)
+    intervals = history.intervals(state, model, after=after)
     estimates = history.estimates(state, model, after=after)
     decisions = {one.window: one for one in history.decided(state, model, after=after) if one.window is not None}
     found = []
     for one in history.taken(state, model, after=after):
-        counted = compared.get(one.id)
+        counted, known = compared.get(one.id), intervals.get(one.id, {})
         found.append(
             Seen(
                 id=one.id,
@@ -154,7 +152,7 @@ def _windows(state: State, model: str, *, after: datetime, columns: list[str]) -
                 columns=counted.columns if counted is not None else 0,
                 drifted=counted.drifted if counted is not None else 0,
                 drifts=tuple(drifts.get(one.id, ())),
-                qualities=tuple(_with_interval(value) for value in qualities.get(one.id, ())),
+                qualities=tuple(_with_interval(value, known.get(value.metric)) for value in qualities.get(one.id, ())),
                 estimates=tuple(
                     Value(metric=guess.metric, value=guess.value, low=guess.low, high=guess.high)
                     for guess in estimates.get(one.id, ())
@@ -166,16 +164,11 @@ def _windows(state: State, model: str, *, after: datetime, columns: list[str]) -
     return tuple(found)
 
 
-def _with_interval(one: Quality) -> Value:
-    """The metric with its 95 % interval, where a standard error can be told from what was recorded (`ml.monitoring.history.noise`).
-
-    Positives that were not written down are as none: then no error of ROC AUC is known.
-    """
-    plain = Value(metric=one.metric, value=one.value, rows=one.rows)
-    error = standard_error(one.metric, Sample(value=one.value, rows=one.rows, positives=one.positives or 0))
-    if error is None:
-        return plain
-    low, high = one.value - _TWO_SIDED * error, one.value + _TWO_SIDED * error
+def _with_interval(one: Quality, interval: tuple[float, float] | None) -> Value:
+    """The metric with the 95 % interval that was measured with it (`ml.jobs.usual_quality.intervals`), if there is one."""
+    if interval is None:
+        return Value(metric=one.metric, value=one.value, rows=one.rows)
+    low, high = interval
     if one.metric in _SHARES:
         low, high = max(low, 0.0), min(high, 1.0)
     return Value(metric=one.metric, value=one.value, low=low, high=high, rows=one.rows)

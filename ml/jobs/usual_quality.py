@@ -13,7 +13,7 @@ from ml.jobs import past
 from ml.jobs.tested_rows import HeldOutRows
 from ml.monitoring import concept
 from ml.monitoring.concept import ConceptDrift, Fresh, Observed
-from ml.spec import ModelSpec
+from ml.spec import METRICS, ModelSpec
 from ml.state import State
 from ml.state.records import Training
 from ml.training import paired
@@ -68,6 +68,23 @@ def by_chance(drift: ConceptDrift) -> float | None:
     from scipy.special import stdtrit
 
     return float(stdtrit(drift.degrees_of_freedom, 1 - LEVEL)) * drift.standard_error
+
+
+def intervals(judged: pd.DataFrame, said: Predicted, units: paired.Units, *, spec: ModelSpec) -> dict[str, tuple[float, float]]:
+    """Metric → its 95 % interval on the labelled rows, the wider one where units are of two kinds.
+
+    Metrics of which the rows cannot tell one are left out. Arguments: `against_usual`.
+    """
+    found = {}
+    for metric in METRICS[spec.task]:
+        try:
+            sides = [concept.tested(one) for one in observed(metric, spec, judged["label"].to_numpy(), said, units)]
+        except Undefined:
+            continue
+        known = [(one.low, one.high) for one in sides if one.low is not None and one.high is not None]
+        if len(known) == len(sides):
+            found[metric] = max(known, key=lambda one: one[1] - one[0])
+    return found
 
 
 def observed(metric: str, spec: ModelSpec, labels: npt.NDArray[Any], said: Predicted, units: paired.Units) -> list[Observed]:

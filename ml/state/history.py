@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, cast, c
 
 from ml.state.records import Decision, Drift, Quality, Window, record
 from ml.state.store import State
-from ml.state.tables import decisions, drift, quality, windows
+from ml.state.tables import decisions, details, drift, quality, windows
 
 NOT_FEATURES = ("target", "prediction")
 """Kinds of drift that are measured and do not count in the share of drifted columns."""
@@ -95,6 +95,14 @@ def qualities(state: State, model: str, *, after: datetime) -> dict[str, list[Qu
         for row in connection.execute(query):
             found.setdefault(row.window, []).append(record(Quality, row))
     return found
+
+
+def intervals(state: State, model: str, *, after: datetime) -> dict[str, dict[str, tuple[float, float]]]:
+    """Window → metric → its 95 % interval, as it was measured; nothing of windows that an earlier version measured."""
+    query = select(details.c.window, details.c.content).join(windows, windows.c.id == details.c.window)
+    kept = query.where(_since(model, after), details.c.kind == "intervals")
+    with state.begin() as connection:
+        return {row.window: {name: (low, high) for name, (low, high) in row.content.items()} for row in connection.execute(kept)}
 
 
 def estimates(state: State, model: str, *, after: datetime) -> dict[str, list[Estimate]]:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from ml.jobs import audited, estimating, monitor, segments, tested_rows, usual_quality
 from ml.jobs.judged import judge
+from ml.jobs.report import report
 from ml.jobs.status import status
 from ml.jobs.tested_rows import HeldOutRows
 from ml.jobs.train import train
@@ -64,10 +66,18 @@ def test_a_window_is_estimated_first_and_held_against_its_labels_once_they_come(
     matured = estimates.of_window(state, "loans-000001")
     assert {one.labelled_rows for one in matured} == {300}
     assert {one.labelled_rows for one in estimates.of_window(state, "loans-000003")} == {200}, "its labels came with it"
+    assert third.estimated is not None
+    assert third.estimated.audit.windows == 1
+    page = unescape(Path(str(third.report)).read_text())
+    assert f"audit: {third.estimated.audit.sentence}" in page, "the page knows what the decision knows"
     assert third.concept is not None
     assert third.concept.standard_error is not None
     assert third.concept.units > 1
     assert "standard_error" in json.dumps(third.model_dump(mode="json"))
+    drawn = {one.metric: one for one in report(trained, "loans").windows[2].qualities}["roc_auc"]
+    assert drawn.low is not None
+    assert drawn.high is not None
+    assert drawn.low < drawn.value < drawn.high
 
     label(trained, early.assign(late=np.where(early["late"] == "yes", "no", "yes")), "l3")
     accept(trained, rows(200, seed=5, first=1400), "b5")
@@ -248,3 +258,19 @@ def test_with_many_rows_chance_is_two_standard_errors() -> None:
     found = ConceptDrift(yardstick="fresh", metric="mae", standard_error=0.5, degrees_of_freedom=1e9)
     assert usual_quality.by_chance(found) == pytest.approx(1.0, abs=1e-4)
     assert usual_quality.by_chance(replace(found, standard_error=None)) is None
+
+
+@pytest.mark.parametrize("neighbours", [1, 20])
+def test_an_interval_is_wider_where_neighbours_are_alike(neighbours: int) -> None:
+    rng = np.random.default_rng(0)
+    right = np.repeat(rng.random(2000 // neighbours) < 0.8, neighbours)
+    labels = rng.choice(["yes", "no"], 2000)
+    said = Predicted(np.where(right, labels, np.where(labels == "yes", "no", "yes")), None)
+    judged = pd.DataFrame({"label": labels, "prediction": said.values})
+    units = Units(2000, entities=np.repeat(np.arange(2000 // neighbours), neighbours))
+    found = usual_quality.intervals(judged, said, units, spec=spec())
+    assert "roc_auc" not in found, "without probabilities"
+    low, high = found["accuracy"]
+    share = right.mean()
+    error = np.sqrt(share * (1 - share) / (2000 // neighbours))
+    assert (high - low) / 2 == pytest.approx(1.96 * error, rel=0.05)

@@ -16,9 +16,10 @@ from sqlalchemy import text
 from ml.errors import CallError
 from ml.jobs.report import report
 from ml.monitoring import NOT_FEATURES
-from ml.monitoring.history.noise import Sample, standard_error
+from ml.monitoring.history.facts import History, Seen
+from ml.monitoring.history.figures import figures
 from ml.settings import Settings
-from ml.state import State, history, ledger, specs, trainings
+from ml.state import State, estimates, history, ledger, specs, trainings
 from ml.state.records import Decision, Drift, Quality, Window
 from tests.jobs.test_monitor import DECLARED, EVIL
 from tests.plugins.test_reports import SPEC
@@ -30,7 +31,7 @@ def drift(column: str, value: float, kind: str = "numeric") -> Drift:
     return Drift(column=column, kind=kind, method="wasserstein", value=value, threshold=0.1, drifted=value >= 0.1)
 
 
-def look(settings: Settings, *, days: int, start: int, value: float = 0.8, positives: int | None = 60, champion: int = 1) -> Window:
+def look(settings: Settings, *, days: int, start: int, value: float = 0.8, interval: bool = True, champion: int = 1) -> Window:
     """A measured and decided window, so many days ago."""
     state, at = State.open(settings), NOW - timedelta(days=days)
     asked = Window(
@@ -43,15 +44,17 @@ def look(settings: Settings, *, days: int, start: int, value: float = 0.8, posit
         window.id,
         drifts=[drift("age", 0.02), drift(EVIL, 0.5), drift("prediction", 0.9, "prediction")],
         qualities=[
-            Quality(metric="accuracy", value=0.7, rows=200, positives=positives),
-            Quality(metric="f1", value=0.6, rows=200, positives=positives),
-            Quality(metric="roc_auc", value=value, rows=200, positives=positives),
+            Quality(metric="accuracy", value=0.7, rows=200),
+            Quality(metric="f1", value=0.6, rows=200),
+            Quality(metric="roc_auc", value=value, rows=200),
         ],
         labelled_rows=200,
         report_url=f"reports/{window.id}.html",
         mlflow_run=None,
         at=at,
     )
+    if interval:
+        estimates.save(state, window.id, [], more={"intervals": {"roc_auc": [value - 0.05, value + 0.05], "accuracy": [0.6, 1.2]}})
     no = Decision(
         id=f"d{start}", model="loans", window=window.id, retrain=False, reasons=[f"nothing asks: {EVIL}"], evidence={}, report_url="x",
         state="no", decided_at=at,
@@ -66,7 +69,7 @@ def loans(settings: Settings) -> Settings:
     (settings.dags / "loans").mkdir()
     (settings.dags / "loans" / "model.yaml").write_text(yaml.safe_dump(DECLARED))
     look(settings, days=400, start=0)
-    look(settings, days=20, start=1, positives=None)
+    look(settings, days=20, start=1, interval=False)
     state = State.open(settings)
     for number, (version, kind, by) in enumerate([(1, "promote", "gate"), (2, "promote", "gate"), (1, "rollback", EVIL)]):
         at = NOW - timedelta(days=30 - 10 * number)
@@ -81,13 +84,10 @@ def test_the_numbers_are_those_of_the_period_with_intervals_where_an_error_is_kn
     assert (first.number, second.number) == (2, 3)
     assert (second.columns, second.drifted, second.share) == (2, 1, 0.5), "predictions do not count"
     values = {one.metric: one for one in second.qualities}
-    error = standard_error("roc_auc", Sample(value=0.74, rows=200, positives=60))
-    assert error is not None
-    assert values["roc_auc"].low == pytest.approx(0.74 - 1.959964 * error)
-    assert values["roc_auc"].high == pytest.approx(0.74 + 1.959964 * error)
-    assert values["accuracy"].low is not None
-    assert values["f1"].low is None, "no formula is known"
-    assert next(one for one in first.qualities if one.metric == "roc_auc").low is None, "the positives were not written down"
+    assert (values["roc_auc"].low, values["roc_auc"].high) == (pytest.approx(0.69), pytest.approx(0.79))
+    assert (values["accuracy"].low, values["accuracy"].high) == (0.6, 1.0)
+    assert values["f1"].low is None, "the rows could not tell"
+    assert next(one for one in first.qualities if one.metric == "roc_auc").low is None, "it was measured by an earlier version"
     assert len(report(loans, "loans", since="500d").windows) == 3
     assert [(one.version, one.kind) for one in found.changes] == [(1, "promote"), (2, "promote"), (1, "rollback")]
 
@@ -165,3 +165,19 @@ def test_a_window_that_was_given_up_is_counted_and_not_measured(loans: Settings)
 
 def test_both_layers_mean_the_same_by_a_feature() -> None:
     assert set(history.NOT_FEATURES) == NOT_FEATURES
+
+
+def test_the_heat_map_is_coloured_by_what_was_judged_and_not_by_the_floor() -> None:
+    chance, plain = {"p_value": 0.3, "also": []}, drift("a", 0.3)
+    calm = replace(plain, column="b", drifted=False, verdict=chance)
+    seen = Seen(
+        id="w", number=1, at=NOW, champion=1, rows=9, labelled_rows=None, is_measured=True, columns=2, drifts=(plain, calm),
+    )  # fmt: skip
+    history = History(
+        model="m", metric="roc_auc", is_lower_better=False, since=NOW, until=NOW, windows=(seen,), columns=("a", "b"), changes=(),
+        decisions=(), champion=1, drift_limit=None,
+    )  # fmt: skip
+    trace = figures(history)["columns"]["data"][0]
+    (b,), (a,) = trace["z"]
+    assert a >= 1 > b
+    assert trace["text"][0][0].endswith("no alarm")

@@ -6,10 +6,12 @@ from typing import Any
 from ml.monitoring.charts import BLUE, GREY, LONGEST_NAME, ORANGE, RED, frame, line, shown
 from ml.monitoring.history.facts import History, Seen, Value
 from ml.monitoring.history.words import number
+from ml.state.records import Drift
 
 _LONGEST_REASON = 160
 _FAR = 3.0
 """So many times its threshold is the darkest colour: what lies farther looks the same, and the hover text has the number."""
+_JUST_BELOW = 0.99
 
 
 def figures(history: History) -> dict[str, dict[str, Any]]:
@@ -53,9 +55,12 @@ def _columns(history: History) -> dict[str, Any] | None:
     texts: list[list[str]] = []
     for name in names:
         found = [drifts.get(name) for drifts in by_window]
-        far.append([one.value / one.threshold if one is not None and one.threshold > 0 else None for one in found])
+        far.append([_far(one) if one is not None else None for one in found])
         texts.append(
-            ["not measured" if one is None else f"{one.method} {number(one.value)}, threshold {number(one.threshold)}" for one in found]
+            [
+                "not measured" if one is None else f"{one.method} {number(one.value)}, threshold {number(one.threshold)}{_said(one)}"
+                for one in found
+            ]
         )
     trace = {
         "type": "heatmap",
@@ -74,6 +79,21 @@ def _columns(history: History) -> dict[str, Any] | None:
     layout = frame() | {"height": 130 + 22 * len(names), "xaxis": {"type": "category", "fixedrange": True, "automargin": True, **few}}
     layout["yaxis"] = {"automargin": True, "fixedrange": True, "type": "category"}
     return {"data": [trace], "layout": layout}
+
+
+def _far(one: Drift) -> float | None:
+    """In multiples of the threshold; on the side of 1 where the column was judged to be.
+
+    Under a promise the threshold is only the smallest change that matters: a column beyond it may lie there by chance.
+    """
+    if one.threshold <= 0:
+        return None
+    far = one.value / one.threshold
+    return max(far, 1.0) if one.drifted else min(far, _JUST_BELOW)
+
+
+def _said(one: Drift) -> str:
+    return "" if one.verdict is None else ", more than chance" if one.drifted else ", no alarm"
 
 
 def _quality(history: History) -> dict[str, Any] | None:

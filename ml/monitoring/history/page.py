@@ -49,11 +49,13 @@ def _of_intervals(history: History) -> str:
     bare = [one for one, value in history.judged if value.low is None]
     if not history.judged:
         return ""
-    source = "Intervals are from standard errors that take rows as independent (Hanley and McNeil 1982 for ROC AUC, binomial for "
     if len(bare) == len(history.judged):
-        return f"No interval is shown: no standard error of {history.metric} can be told from what was recorded."
-    some = f" In {len(bare)} windows none could be told from what was recorded." if bare else ""
-    return f"{source}accuracy): rows that depend on each other, such as those of one customer, make them too narrow.{some}"
+        return f"No interval is shown: the labelled rows of no window could tell how large the error of {history.metric} is."
+    some = f" In {len(bare)} windows the rows could tell none." if bare else ""
+    units = (
+        "Intervals are those by which quality is judged: what counts is a block of time or an entity where these are declared, else a row."
+    )
+    return f"{units}{some}"
 
 
 def _decisions(history: History) -> str:

@@ -1,0 +1,133 @@
+"""Which labels a window knows, counted a block of rows at a time, and without reading where nothing is to be found."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml import specfile
+from ml.data.table import BATCH, ROW, AcceptedTable
+from ml.jobs import estimating, labels_seen
+from ml.jobs.labels_seen import Seen
+from ml.settings import Settings
+from ml.spec import ModelSpec
+from ml.state import State, ledger, specs
+from ml.state.records import Quality, Training, Window
+from tests.jobs.test_monitor import START, accept, declare, label, rows
+
+LATER = START + timedelta(days=1)
+TRAINED = Training(
+    key="k", model="loans", spec_hash="", dataset_version=1, labels_version=None, as_of=START, reason="", decision=None, state="promoted",
+    started_at=START, version=1,
+)  # fmt: skip
+Reads = list[tuple[int, int]]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
+    """The dataset versions of which rows are read."""
+    found: Reads = []
+    read = AcceptedTable.read
+
+    def noted(self: AcceptedTable, **named: Any) -> pd.DataFrame:
+        if named["version"] > named["after_version"]:
+            found.append((named["after_version"] + 1, named["version"]))
+        return read(self, **named)
+
+    monkeypatch.setattr(AcceptedTable, "read", noted)
+    return found
+
+
+def world(settings: Settings, *labelled: float, **changes: object) -> tuple[AcceptedTable, State, ModelSpec]:
+    """Batches of 100 rows: the champion learnt from the first; such shares of the others were delivered with their labels."""
+    declare(settings, **changes)
+    for number, share in enumerate((1.0, *labelled)):
+        frame = rows(100, seed=number, first=100 * number)
+        accept(settings, frame.assign(late=frame["late"].where(np.arange(100) < 100 * share)), f"b{number}")
+    spec = specfile.load(settings, "loans")
+    return AcceptedTable.of(settings, "loans", spec), State.open(settings), spec
+
+
+def taken(settings: Settings, state: State, spec: ModelSpec, start: int, end: int, *, judged: str | None = None) -> Window:
+    """The window of the dataset versions in (start, end], with the labels that are there; judged by a metric, if one is named."""
+    window = ledger.open_window(
+        state,
+        Window(
+            id="", model="loans", number=0, start_version=start, end_version=end, as_of=LATER, rows=100 * (end - start), labelled_rows=None,
+            start_time=None, end_time=START + timedelta(minutes=100 * end), champion=1, spec_hash=specs.remember(state, spec, at=START),
+            report_url=None, mlflow_run=None, measured_at=None, labels_version=labels_seen.present_labels(settings, "loans"),
+        ),
+    )  # fmt: skip
+    if judged is not None:
+        kept: dict[str, Any] = {"drifts": [], "labelled_rows": 0, "report_url": "", "mlflow_run": None, "at": LATER}
+        ledger.save_measurement(state, window.id, qualities=[Quality(metric=judged, value=0.5, rows=100)], **kept)
+    return window
+
+
+def found(seen: Seen) -> tuple[list[tuple[str, int]], int, int]:
+    return [*zip(seen.fresh[BATCH].astype(str), seen.fresh[ROW].astype(int), strict=True)], seen.late, seen.known
+
+
+def of(batch: str, *numbers: range) -> list[tuple[str, int]]:
+    return [(batch, number) for one in numbers for number in one]
+
+
+@pytest.mark.parametrize("block", [1, 150, 10**6])
+def test_each_label_is_fresh_once_however_rows_are_read(settings: Settings, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(labels_seen, "_BLOCK_ROWS", block)
+    table, state, spec = world(settings, 1.0, 0.5, 0.0, 0.2)
+    first = taken(settings, state, spec, 1, 3, judged="roc_auc")
+    label(settings, rows(100, seed=2).iloc[60:], "late")
+    second = taken(settings, state, spec, 3, 5)
+    assert found(labels_seen.seen(table, state, first, spec=spec, trained=TRAINED)) == (
+        [*of("b1", range(1, 101)), *of("b2", range(1, 51))], 0, 150,
+    )  # fmt: skip
+    seen = labels_seen.seen(table, state, second, spec=spec, trained=TRAINED)
+    assert found(seen) == ([*of("b2", range(61, 101)), *of("b4", range(1, 21))], 40, 210)
+    assert seen.fresh[spec.target].notna().all()
+    (late,) = labels_seen.late_rows(table, second, seen, spec=spec, trained=TRAINED)
+    assert (late[ROW].tolist(), late[spec.target].notna().all()) == ([*range(61, 101)], True)
+
+
+def test_what_no_label_can_have_reached_and_what_was_judged_whole_is_not_read(settings: Settings, reads: Reads) -> None:
+    table, state, spec = world(settings, 1.0, 1.0, 0.0, 0.0, 0.5)
+    taken(settings, state, spec, 1, 3, judged="roc_auc")
+    window = taken(settings, state, spec, 4, 6)
+    reads.clear()
+    seen = labels_seen.seen(table, state, window, spec=spec, trained=TRAINED)
+    assert found(seen) == (of("b5", range(1, 51)), 0, 250)
+    assert reads == [(5, 6)], "two batches were judged whole, and the window before this one came without any label"
+
+
+def test_labels_are_final_by_their_delay_in_every_block(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels_seen, "_BLOCK_ROWS", 1)
+    table, state, spec = world(settings, 1.0, 1.0, 1.0, label_delay="1h")
+    young = replace(taken(settings, state, spec, 1, 4), as_of=START + timedelta(minutes=250 + 60))
+    assert found(labels_seen.seen(table, state, young, spec=spec, trained=TRAINED)) == (
+        [*of("b1", range(1, 101)), *of("b2", range(1, 52))], 0, 151,
+    )  # fmt: skip
+
+
+def test_a_window_on_which_the_metric_was_not_defined_has_judged_nothing(settings: Settings) -> None:
+    table, state, spec = world(settings, 1.0, 1.0)
+    taken(settings, state, spec, 1, 2, judged="accuracy")
+    window = taken(settings, state, spec, 2, 3)
+    assert found(labels_seen.seen(table, state, window, spec=spec, trained=TRAINED))[1:] == (100, 200), "its labels still wait"
+
+
+@pytest.mark.parametrize(
+    ("changes", "given", "read"),
+    [({}, 0.0, False), ({}, 1.0, True), ({"label_delay": "30d"}, 1.0, False), ({"label_delay": "1h"}, 1.0, True)],
+)  # fmt: skip
+def test_a_window_that_cannot_have_matured_is_not_read(
+    settings: Settings, reads: Reads, changes: dict[str, object], given: float, read: bool
+) -> None:
+    table, state, spec = world(settings, given, given, **changes)
+    earlier, window = (taken(settings, state, spec, start, start + 1) for start in (1, 2))
+    reads.clear()
+    subject = estimating.Subject(table, None, window, spec, TRAINED, set())
+    assert [one.id for one in estimating._mature(subject, [earlier])] == ([earlier.id] if read else [])
+    assert reads == ([(2, 2)] if read else [])
