@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.jobs import audited, estimating, segments, shadow_fit, tested_rows, usual_quality
+from ml.jobs import audited, estimating, promised, segments, shadow_fit, tested_rows, usual_quality
 from ml.jobs import said as saying
 from ml.jobs.estimating import Subject
 from ml.monitoring import ranking, report_sections
@@ -117,6 +117,7 @@ def measure(settings: Settings, state: State, subject: Subject, rows: Rows, *, l
             learnt=learnt,
             trained=trained,
             tested=tested,
+            level=promised.level_beside(drifts),
         ),
         ranked=ranking.rank(drifts, {} if tested is None else tested.importances),
         segments=_segments(spec, rows, tested),

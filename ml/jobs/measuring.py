@@ -78,6 +78,8 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         judged, qualities, strange = judging.judge(spec, looked.beside[spec.target], said_of_all, known=known)
         end, start = window.end_version, window.start_version
         read = _Rows(lambda names: table.read_columns(names, version=end, after_version=start), looked.beside[spec.target], said)
+        if promised is not None and len(judged) >= spec.monitoring.minimum_rows:
+            promised = promised.with_quality()
         compared, drifts, promise = _compare(spec, reference, read, promised)
     beyond = beyond_drift.measure(
         settings,
