@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.jobs import audited, estimating, segments, shadow_fit, tested_rows, usual_quality
+from ml.jobs import audited, estimating, promised, segments, shadow_fit, tested_rows, usual_quality
 from ml.jobs import said as saying
 from ml.jobs.estimating import Subject
 from ml.monitoring import ranking, report_sections
@@ -123,6 +123,7 @@ def measure(settings: Settings, state: State, subject: Subject, rows: Rows, *, l
             learnt=learnt,
             trained=trained,
             tested=tested,
+            level=promised.level_beside(drifts),
         ),
         ranked=ranking.rank(drifts, {} if tested is None else tested.importances),
         intervals=usual_quality.intervals(rows.judged, of_judged, units, spec=spec),

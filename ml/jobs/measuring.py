@@ -138,7 +138,10 @@ def look_at(
     judged, qualities, strange = judging.judge(spec, rows.beside[spec.target], rows.said, known=known)
     end, start = window.end_version, window.start_version
     read = _Rows(lambda names: table.read_columns(names, version=end, after_version=start), rows.beside[spec.target], said)
-    compared, drifts, promise = _compare(spec, reference, read, promising.of(state, window, spec))
+    promised = promising.of(state, window, spec)
+    if promised is not None and len(judged) >= spec.monitoring.minimum_rows:
+        promised = promised.with_quality()
+    compared, drifts, promise = _compare(spec, reference, read, promised)
     return Looked(
         table=table,
         champion=champion,

@@ -1,7 +1,7 @@
 """What the promised rate of false alarms allows one look at a window, and what the champion's earlier looks found."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -12,6 +12,7 @@ from ml.spec import ModelSpec, Persistence, Rate
 from ml.state import State, ledger
 from ml.state.records import Drift, Window
 
+CONCEPT = "concept drift"
 _LOOKED_BACK = 100
 
 
@@ -24,24 +25,35 @@ class Promised:
         between: How long a look is from the next.
         persistence: In how many looks a column must alarm to count.
         earlier: What the champion's earlier looks found, the newest first.
+        beside: Kinds of drift that alarm at this look and are not of columns.
     """
 
     promise: Rate
     between: timedelta
     persistence: Persistence
     earlier: tuple[Mapping[Test, bool], ...]
+    beside: tuple[str, ...] = ()
+
+    def with_quality(self) -> "Promised":
+        """The promise where concept drift is looked at too: it takes its share of the level."""
+        return replace(self, beside=(CONCEPT,))
 
     def judged(self, looks: Sequence[Look]) -> tuple[list[Drift], str]:
         """What the look says of each column, and the sentence that tells how the promise became levels."""
         level = promise.level_of_a_look(self.promise, self.between)
-        drifts = looking.judged(looks, level=level, persistence=self.persistence, earlier=self.earlier)
-        said = promise.sentence(self.promise, self.between, looking.families(looks))
+        drifts = looking.judged(looks, level=level, persistence=self.persistence, earlier=self.earlier, beside=self.beside)
+        said = promise.sentence(self.promise, self.between, [*looking.families(looks), *self.beside])
         often = self.persistence
         return drifts, said + (
             f" Only what alarms in {often.windows} of its last {often.of} looks counts, and the level is that of counting."
             if often.of > 1
             else ""
         )
+
+
+def level_beside(drifts: Sequence[Drift]) -> float | None:
+    """The level of a kind of drift that shares a look with these; None under fixed thresholds. All kinds have the same."""
+    return next((float(verdict["level"]) for one in drifts for verdict in looking.verdicts(one)), None)
 
 
 def of(state: State, window: Window, spec: ModelSpec) -> Promised | None:

@@ -22,7 +22,8 @@ from ml.training.influence import Undefined, linearise
 from ml.training.results import verdict_of
 
 LEVEL = 0.02275
-"""One-sided, two standard errors where rows are many: the drop that the policy takes for more than chance."""
+"""One-sided, two standard errors where rows are many: the drop that the policy takes for more than chance, and concept drift without
+a promised rate of false alarms."""
 
 
 def against_usual(
@@ -35,6 +36,7 @@ def against_usual(
     learnt: ModelSpec,
     trained: Training,
     tested: HeldOutRows | None,
+    level: float | None = None,
 ) -> ConceptDrift:
     """The concept drift of the declared metric; where nothing can be said, its `obstacle` says why.
 
@@ -47,6 +49,7 @@ def against_usual(
         learnt: The declaration of the champion's training.
         trained: That training.
         tested: The champion's test rows, where they are known.
+        level: How often chance alone may say "drifted", 0-1: the promise's share; None: `LEVEL`.
     """
     metric, least = spec.metric, spec.monitoring.minimum_rows
     if len(judged) < least:
@@ -57,7 +60,7 @@ def against_usual(
     except Undefined as why:
         return ConceptDrift(yardstick="fresh", metric=metric, obstacle=f"{metric} is not defined on the labelled rows: {why}")
     yardstick = concept.usual(_fresh(state, spec=spec, learnt=learnt, trained=trained, tested=tested))
-    found = [concept.against_fresh(metric, one, yardstick, level=LEVEL) for one in seen]
+    found = [concept.against_fresh(metric, one, yardstick, level=LEVEL if level is None else level) for one in seen]
     return max(found, key=lambda one: (bool(one.obstacle), by_chance(one) or 0.0))
 
 

@@ -87,7 +87,12 @@ def families(looks: Sequence[Look]) -> list[str]:
 
 
 def judged(
-    looks: Sequence[Look], *, level: float, persistence: Persistence | None = None, earlier: Sequence[Mapping[Test, bool]] = ()
+    looks: Sequence[Look],
+    *,
+    level: float,
+    persistence: Persistence | None = None,
+    earlier: Sequence[Mapping[Test, bool]] = (),
+    beside: Sequence[str] = (),
 ) -> list[Drift]:
     """What the look says of each column, in order.
 
@@ -96,8 +101,10 @@ def judged(
         level: The chance of a false alarm that the look may have; its families share it.
         persistence: Only drifts that persist are acted on.
         earlier: The alarms of the champion's earlier looks, the newest first: as many as persistence looks back, or fewer.
+        beside: Other kinds of drift, judged elsewhere, that share the level too.
     """
-    verdicts = judge([one for look in looks for one in look.comparisons], levels=split(level, families(looks)), persistence=persistence)
+    levels = split(level, [*families(looks), *beside])
+    verdicts = judge([one for look in looks for one in look.comparisons], levels=levels, persistence=persistence)
     found = {(one.column, one.family, one.method): one for family in verdicts for one in family.columns}
     drifts = []
     for look in looks:

@@ -242,6 +242,8 @@ def test_every_metric_has_a_standard_error_in_blocks_of_time(settings: Settings,
     assert found.standard_error is not None
     assert chance > 2.1 * found.standard_error, "five blocks know less than a normal distribution"
     assert found.drifted is (found.worse_by > chance)
+    for level, drifted in ((found.p * 0.99, False), (found.p * 1.01, True)):
+        assert usual_quality.against_usual(state, judged, predicted, units, **asked, level=level).drifted is drifted
     few = usual_quality.against_usual(state, judged.head(199), predicted, units, **asked)
     assert "199 labelled rows since it was last judged, 200 (monitoring.minimum_rows)" in few.obstacle
     one = usual_quality.against_usual(state, judged, predicted, Units(400, None, np.zeros(400, dtype=np.intp)), **asked)

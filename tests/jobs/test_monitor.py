@@ -1,9 +1,9 @@
 """The monitor job on a real table, a real champion, real Evidently and real MLflow."""
 
+import html
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -590,8 +590,11 @@ def test_a_promise_judges_each_column_and_its_verdict_stands_in_state_json_and_r
     income, home = result.drift.columns["income"], result.drift.columns["home"]
     assert (income.drifted, home.drifted, result.drift.columns[EVIL].drifted) == (True, True, False)
     assert income.verdict is not None
-    assert income.verdict["level"] == pytest.approx(1 / 90 / 4), "data, data quality, target and prediction share a look"
-    assert income.verdict["origin"].endswith("the reference has room for 2 windows of 400 rows, and 3 are needed")
+    assert income.verdict["level"] == pytest.approx(1 / 90 / 5), "data, data quality, target, prediction and concept drift share a look"
+    page = Path(str(result.report)).read_text()
+    assert "shared by 5 kinds of drift" in page
+    assert "concept drift)" in page
+    assert income.verdict["origin"].startswith("from 20 disjoint windows of 40 rows of the reference's own time; provisional")
     assert home.verdict is not None
     assert {one["method"]: one["value"] for one in home.verdict["also"]} == {"unseen_share": 0.15}
     kept, _ = ledger.measurement(State.open(trained), "loans-000001")
@@ -601,8 +604,8 @@ def test_a_promise_judges_each_column_and_its_verdict_stands_in_state_json_and_r
     page = Path(str(result.report)).read_text()
     head = page[: page.index("</header>")]
     assert "At most 1 per 90d by chance: 90 looks in that time, so one look alarms by chance with probability 0.011" in head
-    assert str(income.verdict["sentence"]) in unescape(head)
-    assert "from a test of independent rows: the reference has room for 2 windows of 400 rows" in head
+    assert html.escape(str(income.verdict["sentence"])) in head
+    assert html.escape(income.verdict["origin"]) in head
     assert EVIL not in page
     assert result.decision is not None
     assert result.decision.reasons[0].startswith("3 of 4 columns drifted (0.75 ≥ 0.50)")
@@ -630,6 +633,6 @@ def test_alarms_that_must_persist_ask_for_a_training_in_the_second_look_of_the_c
     kept, _ = ledger.measurement(State.open(trained), "loans-000003")
     verdict = {one.column: one.verdict for one in kept}["age"]
     assert verdict is not None
-    assert (verdict["looks"], verdict["persists"], verdict["level"]) == ([True, True, False], True, pytest.approx(1 / 90 / 4))
+    assert (verdict["looks"], verdict["persists"], verdict["level"]) == ([True, True, False], True, pytest.approx(1 / 90 / 5))
     assert verdict["alone"] > verdict["level"] / 4, "single looks may be looser"
-    assert verdict["origin"].startswith("from 4 disjoint windows of 200 rows of the reference's own time; provisional")
+    assert verdict["origin"].startswith("from 20 disjoint windows of 40 rows of the reference's own time")

@@ -1,10 +1,15 @@
 """What a window's promise is: the level of a look from the schedule or from the past, and the earlier looks of the same champion."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 
 from ml.jobs import promised
+from ml.monitoring.alarms.own_windows import NO_TIME
+from ml.monitoring.drift import Pin, profile_of
+from ml.monitoring.looks import look
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, specs
@@ -73,3 +78,17 @@ def test_looks_come_by_the_schedule_or_as_they_came(settings: Settings, schedule
     found = promised.of(state, made[-1], spec(schedule))
     assert found is not None
     assert found.between == between
+
+
+def test_concept_drift_takes_its_share_of_the_promise(settings: Settings) -> None:
+    state, values = State.open(settings), pd.Series(range(50), dtype=float)
+    found = promised.of(state, window(state, 0, champion=1, alarm=None), spec("@daily", false_alarms="1 per 90d"))
+    assert found is not None
+    pin = Pin("a", "numeric", "numeric", "wasserstein", 0.1)
+    side = profile_of(pin, values)
+    looks = [look(pin, reference=side, window=side, own=NO_TIME)]
+    (alone, said), (shared, told) = found.judged(looks), found.with_quality().judged(looks)
+    assert promised.level_beside(alone) == pytest.approx(1 / 90 / 2)
+    assert promised.level_beside(shared) == pytest.approx(1 / 90 / 3)
+    assert ("concept drift" in said, "concept drift" in told) == (False, True)
+    assert promised.level_beside([replace(alone[0], verdict=None)]) is None
