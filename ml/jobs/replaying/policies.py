@@ -9,7 +9,7 @@ import numpy as np
 from ml import policy
 from ml.jobs.replaying.drifts import Drifts
 from ml.jobs.replaying.rows import Accepted
-from ml.monitoring.history.noise import Sample, standard_error
+from ml.monitoring.replayed.noise import Sample, standard_error
 from ml.policy import Evidence, Losses, QualityChange, Usual, WindowLoss, causes, regret
 from ml.policy.replay import LossHistory, Parts, Policy, Signals, play
 from ml.spec import LOWER_IS_BETTER, ModelSpec, Retraining
