@@ -15,8 +15,9 @@ from scipy.stats import binomtest
 from benchmarks.detection_champion import Champion, said_by, watched
 from benchmarks.detection_streams import Floats, Stream
 from ml.monitoring import concept, profiles
-from ml.monitoring.alarms import promise, windows
+from ml.monitoring.alarms import promise
 from ml.monitoring.alarms.comparing import Comparison, Profile, Watched, compare
+from ml.monitoring.alarms.own_windows import Cut
 from ml.monitoring.alarms.verdicts import judge
 from ml.monitoring.alarms.windows import Calibration
 from ml.monitoring.concept import Fresh, Observed
@@ -66,10 +67,9 @@ class _Column:
         return profiles.numeric(rows)
 
     def _calibrated(self, rows: Floats, size: int) -> Calibration | None:
-        parts = [self.profile(rows[part]) for part in windows.disjoint(len(rows), size)]
-        if isinstance(self.reference, profiles.LabelProfile):
-            return windows.calibrate_labels(reference=self.reference, windows=parts)  # type: ignore[arg-type]
-        return windows.calibrate_numbers("wasserstein", reference=self.reference, windows=parts)  # type: ignore[arg-type]
+        cut, column = Cut.of(np.arange(len(rows), dtype=np.int64), window_rows=size), pd.Series(rows)
+        made = cut.calibrated(column, self.reference, method="wasserstein", profile=lambda part: self.profile(part.to_numpy()))
+        return made.distance
 
     def compared(self, window: slice) -> Comparison | None:
         """How a window of the stream compares; None where a side has no value."""

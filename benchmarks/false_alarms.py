@@ -21,8 +21,9 @@ import pandas as pd
 from benchmarks.sets import SetMissing
 from benchmarks.streams import READ, Draw, autoregressive, shuffled
 from ml.monitoring import profiles
-from ml.monitoring.alarms import promise, windows
+from ml.monitoring.alarms import promise
 from ml.monitoring.alarms.comparing import Comparison, Profile, Watched, compare
+from ml.monitoring.alarms.own_windows import Cut
 from ml.monitoring.alarms.verdicts import judge
 from ml.monitoring.alarms.windows import Calibration
 from ml.spec import Rate
@@ -76,8 +77,8 @@ class Column:
         if not draw.is_ordered:
             return cls(name, whole, None)
         assert isinstance(whole, profiles.NumericProfile), "simulated columns are numbers"
-        parts = [profiles.numeric(rows.iloc[part]) for part in windows.disjoint(len(rows), size)]
-        return cls(name, whole, windows.calibrate_numbers("wasserstein", reference=whole, windows=parts))
+        cut = Cut.of(np.arange(len(rows), dtype=np.int64), window_rows=size)
+        return cls(name, whole, cut.calibrated(rows, whole, method="wasserstein", profile=profiles.numeric).distance)
 
     def compared(self, window: Profile, *, is_calibrated: bool) -> Iterator[Comparison]:
         method = "wasserstein" if isinstance(window, profiles.NumericProfile) else "jensenshannon"
