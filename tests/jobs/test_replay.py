@@ -252,6 +252,7 @@ def test_a_history_that_cannot_be_replayed_is_refused_with_its_cure(settings: Se
         job.replay(settings, "shop", replace(OPTIONS, as_delivered=True, window="7d"))
     found = job.replay(settings, "shop", replace(OPTIONS, as_delivered=True, label_delay="2d"))
     assert (len(found.history), found.delay, found.clock) == (WINDOWS, 2, "delivered"), "a window stands for a day"
+    assert found.history[0].start == START - timedelta(days=WINDOWS)
 
 
 @pytest.mark.parametrize(

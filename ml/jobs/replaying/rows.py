@@ -164,10 +164,10 @@ def _clock(frame: pd.DataFrame, spec: ModelSpec) -> Clock:
     return "arrivals" if arrived >= _BULK_SHARE * happened else "time"
 
 
-def _a_day_each(start: pd.Timestamp, edges: Counts, rows: int) -> "pd.Series[pd.Timestamp]":
-    """Moments of rows of which only the order is known: each window is a day, its rows evenly spread over it."""
-    days = np.interp(np.arange(rows), edges, np.arange(len(edges)))
-    return pd.Series(start + pd.to_timedelta(days * 86_400e9, unit="ns").floor("us"))
+def _a_day_each(end: pd.Timestamp, edges: Counts, rows: int) -> "pd.Series[pd.Timestamp]":
+    """Moments of rows of which only the order is known: each window is a day, its rows evenly spread over it; the last ends at `end`."""
+    days = np.interp(np.arange(rows), edges, np.arange(len(edges))) - (len(edges) - 1)
+    return pd.Series(end + pd.to_timedelta(days * 86_400e9, unit="ns").floor("us"))
 
 
 def _edges(frame: pd.DataFrame, spec: ModelSpec, asked: Replay) -> tuple[Counts, str]:
