@@ -250,7 +250,7 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
     learnt = f"all windows before it, at least {asked.history}" if asked.growing else f"the {asked.history} windows before it"
     notes = [
         world.recipe.sentence,
-        f"A model learns from {learnt}; a window is {accepted.size}. Each training is taken to pass the gate.",
+        f"A model learns from {learnt}; a window is {accepted.size.replace('rows', ' rows')}. Each training is taken to pass the gate.",
         _unit(spec),
     ]
     if accepted.clock == "time":

@@ -53,7 +53,7 @@ def ingest(value: "IngestResult") -> None:
     for one in value.batches:
         batch(one)
     if not value.batches:
-        console.print("no batches")
+        console.print("nothing new")
         return
     counts: dict[str, int] = {}
     for one in value.batches:

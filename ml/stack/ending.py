@@ -11,6 +11,7 @@ from ml.errors import StackError
 from ml.settings import Settings
 from ml.stack import processes, record
 from ml.stack.record import Stack, Started
+from ml.wording import counted
 
 _TASKS_S = 6.0
 """How long running tasks may go on; a training takes longer, and is done again after the next start."""
@@ -71,7 +72,7 @@ def _kill_rest(stack: Stack, on_progress: Callable[[str], None]) -> None:
 
     left = processes.processes(stack)
     if left:
-        on_progress(f"ending {len(left)} processes that did not end by themselves")
+        on_progress(f"ending {counted(len(left), 'process', plural='processes')} that did not end in time")
     if not processes.wait_until(is_gone, limit_s=_KILLED_S):
         survivors = ", ".join(str(process.pid) for process in processes.processes(stack))
         raise StackError(f"these processes of the stack could not be ended: {survivors}. End them by hand, then run `perennial down` again")

@@ -48,7 +48,7 @@ def test_a_window_is_estimated_first_and_held_against_its_labels_once_they_come(
     assert [one.column for one in first.ranking][:2] == ["income", "age"], "the champion leans on income"
     page = Path(str(first.report)).read_text()
     assert "<h2>Estimated without labels</h2>" in page
-    assert "audit: Not trusted: no estimate has met its labels yet, and 5 are needed." in page
+    assert "audit: Not trusted: of no earlier window of this champion have the labels come yet, and 5 such windows are needed." in page
     assert "<h2>What probably hurts most</h2>" in page
     assert EVIL not in page
     assert {one.column for one in first.segments} == {"home"}

@@ -34,7 +34,7 @@ def test_an_estimate_is_shown_with_its_audit_and_with_what_could_not_be_estimate
     metrics = (value, without_value("roc_auc", "one class"))
     found = Estimated(method="cbpe", rows=1000, reference_rows=500, confidence=0.95, metrics=metrics)
     page = report_sections.rendered([report_sections.estimated(found, audit([]))])
-    assert "accuracy 0.8000 (0.7804 to 0.8196); audit: Not trusted: no estimate has met its labels yet" in page
+    assert "accuracy 0.8000 (0.7804 to 0.8196); audit: Not trusted: of no earlier window of this champion have the labels come yet" in page
     assert "<td>roc_auc</td><td>one class</td>" in page
     nothing = Estimated(method="dle", rows=9, reference_rows=0, confidence=0.95, metrics=(without_value("mae", "why"),))
     assert "<p>nothing; audit:" in report_sections.rendered([report_sections.estimated(nothing, audit([]))])

@@ -108,7 +108,7 @@ def audit(history: Sequence[Matured], *, last: int = LAST, fewest: int = FEWEST,
         raise ValueError(f"an audit is of one metric, not of {', '.join(sorted({one.metric for one in history}))}")
     seen = list(history)[-last:]
     if not seen:
-        why = f"Not trusted: no estimate has met its labels yet, and {fewest} are needed."
+        why = f"Not trusted: of no earlier window of this champion have the labels come yet, and {fewest} such windows are needed."
         return Audit(windows=0, share_inside=None, mean_absolute_error=None, mae_of_assuming_nothing=None, trusted=False, sentence=why)
     inside = sum(one.inside for one in seen)
     error = math.fsum(abs(one.measured - one.estimated) for one in seen) / len(seen)

@@ -134,7 +134,8 @@ def _champions(history: History) -> list[str]:
         back = sum(one.kind == "rollback" for one in history.changes)
         rolled = f" ({counted(back, 'rollback')} among them)" if back else ""
         return [f"The champion changed {len(said)} times{rolled}; the last time, {said[-1]}."]
-    return ["; ".join(said).capitalize() + "."]
+    text = "; ".join(said)
+    return [text[0].upper() + text[1:] + "."]
 
 
 def _change(one: Promotion) -> str:
