@@ -10,7 +10,7 @@ from ml.jobs.report import gather
 from ml.monitoring.history.facts import History
 from ml.settings import Settings
 from ml.state import State, alerts, approvals, batches, ledger, replays, trainings, watches
-from ml.state.overview import begin_of
+from ml.state.overview import begin_of, first_of
 from ml.state.records import Alert, Approval, Batch, Decision, PlayedReplay, Promotion, Training, Watch
 
 SHOWN_WINDOWS = 300
@@ -18,7 +18,8 @@ SHOWN_WINDOWS = 300
 SHOWN_DECISIONS = 30
 """So many decisions a page shows; older ones are on the next."""
 _TRAININGS = 50
-PERIODS = {"30d": timedelta(days=30), "90d": timedelta(days=90), "1y": timedelta(days=365), "all": timedelta(days=36_500)}
+PERIODS = {"30d": timedelta(days=30), "90d": timedelta(days=90), "1y": timedelta(days=365), "all": None}
+"""Name → how far back; None: from the beginning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,15 +91,17 @@ def view(settings: Settings, model: str, *, period: str = "90d", skip: int = 0) 
     )
 
 
-def _history(state: State, found: Declared, *, period: timedelta, at: datetime) -> tuple[History | None, bool]:
+def _history(state: State, found: Declared, *, period: timedelta | None, at: datetime) -> tuple[History | None, bool]:
     """What was seen in the period, or in its newest `SHOWN_WINDOWS` windows."""
     if found.spec is None:
         return None, False
     with state.begin() as connection:
         cut = begin_of(connection, found.model, most=SHOWN_WINDOWS)
-    is_cut = cut is not None and cut > at - period
-    since = at - cut if is_cut and cut is not None else period
-    return gather(state, found.spec, since=since, until=at), is_cut
+        first = first_of(connection, found.model) if period is None else None
+    begin = (first or at) - timedelta(seconds=1) if period is None else at - period
+    is_cut = cut is not None and cut > begin
+    since = cut if is_cut and cut is not None else begin
+    return gather(state, found.spec, since=at - since, until=at), is_cut
 
 
 def _distinct(found: Sequence[Alert]) -> tuple[Alert, ...]:

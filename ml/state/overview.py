@@ -178,6 +178,14 @@ def begin_of(connection: Connection, model: str, *, most: int) -> datetime | Non
     return found
 
 
+def first_of(connection: Connection, model: str) -> datetime | None:
+    """When the model's first window was taken, or its first champion came, whichever was first; None before either."""
+    look = select(windows.c.as_of).where(windows.c.model == model).order_by(windows.c.number).limit(1)
+    change = select(promotions.c.at).where(promotions.c.model == model).order_by(promotions.c.number).limit(1)
+    found = [at for query in (look, change) if (at := connection.execute(query).scalar()) is not None]
+    return min(found, default=None)
+
+
 def _newest(models: Sequence[str]) -> Subquery:
     highest = select(windows.c.model, func.max(windows.c.number).label("number"))
     return highest.where(windows.c.model.in_(models)).group_by(windows.c.model).subquery("newest")

@@ -40,7 +40,7 @@ def listed(user: User) -> HTMLResponse:
 @router.get("/models/{model}", dependencies=[Depends(may_see)])
 def model(model: str, period: Period = "90d", skip: Skip = 0) -> HTMLResponse:
     """All about one model."""
-    return _shown(model, period=period, skip=skip, tab=False)
+    return _shown(model, period=period, skip=skip)
 
 
 @router.get("/dags/{dag}")
@@ -52,7 +52,7 @@ def of_dag(dag: Annotated[str, Path(description="A DAG's id")], user: User, peri
         return html.page("other_dag.html", dag=dag)
     if not can_see(name, user):
         return html.own("Not for you", "<p>Airflow says that you may not read this model's DAGs.</p>", status=403)
-    return _shown(name, period=period, skip=skip, tab=True)
+    return _shown(name, period=period, skip=skip, tab_of=dag)
 
 
 @router.get("/models/{model}/quarantine/{batch}", dependencies=[Depends(may_see)])
@@ -71,7 +71,7 @@ def quarantined(model: str, batch: str) -> HTMLResponse:
     return html.page("quarantined.html", model=model, found=found, now=datetime.now(UTC))
 
 
-def _shown(model: str, *, period: str, skip: int, tab: bool) -> HTMLResponse:
+def _shown(model: str, *, period: str, skip: int, tab_of: str | None = None) -> HTMLResponse:
     settings = Settings.from_env()
     view = model_view.view(settings, model, period=period, skip=skip)
     if view is None:
@@ -85,6 +85,6 @@ def _shown(model: str, *, period: str, skip: int, tab: bool) -> HTMLResponse:
         now=view.at,
         period=period,
         skip=skip,
-        tab=tab,
+        tab_of=tab_of,
         periods=model_view.PERIODS,
     )
