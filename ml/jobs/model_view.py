@@ -9,9 +9,9 @@ from ml.jobs.declared import Declared, declared
 from ml.jobs.report import gather
 from ml.monitoring.history.facts import History
 from ml.settings import Settings
-from ml.state import State, alerts, approvals, batches, ledger, replays, trainings, watches
-from ml.state.overview import begin_of, first_of
-from ml.state.records import Alert, Approval, Batch, Decision, PlayedReplay, Promotion, Training, Watch
+from ml.state import State, alerts, approvals, batches, replays, trainings, watches
+from ml.state.overview import Said, begin_of, first_of, recent
+from ml.state.records import Alert, Approval, Batch, PlayedReplay, Promotion, Training, Watch
 
 SHOWN_WINDOWS = 300
 """So many windows the charts show at most: with more, hovering and reading get worse, and the history page has them all."""
@@ -33,7 +33,7 @@ class ModelView:
         is_cut: Whether the period has more windows than are shown.
         trainings: The newest trainings, newest first.
         changes: Every change of champion, oldest first.
-        decisions: Some of its decisions, newest first,
+        decisions: Some of its decisions, newest first, without their evidence,
         older: and how many newer ones were left out, to ask for the next ones; None: there are no older ones.
         quarantined: The batches in quarantine, newest first.
         approvals: Questions that wait for a person, oldest first.
@@ -48,7 +48,7 @@ class ModelView:
     is_cut: bool
     trainings: tuple[Training, ...]
     changes: tuple[Promotion, ...]
-    decisions: tuple[Decision, ...]
+    decisions: tuple[Said, ...]
     older: int | None
     quarantined: tuple[Batch, ...]
     approvals: tuple[Approval, ...]
@@ -73,7 +73,8 @@ def view(settings: Settings, model: str, *, period: str = "90d", skip: int = 0) 
     state, at = State.open(settings).reader, datetime.now(UTC)
     history, is_cut = _history(state, found, period=PERIODS.get(period, PERIODS["90d"]), at=at)
     row = overview.one(settings, found)
-    decisions = ledger.recent_decisions(state, model, limit=skip + SHOWN_DECISIONS + 1)[skip:]
+    with state.begin() as connection:
+        decisions = recent(connection, model, most=SHOWN_DECISIONS + 1, skip=skip)
     return ModelView(
         row=row,
         at=at,
