@@ -252,9 +252,8 @@ def _tell(found: dict[str, dict[str, Any]], *, models: int, windows: int, calls:
     print(f"{'page':<18}{'median':>9}{'worst':>9}{'cpu':>9}{'first':>9}{'size':>11}   of {calls} calls; bar {BAR_S:.3f} s")
     for name, one in found.items():
         missed = "" if one["worst_s"] <= BAR_S else "   missed" if one["median_s"] > BAR_S else "   the worst is beyond the bar"
-        print(
-            f"{name:<18}{one['median_s']:>8.3f}s{one['worst_s']:>8.3f}s{one['cpu_s']:>8.3f}s{one['first_s']:>8.3f}s{one['kib']:>8.0f} KiB{missed}"
-        )
+        times = "".join(f"{one[key]:>8.3f}s" for key in ("median_s", "worst_s", "cpu_s", "first_s"))
+        print(f"{name:<18}{times}{one['kib']:>8.0f} KiB{missed}")
     value = max(one["median_s"] for one in found.values())
     rounded = {name: {key: round(number, 4) for key, number in one.items()} for name, one in found.items()}
     load = os.getloadavg()[0]
