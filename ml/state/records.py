@@ -76,6 +76,11 @@ class Drift:
     drifted: bool
     verdict: dict[str, Any] | None = None
 
+    @property
+    def verdicts(self) -> list[dict[str, Any]]:
+        """What was judged of the column under a promise, the shown one first; nothing under fixed thresholds."""
+        return [] if self.verdict is None else [self.verdict, *self.verdict["also"]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:

@@ -164,6 +164,19 @@ def test_an_alarm_is_over_when_a_look_has_none_of_its_kind() -> None:
     assert replaced.closed[2] == "Version 2 has become champion; the alarm was about the one before."
 
 
+def test_concept_drift_under_the_promise_is_told_and_is_over_once_enough_labels_say_so() -> None:
+    worse = {"metric": "roc_auc", "now": 0.61, "usual": 0.8, "p": 0.0004, "drifted": True, "obstacle": ""}
+    calm = drift("a", said("data", alarm=False))
+    (one,) = conditions(looked(calm, concept=worse))
+    assert (one.key, one.kind) == ("alarm/1/concept drift", "alarm")
+    assert one.text == "Concept drift, window 3: roc_auc 0.61, fresh models usually 0.8 (p 0.0004)."
+    assert conditions(looked(drift("a"), concept=worse)) == [], "fixed thresholds promise nothing"
+    stood, well = [alert(one.key)], {**worse, "drifted": False}
+    for unknown in (None, well | {"obstacle": "9 labelled rows"}):
+        assert plan(looked(calm, concept=unknown), stood).closed == {}
+    assert plan(looked(calm, concept=well), stood).closed == {1: "The newest window (3) has no alarm of concept drift."}
+
+
 def test_that_monitoring_fails_is_told_until_a_window_is_decided_again() -> None:
     lost = replace(judged(), policy=ledger.GIVEN_UP, rules=[], reasons=["could not be measured: version 1 is gone"])
     (one,) = plan(facts(None, newest=(window(), lost)), []).opened
