@@ -105,12 +105,14 @@ def test_a_window_that_kills_whoever_tries_it_is_given_up_after_three_tries(sett
     assert (made.retrain, made.policy) == (False, ledger.GIVEN_UP)
 
 
-def test_stores_that_do_not_answer_are_no_tries_and_measuring_begins_the_tries_of_deciding(settings: Settings) -> None:
+def test_silent_stores_and_a_person_who_stops_it_are_no_tries_and_measuring_begins_the_tries_of_deciding(
+    settings: Settings,
+) -> None:
     state = State.open(settings)
     window = opened(state)
-    for _ in range(windows.MOST_TRIES + 1):
-        with pytest.raises(StoreUnavailable):
-            tried(state, window, windows.measuring, StoreUnavailable("gone"))
+    for error in [StoreUnavailable("gone"), KeyboardInterrupt()] * windows.MOST_TRIES:
+        with pytest.raises(type(error)):
+            tried(state, window, windows.measuring, error)
     for step in (windows.measuring, windows.judging):
         for _ in range(windows.MOST_TRIES - 1):
             with pytest.raises(Killed):
