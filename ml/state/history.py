@@ -6,7 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, cast, column, func, inspect, select, table
 
-from ml.state.records import Decision, Drift, Quality, Window, record
+from ml.state.ledger import ASKING
+from ml.state.records import NOT_FEATURES, Decision, Drift, Quality, Window, WindowEstimate, record
 from ml.state.store import State
 from ml.state.tables import decisions, details, drift, quality, windows
 
@@ -27,6 +28,16 @@ class Compared:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """A metric of a window as it was estimated without labels, from `low` to `high`; where it is None, `why` says why."""
+
+def done_with(state: State, model: str, *, before: datetime) -> list[str]:
+    """The ids of the windows that were measured before a moment, oldest first: not the newest one, and none whose decision waits."""
+    newest = select(func.max(windows.c.number)).where(windows.c.model == model).scalar_subquery()
+    old = (windows.c.model == model, windows.c.measured_at < before, windows.c.number < newest)
+    decided = select(decisions.c.id).where(decisions.c.model == model, decisions.c.window == windows.c.id)
+    query = select(windows.c.id).where(*old, decided.exists(), ~decided.where(decisions.c.state.in_(ASKING)).exists())
+    with state.begin() as connection:
+        return list(connection.execute(query.order_by(windows.c.number)).scalars())
+
 
     window: str
     metric: str

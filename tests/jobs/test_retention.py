@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sqlalchemy import event
 
 from ml import specfile
 from ml.jobs import retention
@@ -64,6 +65,14 @@ def test_what_a_person_is_asked_about_stays(loans: Settings) -> None:
     with state.begin() as connection:
         connection.exec_driver_sql("UPDATE decisions SET state = 'suggested' WHERE id = 'd0'")
     assert remove(loans).pages == []
+
+
+def test_a_look_asks_of_no_window_by_itself_however_many_are_old(loans: Settings) -> None:
+    asked: list[str] = []
+    engine = State.open(loans).engine
+    event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    assert len(remove(loans, at=NOW + timedelta(days=500)).pages) == 2
+    assert len([one for one in asked if one.startswith("SELECT")]) == 1
 
 
 def test_null_keeps_everything_and_another_period_counts_at_once(loans: Settings) -> None:

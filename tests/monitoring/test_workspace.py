@@ -39,8 +39,8 @@ def test_a_window_is_one_snapshot_however_often_it_is_measured(settings: Setting
     assert (written["name"], written["metadata"]["champion"]) == ("loans-000001", "3")
     files = {path.name for path in workspace.folder_of(settings).rglob("*") if path.is_file()}
     assert files == {snapshot.name, "metadata.json", "dashboard.json"}, "nothing half-written is left"
-    assert workspace.remove(settings, "loans", WINDOW.id)
-    assert not workspace.remove(settings, "loans", WINDOW.id)
+    assert workspace.remove(settings, "loans", [WINDOW.id, "loans-000009"]) == [WINDOW.id]
+    assert workspace.remove(settings, "loans", [WINDOW.id]) == []
 
 
 def test_what_a_person_has_made_of_the_project_stays(settings: Settings) -> None:
