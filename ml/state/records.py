@@ -60,6 +60,10 @@ class Window:
     measured_at: datetime | None
 
 
+NOT_FEATURES = frozenset({"target", "prediction"})
+"""Kinds of drift that are measured and do not count in the share of drifted columns."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
     """How far one column of a window lies from the reference. `drifted` means `value >= threshold`, or what `verdict` says.

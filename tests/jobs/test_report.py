@@ -11,18 +11,17 @@ from pathlib import Path
 
 import pytest
 import yaml
-from sqlalchemy import text
 
 from ml.errors import CallError
 from ml.jobs.report import report
-from ml.monitoring import NOT_FEATURES
 from ml.monitoring.history.facts import History, Seen
 from ml.monitoring.history.figures import figures
 from ml.settings import Settings
-from ml.state import State, estimates, history, ledger, specs, trainings
+from ml.state import State, estimates, ledger, specs, trainings
 from ml.state.records import Decision, Drift, Quality, Window
 from tests.jobs.test_monitor import DECLARED, EVIL
 from tests.plugins.test_reports import SPEC
+from tests.state.test_estimates import estimate
 
 NOW = datetime.now(UTC)
 
@@ -123,11 +122,8 @@ def test_names_from_the_data_are_text_and_only_our_two_scripts_may_run(loans: Se
 
 def test_estimates_are_shown_as_soon_as_the_database_keeps_them(loans: Settings) -> None:
     state = State.open(loans)
-    with state.begin() as connection:
-        connection.execute(text("DROP TABLE IF EXISTS estimates"))
-        connection.execute(text('CREATE TABLE estimates ("window" TEXT, metric TEXT, value FLOAT, low FLOAT, high FLOAT, why TEXT)'))
-        rows = "('loans-000003', 'roc_auc', 0.72, 0.7, 0.75, ''), ('loans-000002', 'roc_auc', NULL, NULL, NULL, 'no')"
-        connection.execute(text(f"INSERT INTO estimates VALUES {rows}"))
+    estimates.save(state, "loans-000003", [estimate("roc_auc", value=0.72, low=0.7, high=0.75)], more={})
+    estimates.save(state, "loans-000002", [estimate("roc_auc", value=None, low=None, high=None, why="no")], more={})
     found = report(loans, "loans")
     assert [[(one.value, one.low) for one in window.estimates] for window in found.windows] == [[], [(0.72, 0.7)]]
     assert "Without labels roc_auc was estimated at 0.72 in window 3 (95 % interval 0.7 to 0.75)." in found.meaning
@@ -161,10 +157,6 @@ def test_a_window_that_was_given_up_is_counted_and_not_measured(loans: Settings)
     found = report(loans, "loans")
     assert [one.is_measured for one in found.windows] == [True, True, True, False]
     assert "1 of them could not be measured, or not yet" in found.meaning[0]
-
-
-def test_both_layers_mean_the_same_by_a_feature() -> None:
-    assert set(history.NOT_FEATURES) == NOT_FEATURES
 
 
 def test_the_heat_map_is_coloured_by_what_was_judged_and_not_by_the_floor() -> None:
