@@ -13,6 +13,7 @@ from ml.jobs import past
 from ml.jobs.tested_rows import HeldOutRows
 from ml.monitoring import concept
 from ml.monitoring.concept import ConceptDrift, Fresh, Observed
+from ml.monitoring.estimated.values import within_range
 from ml.spec import METRICS, ModelSpec
 from ml.state import State
 from ml.state.records import Training
@@ -74,7 +75,7 @@ def by_chance(drift: ConceptDrift) -> float | None:
 
 
 def intervals(judged: pd.DataFrame, said: Predicted, units: paired.Units, *, spec: ModelSpec) -> dict[str, tuple[float, float]]:
-    """Metric → its 95 % interval on the labelled rows, the wider one where units are of two kinds.
+    """Metric → its 95 % interval on the labelled rows, within its range; the wider one where units are of two kinds.
 
     Metrics of which the rows cannot tell one are left out. Arguments: `against_usual`.
     """
@@ -86,7 +87,7 @@ def intervals(judged: pd.DataFrame, said: Predicted, units: paired.Units, *, spe
             continue
         known = [(one.low, one.high) for one in sides if one.low is not None and one.high is not None]
         if len(known) == len(sides):
-            found[metric] = max(known, key=lambda one: one[1] - one[0])
+            found[metric] = within_range(metric, *max(known, key=lambda one: one[1] - one[0]))
     return found
 
 
