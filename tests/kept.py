@@ -27,6 +27,7 @@ class KeptWorlds:
         monkeypatch.setenv("PERENNIAL_PROJECT", str(now / "project"))
         monkeypatch.setenv("PERENNIAL_HOME", str(now / "home"))
         if not kept.exists():
+            shutil.rmtree(now, ignore_errors=True)  # what a making that failed has left
             for folder in ("dags", "expectations"):
                 (now / "project" / folder).mkdir(parents=True)
             settings = Settings.from_env()
