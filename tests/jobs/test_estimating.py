@@ -23,13 +23,14 @@ from ml.registry import files
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, estimates, ledger, specs, trainings
-from ml.state.records import Training, Window
+from ml.state.records import Window
 from ml.training import dataset
 from ml.training.evaluation import Predicted
 from ml.training.paired import Units
 from tests.jobs.test_labels_seen import TRAINED, taken, world
 from tests.jobs.test_monitor import EVIL, START, accept, declare, label, rows, trained  # noqa: F401
 from tests.monitoring.test_report import opened
+from tests.state import made
 from tests.state.test_estimates import estimate, measured
 from tests.state.test_ledger import NOW
 
@@ -229,10 +230,7 @@ def test_every_metric_has_a_standard_error_in_blocks_of_time(settings: Settings,
     labels, predicted = said(400, seed=3)
     declared = spec(promotion={"metric": metric})
     judged = judge(declared, pd.Series(labels), predicted, known={"yes", "no"})[0]
-    training = Training(
-        key="k", model="m", spec_hash="0", dataset_version=1, labels_version=None, as_of=NOW, reason="", decision=None, state="promoted",
-        started_at=NOW, version=1, verdict=verdict({metric: 0.9 if metric != "log_loss" else 0.1}),
-    )  # fmt: skip
+    training = made.training(version=1, verdict=verdict({metric: 0.9 if metric != "log_loss" else 0.1}))
     asked = {"spec": declared, "learnt": declared, "trained": training, "tested": held_out(), "at": NOW}
     state, units = State.open(settings), Units(400, np.arange(400) * 5 // 400)
     found = usual_quality.against_usual(state, judged, predicted, units, **asked)
@@ -257,11 +255,8 @@ def test_what_is_usual_is_that_of_the_windows_own_moment_however_late_it_is_meas
     spec_hash = specs.remember(state, declared, at=NOW)
     for number, score in enumerate((0.85, 0.9, 0.92, 0.1, 0.1, 0.1, 0.1)):
         ended = NOW + timedelta(days=number - 2)
-        training = Training(
-            key=f"k{number}", model="m", spec_hash=spec_hash, dataset_version=1, labels_version=None, as_of=NOW, reason="", decision=None,
-            state="challenger", started_at=ended, finished_at=ended, version=1, verdict=verdict({"roc_auc": score}),
-        )  # fmt: skip
-        trainings.begin(state, training)
+        facts = {"key": f"k{number}", "started_at": ended, "finished_at": ended, "verdict": verdict({"roc_auc": score})}
+        training = trainings.begin(state, made.training(spec_hash=spec_hash, **facts))
     labels, predicted = said(400, seed=3)
     judged = judge(declared, pd.Series(labels), predicted, known={"yes", "no"})[0]
     asked = {"spec": declared, "learnt": declared, "trained": training, "tested": held_out()}

@@ -17,10 +17,11 @@ from ml.jobs.report import report
 from ml.monitoring.history.facts import History, Seen
 from ml.monitoring.history.figures import figures
 from ml.settings import Settings
-from ml.state import State, estimates, ledger, specs, trainings
+from ml.state import State, estimates, ledger, trainings
 from ml.state.records import Decision, Drift, Quality, Window
 from tests.jobs.test_monitor import DECLARED, EVIL
 from tests.plugins.test_reports import SPEC
+from tests.state import made
 from tests.state.test_estimates import estimate
 
 NOW = datetime.now(UTC)
@@ -33,11 +34,7 @@ def drift(column: str, value: float, kind: str = "numeric") -> Drift:
 def look(settings: Settings, *, days: int, start: int, value: float = 0.8, interval: bool = True, champion: int = 1) -> Window:
     """A measured and decided window, so many days ago."""
     state, at = State.open(settings), NOW - timedelta(days=days)
-    asked = Window(
-        id="", model="loans", number=0, start_version=start, end_version=start + 1, as_of=at, rows=200, labelled_rows=None, start_time=None,
-        end_time=None, champion=champion, spec_hash=specs.remember(state, SPEC, at=at), report_url=None, mlflow_run=None, measured_at=None,
-    )  # fmt: skip
-    window = ledger.open_window(state, asked)
+    window = made.opened(state, SPEC, start, as_of=at, rows=200, champion=champion)
     ledger.save_measurement(
         state,
         window.id,

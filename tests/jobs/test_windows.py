@@ -13,22 +13,19 @@ from ml.errors import ConcurrentChange, ModelOwnerError, StoreUnavailable
 from ml.jobs import judged as judging
 from ml.jobs import windows
 from ml.settings import Settings
-from ml.state import State, ledger, specs
+from ml.state import State, ledger
 from ml.state.records import Window
 from ml.state.tables import quality
 from ml.training.evaluation import Predicted
 from tests.data.models import spec_of
+from tests.state import made
 
 Step = Callable[[State, Window], AbstractContextManager[None]]
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 def opened(state: State) -> Window:
-    window = Window(
-        id="", model="loans", number=0, start_version=1, end_version=2, as_of=NOW, rows=1, labelled_rows=None, start_time=None,
-        end_time=None, champion=1, spec_hash=specs.remember(state, spec_of(), at=NOW), report_url=None, mlflow_run=None, measured_at=None,
-    )  # fmt: skip
-    return ledger.open_window(state, window)
+    return made.opened(state, spec_of())
 
 
 @pytest.mark.parametrize("error", [ValueError("a\nsecond line"), KeyError("x"), FileNotFoundError("gone")])

@@ -2,18 +2,15 @@
 
 import json
 import logging
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 
 from ml.monitoring import workspace
 from ml.settings import Settings
-from ml.state.records import Window
+from tests.state import made
 
-WINDOW = Window(
-    id="loans-000001", model="loans", number=1, start_version=0, end_version=1, as_of=datetime(2026, 5, 1, tzinfo=UTC), rows=7,
-    labelled_rows=None, start_time=None, end_time=None, champion=3, spec_hash="x", report_url=None, mlflow_run=None, measured_at=None,
-)  # fmt: skip
+WINDOW = made.window(id="loans-000001", model="loans", number=1, champion=3)
 
 
 class Run:

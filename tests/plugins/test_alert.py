@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from airflow.sdk import BaseNotifier
 from airflow.sdk.exceptions import AirflowSkipException
 from perennial_airflow import notifiers
@@ -21,7 +20,7 @@ from ml.settings import Settings
 from ml.spec import AlertChannel
 from ml.state import State, batches
 from ml.state.records import Batch
-from tests.jobs.test_monitor import DECLARED
+from tests.jobs import test_monitor
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 HERE = "tests.plugins.test_alert"
@@ -62,8 +61,7 @@ def listening(statuses: list[int]) -> Iterator[tuple[int, list[dict[str, str]]]]
 
 
 def declare(settings: Settings, *channels: dict[str, Any]) -> None:
-    (settings.dags / "loans").mkdir(exist_ok=True)
-    (settings.dags / "loans" / "model.yaml").write_text(yaml.safe_dump(DECLARED | {"monitoring": {"alerts": list(channels)}}))
+    test_monitor.declare(settings, monitoring={"alerts": list(channels)})
 
 
 def quarantined(settings: Settings, status: str = "quarantined") -> None:
