@@ -30,7 +30,7 @@ def drift(evidence: Evidence, rules: Retraining) -> Finding:
         return _unasked(counted, share)
     reached = share >= rules.drift_share
     named = _named(evidence.drifted) or "the farthest is " + _named(_farthest(evidence.drifts))
-    sentence = f"{counted} ({share:.2f} {'≥' if reached else '<'} {rules.drift_share:.2f}): {named}"
+    sentence = f"{counted} ({named}), {_limit(share, rules.drift_share)}"
     if rules.drift_windows.of == 1:
         return Finding("drift_share", "asks", reached, sentence)
     looked = [share, *evidence.earlier_shares[: rules.drift_windows.of - 1]]
@@ -50,7 +50,11 @@ def _persisting(names: Sequence[str], evidence: Evidence, rules: Retraining) -> 
     reached = share >= rules.drift_share
     farthest_first = sorted(evidence.drifts, key=lambda one: (-one.value / one.threshold, one.column))
     named = _named([one for one in farthest_first if one.column in names]) or "the farthest now is " + _named(_farthest(evidence.drifts))
-    return Finding("drift_share", "asks", reached, f"{counted} ({share:.2f} {'≥' if reached else '<'} {rules.drift_share:.2f}): {named}")
+    return Finding("drift_share", "asks", reached, f"{counted} ({named}), {_limit(share, rules.drift_share)}")
+
+
+def _limit(share: float, limit: float) -> str:
+    return f"a share of {share:.2f}, {'at or above' if share >= limit else 'below'} the {limit:.2f} that asks for a training"
 
 
 def _unasked(counted: str, share: float) -> Finding:
