@@ -9,6 +9,7 @@ from ml.policy.finding import Finding, undeclared
 from ml.policy.words import number, span
 from ml.spec import Cost, Retraining, Vote
 from ml.state.records import Drift
+from ml.wording import percent
 
 _NAMED_COLUMNS, _NAMED_VOTERS = 5, 3
 _SHARES = {
@@ -174,7 +175,7 @@ def vote(evidence: Evidence, rules: Retraining) -> Finding:
     asking = [voting.name(one) for one in rules.vote.voters if voting.asks(one, rules.vote, seen)]
     named = ": " + ", ".join(asking[:_NAMED_VOTERS]) + (", …" if len(asking) > _NAMED_VOTERS else "") if asking else ""
     judged = f"after {_counted(found)}" if found is not None else f"without regret, since {why_not}"
-    said = f"vote: {len(asking)} of {len(rules.vote.voters)} rules, with {part:.0%} of the weight, ask for a training {judged}{named}"
+    said = f"vote: {len(asking)} of {len(rules.vote.voters)} rules, with {percent(part)} of the weight, ask for a training {judged}{named}"
     return Finding("vote", "asks", holds, f"{said} ({'a majority' if holds else 'no majority'})")
 
 
