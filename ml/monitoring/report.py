@@ -15,7 +15,6 @@ import pandas as pd
 from ml.data.stores import own_store_of
 from ml.monitoring import NOT_FEATURES, load_evidently, report_sections, workspace
 from ml.monitoring.frames import OTHER, harmless, sample, shown_label
-from ml.monitoring.looks import verdicts
 from ml.monitoring.report_drift import Compared, drift_widgets, listed_only
 from ml.settings import Settings
 from ml.spec import ModelSpec
@@ -176,7 +175,7 @@ def _versions(window: Window) -> str:
 def _alarms(measurement: Measurement) -> str:
     """The sentences of the columns that are alarms, the least likely by chance first."""
     found = sorted(
-        (verdict for one in measurement.drifts for verdict in verdicts(one) if verdict["is_alarm"]), key=lambda verdict: verdict["p_value"]
+        (verdict for one in measurement.drifts for verdict in one.verdicts if verdict["is_alarm"]), key=lambda verdict: verdict["p_value"]
     )
     more = f" … and {len(found) - SAID_ALARMS} more." if len(found) > SAID_ALARMS else ""
     return "; ".join(str(verdict["sentence"]) for verdict in found[:SAID_ALARMS]) + more or "none"
@@ -184,7 +183,7 @@ def _alarms(measurement: Measurement) -> str:
 
 def _origins(drifts: Sequence[Drift]) -> str:
     """When a change is an alarm, and where its p-value comes from: of how many comparisons."""
-    found = Counter(str(verdict["origin"]) for one in drifts for verdict in verdicts(one))
+    found = Counter(str(verdict["origin"]) for one in drifts for verdict in one.verdicts)
     said = (
         "A change that is more than chance, and is not shown to be smaller than what matters: the floor (threshold) of its column, which "
         "monitoring.drift in model.yaml sets. How far chance alone reaches (p) is known "
