@@ -10,9 +10,9 @@ from ml.jobs.beyond_results import ConceptResult, EstimatedResult, estimated
 from ml.jobs.champion import heal_missed
 from ml.jobs.history import WatchStatus, watch_status
 from ml.jobs.reconcile import Failure, OpenRequest, Suggestion, failure, requests, suggested
-from ml.monitoring import NOT_FEATURES
 from ml.settings import Settings
 from ml.state import State, approvals, batches, estimates, ledger, replays, trainings, watches
+from ml.state.records import NOT_FEATURES
 
 _SHOWN_DECISIONS = 5
 

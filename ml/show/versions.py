@@ -105,9 +105,7 @@ def _model(model: "ModelStatus") -> None:
         if window.estimated is not None:
             table.add_row("  estimated", Text(f"{estimated(window.estimated)}; audit: {window.estimated.audit.sentence}"))
         if window.retrain is not None:
-            table.add_row(
-                "  decision", Text("\n".join([("retrain" if window.retrain else "do not retrain") + ", because", *window.reasons]))
-            )
+            table.add_row("  decision", Text("\n".join(["retrain:" if window.retrain else "do not retrain:", *window.reasons])))
     if (back := next((one for one in model.decisions if one.kind == "rollback"), None)) is not None:
         said = back.outcome or {}
         text = f"version {said.get('rolled_back')} to version {said.get('champion')}, {back.decided_at:%Y-%m-%d %H:%M} UTC ({back.id})"
