@@ -19,7 +19,6 @@ NOBODY: Any = {}
 
 def suggest(at: datetime = AT) -> SuggestPolicy:
     task = SuggestPolicy(task_id="suggest", model="shop", at={"at": at.isoformat()})
-    task.link = ""
     return task
 
 
