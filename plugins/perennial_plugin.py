@@ -30,5 +30,12 @@ class PerennialPlugin(AirflowPlugin):
     fastapi_apps = [{"app": _Pages(), "url_prefix": "/perennial", "name": "Perennial"}]  # noqa: RUF012  # Airflow's own form
     external_views = [  # noqa: RUF012
         {"name": "Reports", "href": "/perennial/reports", "destination": "nav", "category": "browse", "url_route": "perennial-reports"},
+        {
+            "name": "What and why",
+            # No slash at its begin: Airflow puts the path of its base_url there.
+            "href": "perennial/runs/{DAG_ID}/{RUN_ID}",
+            "destination": "dag_run",
+            "url_route": "perennial-run",
+        },
     ]
     listeners = [preload]  # noqa: RUF012

@@ -139,7 +139,11 @@ def lineage(settings: Settings, model: str, version: int, *, page: int = 1) -> L
         UnknownVersion: No training that the state database knows made it.
         CallError: There is no such page.
     """
-    state = State.open(settings)
+    return of(State.open(settings), model, version, page=page)
+
+
+def of(state: State, model: str, version: int, *, page: int = 1) -> Lineage:
+    """The same from a state database that is open."""
     training = trainings.of_version(state, model, version)
     if training is None:
         raise UnknownVersion(f"{model} version {version} was made by no training that the state database knows.")

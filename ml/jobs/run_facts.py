@@ -109,7 +109,7 @@ def training(settings: Settings, key: str) -> TrainingFacts | None:
         **_of_verdict(verdict),
         headline=_headline(found, verdict, waits=asked is not None and asked.answered_at is None),
         metric=spec.metric,
-        candidates=[one.name for one in (*spec.training.candidates, *spec.training.ensembles)],
+        candidates=[*(one.name for one in spec.training.candidates), *(one.name for one in spec.training.ensembles)],
         scores=scores(verdict),
         promoted_by=crowned[0].by if found.version is not None and crowned else None,
         asked=Asked.model_validate(asked) if asked is not None else None,

@@ -22,10 +22,11 @@ class BatchSum:
 
 def sum_of_batches(state: State, model: str, *, until: int) -> BatchSum:
     """The batches that a dataset version holds."""
-    query = select(func.count(), func.sum(batches.c.rows), func.sum(batches.c.failing_rows)).where(_held(model, until))
+    sums = (func.count().label("batches"), func.sum(batches.c.rows).label("rows"), func.sum(batches.c.failing_rows).label("failing"))
+    query = select(*sums).where(_held(model, until))
     with state.begin() as connection:
-        count, rows, failing = connection.execute(query).one()
-    return BatchSum(batches=int(count), rows=int(rows or 0), failing_rows=int(failing or 0))
+        found = connection.execute(query).one()
+    return BatchSum(batches=int(found.batches), rows=int(found.rows or 0), failing_rows=int(found.failing or 0))
 
 
 def batches_of(state: State, model: str, *, until: int, limit: int, offset: int = 0) -> list[Batch]:

@@ -77,7 +77,11 @@ class LimitedOperator(JobOperator):
 def training_run(context: Context) -> str:
     """The key of the training that a DAG run is: the same in each of its tasks, on each try."""
     run = context["dag_run"]
-    name = run.run_id
+    return run_key(run.dag_id, run.run_id)
+
+
+def run_key(dag: str, name: str) -> str:
+    """The key under which the state database keeps a DAG run; a long name by its beginning and a digest."""
     if len(name) > _LONGEST_RUN:
         name = f"{name[:_LONGEST_RUN]}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-    return f"{run.dag_id}/{name}"
+    return f"{dag}/{name}"

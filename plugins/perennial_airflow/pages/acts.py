@@ -5,19 +5,25 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.models.dag import DagModel
+from airflow.utils.session import create_session
 from fastapi import APIRouter, Depends, HTTPException
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select
 
 from ml.errors import CallError, ConcurrentChange, PerennialError, StoreUnavailable, UnknownModel
+from ml.jobs.actions import possible, said_of_promotion, said_of_release
 from ml.settings import Settings
 from perennial_airflow.operators.approve import person
+from perennial_airflow.pages import html
 from perennial_airflow.pages.audit import audited
-from perennial_airflow.pages.login import User
-from perennial_airflow.pages.rights import can_trigger, from_own_page
+from perennial_airflow.pages.login import User, may_see
+from perennial_airflow.pages.rights import can_answer, can_trigger, from_own_page
 
 log = logging.getLogger(__name__)
-router = APIRouter(prefix="/actions", dependencies=[Depends(from_own_page)])
+router = APIRouter(prefix="/actions")
+_OWN_PAGE = [Depends(from_own_page)]
 _ANSWER = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _STATUS: tuple[tuple[type[PerennialError], int], ...] = (
     (UnknownModel, 404),
@@ -66,12 +72,27 @@ def may_ingest(model: str, user: User) -> BaseUser:
     return _may(model, "ingest", user)
 
 
-@router.post("/{model}/promote")
+@router.get("/{model}", dependencies=[Depends(may_see)])
+def page(model: str, user: User, part: bool = False) -> HTMLResponse:
+    """What the user may do with the model, with the evidence; `part`: for a page that has it inside."""
+    try:
+        found = possible(Settings.from_env(), model)
+    except UnknownModel as error:
+        return html.missing("No such model", str(error))
+    rights = {
+        "train": can_trigger(model, "train", user),
+        "ingest": can_trigger(model, "ingest", user),
+        "approve": can_answer(model, "train", user),
+        "confirm": can_answer(model, "confirm", user),
+    }
+    return html.page("acts_part.html" if part else "acts.html", able=found, rights=rights, paused=_is_paused(f"{model}.train"))
+
+
+@router.post("/{model}/promote", dependencies=_OWN_PAGE)
 def promote(model: str, asked: Promotion, user: Annotated[BaseUser, Depends(may_train)]) -> JSONResponse:
     """Makes a version the champion, as `perennial promote` does."""
 
     def act(by: str) -> str:
-        from ml.jobs.actions import said_of_promotion
         from ml.jobs.champion import promote_version
 
         reason = asked.reason or "promoted by hand"
@@ -80,13 +101,12 @@ def promote(model: str, asked: Promotion, user: Annotated[BaseUser, Depends(may_
     return _done(user, event="perennial_promote", dag=f"{model}.train", facts=asked.model_dump(), act=act)
 
 
-@router.post("/{model}/rollback")
+@router.post("/{model}/rollback", dependencies=_OWN_PAGE)
 def rollback(model: str, asked: Rollback, user: Annotated[BaseUser, Depends(may_train)]) -> JSONResponse:
     """Makes the former champion the champion again, as `perennial rollback` does."""
 
     def act(by: str) -> str:
         from ml.jobs import champion
-        from ml.jobs.actions import said_of_promotion
 
         reason = asked.reason or "rolled back by hand"
         return said_of_promotion(champion.rollback(Settings.from_env(), model, by=by, reason=reason, to=asked.to))
@@ -94,13 +114,12 @@ def rollback(model: str, asked: Rollback, user: Annotated[BaseUser, Depends(may_
     return _done(user, event="perennial_rollback", dag=f"{model}.train", facts=asked.model_dump(), act=act)
 
 
-@router.post("/{model}/release")
+@router.post("/{model}/release", dependencies=_OWN_PAGE)
 def release(model: str, asked: Release, user: Annotated[BaseUser, Depends(may_ingest)]) -> JSONResponse:
     """Judges a quarantined batch again and accepts it if it passes, as `perennial quarantine release` does."""
 
     def act(by: str) -> str:
         from ml.jobs import quarantine
-        from ml.jobs.actions import said_of_release
 
         note = f"released by {by}" + (f": {asked.reason}" if asked.reason else "")
         released = quarantine.release(Settings.from_env(), model, asked.batch, force=asked.force, note=note)
@@ -109,6 +128,11 @@ def release(model: str, asked: Release, user: Annotated[BaseUser, Depends(may_in
         return said_of_release(released)
 
     return _done(user, event="perennial_release", dag=f"{model}.ingest", facts=asked.model_dump(), act=act)
+
+
+def _is_paused(dag: str) -> bool:
+    with create_session() as session:
+        return bool(session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == dag)))
 
 
 class _Refused(PerennialError):

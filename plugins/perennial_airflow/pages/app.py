@@ -2,10 +2,10 @@
 
 from fastapi import FastAPI
 
-from perennial_airflow.pages import assets, docs, reports
+from perennial_airflow.pages import acts, assets, decisions, docs, lineage, mlflow, reports, runs
 from perennial_airflow.pages.login import LoginNeeded, to_login
 
 app = FastAPI(title="Perennial", docs_url=None, redoc_url=None, openapi_url=None)
 app.add_exception_handler(LoginNeeded, to_login)
-for pages in (assets, reports, docs):
+for pages in (assets, reports, docs, acts, decisions, lineage, mlflow, runs):
     app.include_router(pages.router)
