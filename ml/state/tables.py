@@ -156,6 +156,8 @@ drift = Table(
     Column("threshold", Float, nullable=False),
     Column("drifted", Boolean, nullable=False),
     Column("verdict", JSON(none_as_null=True), nullable=True),
+    # How many columns of many windows drifted is told from the index alone.
+    Index("ix_drift_window_kind_drifted", "window", "kind", "drifted"),
 )
 
 quality = Table(
@@ -223,6 +225,7 @@ decisions = Table(
     Column("outcome", JSON(none_as_null=True), nullable=True),
     UniqueConstraint("model", "window", "policy"),
     Index("ix_decisions_model_state", "model", "state"),
+    Index("ix_decisions_model_decided_at", "model", "decided_at"),
 )
 
 trainings = Table(

@@ -155,6 +155,7 @@ def _keep(dags: list[dict[str, Any]]) -> dict[str, Any]:
     with create_session() as session:
         session.execute(delete(DagModel))
         session.merge(DagBundleModel(name="dags-folder"))
+        session.flush()
         for one in dags:
             times = {name: datetime.fromisoformat(text) for name, text in one.items() if name.startswith("next_") and text is not None}
             session.add(DagModel(**{"bundle_name": "dags-folder", "is_stale": False, "is_paused": False, **one, **times}))

@@ -7,6 +7,9 @@ from airflow.configuration import conf
 
 from perennial_airflow.links import PREFIX
 
+TAB = "perennial-model"
+"""The `url_route` of the model's tab on its DAGs."""
+
 
 def own(*parts: str, **query: str) -> str:
     """A page of ours: each part is one step of the path, whatever signs it has.
@@ -25,6 +28,25 @@ def airflow(*parts: str) -> str:
     '/dags/a.train/runs/manual__2026-01-01T00%3A00%3A00%2B00%3A00'
     """
     return f"{_root()}{_path(parts)}"
+
+
+def tab(model: str, kind: str = "monitor") -> str:
+    """The model's tab in Airflow, on one of its DAGs.
+
+    >>> tab("loans")
+    '/dags/loans.monitor/plugin/perennial-model'
+    """
+    return airflow("dags", f"{model}.{kind}", "plugin", TAB)
+
+
+def approval(training: str) -> str | None:
+    """Where in Airflow a winner is approved; None for a training by hand, which asks nobody.
+
+    >>> approval("loans.train/manual")
+    '/dags/loans.train/runs/manual/tasks/approve/required_actions'
+    """
+    dag, slash, run = training.partition("/")
+    return airflow("dags", dag, "runs", run, "tasks", "approve", "required_actions") if slash else None
 
 
 def _path(parts: tuple[str, ...]) -> str:

@@ -63,5 +63,14 @@ def _environment() -> "Environment":
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.globals |= {"static": assets.address, "own": addresses.own, "airflow": addresses.airflow, "icon": assets.ICON}
-    made.filters |= {"moment": words.moment, "ago": words.ago, "iso": datetime.isoformat, "number": words.number, "counted": words.counted}
+    made.filters |= {
+        "moment": words.moment,
+        "ago": words.ago,
+        "iso": datetime.isoformat,
+        "number": words.number,
+        "counted": words.counted,
+        "percent": words.percent,
+        "became": words.became,
+    }
+    made.globals |= {"verdict": words.verdict, "tab": addresses.tab, "approval": addresses.approval}
     return made

@@ -45,3 +45,44 @@ def counted(count: int, noun: str) -> str:
     ('1 row', '1,200 rows')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+_STATES = {
+    "no": "nothing to do",
+    "recorded": "only recorded: retraining is off",
+    "suggested": "waits for a person's word",
+    "declined": "a person said no",
+    "expired": "nobody answered in time",
+    "open": "waits for a training",
+    "claimed": "a training works on it",
+    "done": "trained",
+    "superseded": "a newer one took its place",
+    "failed": "failed",
+}
+
+
+def verdict(kind: str, retrain: bool) -> str:  # a filter of templates
+    """What a decision said.
+
+    >>> verdict("retrain", False), verdict("rollback", True)
+    ('no', 'rollback')
+    """
+    return "rollback" if kind == "rollback" else "retrain" if retrain else "no"
+
+
+def became(state: str) -> str:
+    """What became of a decision.
+
+    >>> became("done")
+    'trained'
+    """
+    return _STATES.get(state, state)
+
+
+def percent(share: float) -> str:
+    """A share (0-1) in percent.
+
+    >>> percent(0.254)
+    '25 %'
+    """
+    return f"{100 * share:.0f} %"

@@ -1,0 +1,200 @@
+"""How all models stand, in a few queries however many models and windows there are. Each takes the models that are asked about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Integer, Select, Subquery, and_, cast, func, select
+
+from ml.state.history import NOT_FEATURES
+from ml.state.records import Promotion, record
+from ml.state.tables import approvals, batches, decisions, details, drift, promotions, quality, trainings, windows
+
+STANDING = ("open", "claimed", "suggested")
+"""States of decisions that something or somebody still has to act on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One window: how many of its feature `columns` were compared, and how many drifted."""
+
+    window: str
+    model: str
+    number: int
+    at: datetime
+    rows: int
+    is_measured: bool
+    columns: int = 0
+    drifted: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """The share (0-1) of the compared columns that drifted; None where none was compared."""
+        return self.drifted / self.columns if self.columns else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A metric of a window on labelled rows, with its 95 % interval where one was measured."""
+
+    model: str
+    window: str
+    number: int
+    at: datetime
+    metric: str
+    value: float
+    rows: int
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A decision without its evidence. `kind`: `retrain` or `rollback`."""
+
+    id: str
+    model: str
+    window: str | None
+    kind: str
+    retrain: bool
+    reasons: list[str]
+    state: str
+    decided_at: datetime
+
+
+def champions(connection: Connection, models: Sequence[str]) -> dict[str, Promotion]:
+    """Model → the change that made its champion."""
+    newest = select(func.max(promotions.c.number)).where(promotions.c.model.in_(models)).group_by(promotions.c.model)
+    found = connection.execute(select(promotions).where(promotions.c.number.in_(newest)))
+    return {row.model: record(Promotion, row) for row in found}
+
+
+def looks(connection: Connection, models: Sequence[str], *, most: int) -> dict[str, list[Look]]:
+    """Model → its newest windows by number, at most `most`, oldest first."""
+    columns = (windows.c.id, windows.c.model, windows.c.number, windows.c.as_of, windows.c.rows, windows.c.measured_at)
+    newest = _newest(models)
+    query = select(*columns).join(newest, and_(windows.c.model == newest.c.model, windows.c.number > newest.c.number - most))
+    counted = _counted(connection, models, most=most)
+    found: dict[str, list[Look]] = {}
+    for row in connection.execute(query.order_by(windows.c.model, windows.c.number)):
+        compared, drifted = counted.get(row.id, (0, 0))
+        one = Look(
+            window=row.id,
+            model=row.model,
+            number=row.number,
+            at=row.as_of,
+            rows=row.rows,
+            is_measured=row.measured_at is not None,
+            columns=compared,
+            drifted=drifted,
+        )
+        found.setdefault(row.model, []).append(one)
+    return found
+
+
+def judged(connection: Connection, metrics: dict[str, str], *, most: int) -> dict[str, Judged]:
+    """Model → the metric that is named for it, in its newest window whose labels gave it, among its newest `most` windows.
+
+    Intervals are of the measurement; nothing is told of those of windows that an earlier version measured.
+    """
+    newest = _newest(list(metrics))
+    last = (
+        select(windows.c.model, quality.c.metric, func.max(windows.c.number).label("number"))
+        .join(newest, and_(windows.c.model == newest.c.model, windows.c.number > newest.c.number - most))
+        .join(quality, quality.c.window == windows.c.id)
+        .where(windows.c.labelled_rows > 0, quality.c.metric.in_(set(metrics.values())))
+        .group_by(windows.c.model, quality.c.metric)
+        .subquery()
+    )
+    query = (
+        select(windows.c.id, windows.c.model, windows.c.number, windows.c.as_of, quality.c.metric, quality.c.value, quality.c.rows)
+        .join(last, and_(windows.c.model == last.c.model, windows.c.number == last.c.number))
+        .join(quality, and_(quality.c.window == windows.c.id, quality.c.metric == last.c.metric))
+    )
+    rows = [row for row in connection.execute(query) if metrics[row.model] == row.metric] if metrics else []
+    around = _intervals(connection, [row.id for row in rows])
+    return {
+        row.model: Judged(
+            model=row.model,
+            window=row.id,
+            number=row.number,
+            at=row.as_of,
+            metric=row.metric,
+            value=row.value,
+            rows=row.rows,
+            low=around.get(row.id, {}).get(row.metric, (None, None))[0],
+            high=around.get(row.id, {}).get(row.metric, (None, None))[1],
+        )
+        for row in rows
+    }
+
+
+def said(connection: Connection, models: Sequence[str]) -> dict[str, Said]:
+    """Model → its newest decision."""
+    last = (
+        select(decisions.c.model, func.max(decisions.c.decided_at).label("at"))
+        .where(decisions.c.model.in_(models))
+        .group_by(decisions.c.model)
+        .subquery()
+    )
+    names = ("id", "model", "window", "kind", "retrain", "reasons", "state", "decided_at")
+    newest = and_(decisions.c.model == last.c.model, decisions.c.decided_at == last.c.at)
+    query = select(*(decisions.c[name] for name in names)).join(last, newest).order_by(decisions.c.id)
+    return {row.model: record(Said, row) for row in connection.execute(query)}
+
+
+def standing(connection: Connection, models: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Model → state → how many of its decisions stand in it, of those that wait for something."""
+    of_state = (decisions.c.model.in_(models), decisions.c.state.in_(STANDING))
+    query = select(decisions.c.model, decisions.c.state, func.count()).where(*of_state).group_by(decisions.c.model, decisions.c.state)
+    found: dict[str, dict[str, int]] = {}
+    for model, state, count in connection.execute(query):
+        found.setdefault(model, {})[state] = count
+    return found
+
+
+def asked(connection: Connection, models: Sequence[str]) -> dict[str, int]:
+    """Model → how many approvals wait for a person."""
+    query = (
+        select(approvals.c.model, func.count().label("waiting"))
+        .join(trainings, trainings.c.key == approvals.c.training)
+        .where(approvals.c.model.in_(models), approvals.c.answered_at.is_(None), trainings.c.state == "running")
+        .group_by(approvals.c.model)
+    )
+    return {row.model: row.waiting for row in connection.execute(query)}
+
+
+def quarantined(connection: Connection, models: Sequence[str]) -> dict[str, int]:
+    """Model → how many batches are in quarantine."""
+    of_status = (batches.c.model.in_(models), batches.c.status == "quarantined")
+    query = select(batches.c.model, func.count().label("waiting")).where(*of_status).group_by(batches.c.model)
+    return {row.model: row.waiting for row in connection.execute(query)}
+
+
+def begin_of(connection: Connection, model: str, *, most: int) -> datetime | None:
+    """When the newest window before the model's newest `most` ones was taken; None where it has no more than those."""
+    query = select(windows.c.as_of).where(windows.c.model == model).order_by(windows.c.number.desc()).offset(most).limit(1)
+    found: datetime | None = connection.execute(query).scalar()
+    return found
+
+
+def _newest(models: Sequence[str]) -> Subquery:
+    highest = select(windows.c.model, func.max(windows.c.number).label("number"))
+    return highest.where(windows.c.model.in_(models)).group_by(windows.c.model).subquery("newest")
+
+
+def _counted(connection: Connection, models: Sequence[str], *, most: int) -> dict[str, tuple[int, int]]:
+    newest = _newest(models)
+    query: Select[tuple[str, int, int]] = (
+        select(drift.c.window, func.count(), func.sum(cast(drift.c.drifted, Integer)))
+        .join(windows, windows.c.id == drift.c.window)
+        .join(newest, and_(windows.c.model == newest.c.model, windows.c.number > newest.c.number - most))
+        .where(drift.c.kind.not_in(NOT_FEATURES))
+        .group_by(drift.c.window)
+    )
+    return {window: (columns, int(drifted)) for window, columns, drifted in connection.execute(query)}
+
+
+def _intervals(connection: Connection, found: Sequence[str]) -> dict[str, dict[str, tuple[float, float]]]:
+    query = select(details.c.window, details.c.content).where(details.c.window.in_(found), details.c.kind == "intervals")
+    return {row.window: {name: (low, high) for name, (low, high) in row.content.items()} for row in connection.execute(query)}
