@@ -39,8 +39,9 @@ class FreezeInputs(JobOperator):
         """One name a candidate."""
         from ml.jobs.train import freeze
 
-        asked = context["params"].get("reason")
-        frozen = freeze(settings, self.model, run=training_run(context), trigger=_trigger(context), reason=asked)
+        asked, by = context["params"].get("reason"), context["dag_run"].triggering_user_name
+        reason = f"{asked} (asked for by {by})" if asked and by else asked
+        frozen = freeze(settings, self.model, run=training_run(context), trigger=_trigger(context), reason=reason)
         if frozen is None:
             raise self.skip("nothing to do: no decision is open, and nothing has changed since the last training")
         if frozen.decision is not None:

@@ -67,8 +67,7 @@ def find(dag: str, run: str) -> AirflowRun | None:
         found = session.scalar(select(DagRun).where(DagRun.dag_id == dag, DagRun.run_id == run))
         if found is None:
             return None
-        in_order = (TaskInstance.start_date, TaskInstance.task_id, TaskInstance.map_index)
-        tasks = session.scalars(select(TaskInstance).where(*of_run).order_by(*in_order).limit(_MOST_TASKS)).all()
+        tasks = session.scalars(select(TaskInstance).where(*of_run).limit(_MOST_TASKS)).all()
         kept = select(XComModel.task_id, XComModel.map_index, XComModel.key, XComModel.value).where(*left).limit(3 * _MOST_TASKS)
         texts = {(row.task_id, row.map_index, row.key): row.value for row in session.execute(kept)}
         return AirflowRun(
@@ -80,17 +79,22 @@ def find(dag: str, run: str) -> AirflowRun | None:
             run_after=found.run_after,
             started_at=found.start_date,
             ended_at=found.end_date,
-            steps=tuple(_step(one, texts) for one in tasks),
+            steps=tuple(_step(one, texts) for one in sorted(tasks, key=_begin)),
         )
+
+
+def _begin(one: TaskInstance) -> tuple[bool, float, str, int]:
+    """In the order in which they began; those that did not come last."""
+    began = one.start_date.timestamp() if one.start_date is not None else 0.0
+    return one.start_date is None, began, one.task_id, one.map_index
 
 
 def _step(one: TaskInstance, left: dict[tuple[str, int, str], Any]) -> Step:
     said = left.get((one.task_id, one.map_index, SAID))
-    shown = one.rendered_map_index if one.map_index >= 0 else None
     return Step(
         task=one.task_id,
         index=one.map_index,
-        label=one.task_id if one.map_index < 0 else f"{one.task_id}[{shown or one.map_index}]",
+        label=one.task_id if one.map_index < 0 else f"{one.task_id}[{one.map_index}]",
         state=str(getattr(one.state, "value", one.state)) if one.state is not None else None,
         tries=one.try_number,
         started_at=one.start_date,
