@@ -9,16 +9,17 @@ from ml.jobs.declared import Declared, declared
 from ml.jobs.report import gather
 from ml.monitoring.history.facts import History
 from ml.settings import Settings
-from ml.state import State, alerts, approvals, batches, ledger, replays, trainings, watches
-from ml.state.overview import begin_of
-from ml.state.records import Alert, Approval, Batch, Decision, PlayedReplay, Promotion, Training, Watch
+from ml.state import State, alerts, approvals, batches, replays, trainings, watches
+from ml.state.overview import Said, begin_of, first_of, recent
+from ml.state.records import Alert, Approval, Batch, PlayedReplay, Promotion, Training, Watch
 
 SHOWN_WINDOWS = 300
 """So many windows the charts show at most: with more, hovering and reading get worse, and the history page has them all."""
 SHOWN_DECISIONS = 30
 """So many decisions a page shows; older ones are on the next."""
 _TRAININGS = 50
-PERIODS = {"30d": timedelta(days=30), "90d": timedelta(days=90), "1y": timedelta(days=365), "all": timedelta(days=36_500)}
+PERIODS = {"30d": timedelta(days=30), "90d": timedelta(days=90), "1y": timedelta(days=365), "all": None}
+"""Name → how far back; None: from the beginning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class ModelView:
         is_cut: Whether the period has more windows than are shown.
         trainings: The newest trainings, newest first.
         changes: Every change of champion, oldest first.
-        decisions: Some of its decisions, newest first,
+        decisions: Some of its decisions, newest first, without their evidence,
         older: and how many newer ones were left out, to ask for the next ones; None: there are no older ones.
         quarantined: The batches in quarantine, newest first.
         approvals: Questions that wait for a person, oldest first.
@@ -47,7 +48,7 @@ class ModelView:
     is_cut: bool
     trainings: tuple[Training, ...]
     changes: tuple[Promotion, ...]
-    decisions: tuple[Decision, ...]
+    decisions: tuple[Said, ...]
     older: int | None
     quarantined: tuple[Batch, ...]
     approvals: tuple[Approval, ...]
@@ -72,7 +73,8 @@ def view(settings: Settings, model: str, *, period: str = "90d", skip: int = 0) 
     state, at = State.open(settings).reader, datetime.now(UTC)
     history, is_cut = _history(state, found, period=PERIODS.get(period, PERIODS["90d"]), at=at)
     row = overview.one(settings, found)
-    decisions = ledger.recent_decisions(state, model, limit=skip + SHOWN_DECISIONS + 1)[skip:]
+    with state.begin() as connection:
+        decisions = recent(connection, model, most=SHOWN_DECISIONS + 1, skip=skip)
     return ModelView(
         row=row,
         at=at,
@@ -90,15 +92,17 @@ def view(settings: Settings, model: str, *, period: str = "90d", skip: int = 0) 
     )
 
 
-def _history(state: State, found: Declared, *, period: timedelta, at: datetime) -> tuple[History | None, bool]:
+def _history(state: State, found: Declared, *, period: timedelta | None, at: datetime) -> tuple[History | None, bool]:
     """What was seen in the period, or in its newest `SHOWN_WINDOWS` windows."""
     if found.spec is None:
         return None, False
     with state.begin() as connection:
         cut = begin_of(connection, found.model, most=SHOWN_WINDOWS)
-    is_cut = cut is not None and cut > at - period
-    since = at - cut if is_cut and cut is not None else period
-    return gather(state, found.spec, since=since, until=at), is_cut
+        first = first_of(connection, found.model) if period is None else None
+    begin = (first or at) - timedelta(seconds=1) if period is None else at - period
+    is_cut = cut is not None and cut > begin
+    since = cut if is_cut and cut is not None else begin
+    return gather(state, found.spec, since=at - since, until=at), is_cut
 
 
 def _distinct(found: Sequence[Alert]) -> tuple[Alert, ...]:

@@ -10,7 +10,7 @@ from ml.state import State, overview
 from ml.state.overview import Judged, Look, Said
 from ml.state.records import Promotion
 
-SHOWN_WINDOWS = 24
+SHOWN_WINDOWS = 20
 """So many windows the sparkline of a model has."""
 _LABELS_BACK = 400
 """So many windows back its newest quality is looked for: labels may come long after the rows."""
@@ -88,10 +88,12 @@ def _rows(state: State, found: list[Declared]) -> list[ModelRow]:
     names = [one.model for one in found]
     metrics = {one.model: one.spec.metric for one in found if one.spec is not None}
     with state.begin() as connection:
-        champions, looks = overview.champions(connection, names), overview.looks(connection, names, most=SHOWN_WINDOWS)
-        judged = overview.judged(connection, metrics, most=SHOWN_WINDOWS)
-        unjudged = {name: metric for name, metric in metrics.items() if name not in judged and name in looks}
-        judged |= overview.judged(connection, unjudged, most=_LABELS_BACK)
+        champions, newest = overview.champions(connection, names), overview.newest(connection, names)
+        looks = overview.looks(connection, newest, most=SHOWN_WINDOWS)
+        declared = {name: number for name, number in newest.items() if name in metrics}
+        judged = overview.judged(connection, metrics, declared, most=SHOWN_WINDOWS)
+        unjudged = {name: number for name, number in declared.items() if name not in judged}
+        judged |= overview.judged(connection, metrics, unjudged, most=_LABELS_BACK)
         said, standing = overview.said(connection, names), overview.standing(connection, names)
         asked, quarantined = overview.asked(connection, names), overview.quarantined(connection, names)
     return [

@@ -1,13 +1,15 @@
 """How all models stand, in a few queries however many models and windows there are. Each takes the models that are asked about."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, Subquery, and_, cast, func, select
+from sqlalchemy import CTE, ColumnElement, Connection, Integer, Select, and_, cast, func, select
 
 from ml.state.history import NOT_FEATURES
 from ml.state.records import Promotion, record
+from ml.state.sql import given
 from ml.state.tables import approvals, batches, decisions, details, drift, promotions, quality, trainings, windows
 
 STANDING = ("open", "claimed", "suggested")
@@ -50,7 +52,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A decision without its evidence. `kind`: `retrain` or `rollback`."""
+    """A decision without its evidence and rules. `kind`: `retrain` or `rollback`."""
 
     id: str
     model: str
@@ -60,6 +62,13 @@ class Said:
     reasons: list[str]
     state: str
     decided_at: datetime
+    report_url: str | None
+    until: datetime | None
+    answer: dict[str, Any] | None
+    outcome: dict[str, Any] | None
+
+
+_SAID = tuple(decisions.c[one.name] for one in fields(Said))
 
 
 def champions(connection: Connection, models: Sequence[str]) -> dict[str, Promotion]:
@@ -69,38 +78,43 @@ def champions(connection: Connection, models: Sequence[str]) -> dict[str, Promot
     return {row.model: record(Promotion, row) for row in found}
 
 
-def looks(connection: Connection, models: Sequence[str], *, most: int) -> dict[str, list[Look]]:
-    """Model → its newest windows by number, at most `most`, oldest first."""
-    columns = (windows.c.id, windows.c.model, windows.c.number, windows.c.as_of, windows.c.rows, windows.c.measured_at)
-    newest = _newest(models)
-    query = select(*columns).join(newest, and_(windows.c.model == newest.c.model, windows.c.number > newest.c.number - most))
-    counted = _counted(connection, models, most=most)
+def newest(connection: Connection, models: Sequence[str]) -> dict[str, int]:
+    """Model → the number of its newest window."""
+    asked = given(connection, dict.fromkeys(models, 0))
+    highest = select(func.max(windows.c.number)).where(windows.c.model == asked.c.model).scalar_subquery()
+    found = {row.model: row.highest for row in connection.execute(select(asked.c.model, highest.label("highest")))}
+    return {model: number for model, number in found.items() if number is not None}
+
+
+def looks(connection: Connection, newest: Mapping[str, int], *, most: int) -> dict[str, list[Look]]:
+    """Model → its windows by number, at most `most` up to its newest one, oldest first."""
+    if not newest:
+        return {}
+    after = _after(connection, newest, most=most)
+    columns = (windows.c.id, windows.c.model, windows.c.number, windows.c.as_of, windows.c.rows, windows.c.measured_at.is_not(None))
+    query = select(*columns).join(after, _later(after)).order_by(windows.c.model, windows.c.number)
+    counted = _counted(connection, newest, most=most)
     found: dict[str, list[Look]] = {}
-    for row in connection.execute(query.order_by(windows.c.model, windows.c.number)):
-        compared, drifted = counted.get(row.id, (0, 0))
+    for id_, model, number, at, rows, is_measured in connection.execute(query):
+        compared, drifted = counted.get(id_, (0, 0))
         one = Look(
-            window=row.id,
-            model=row.model,
-            number=row.number,
-            at=row.as_of,
-            rows=row.rows,
-            is_measured=row.measured_at is not None,
-            columns=compared,
-            drifted=drifted,
+            window=id_, model=model, number=number, at=at, rows=rows, is_measured=bool(is_measured), columns=compared, drifted=drifted
         )
-        found.setdefault(row.model, []).append(one)
+        found.setdefault(model, []).append(one)
     return found
 
 
-def judged(connection: Connection, metrics: dict[str, str], *, most: int) -> dict[str, Judged]:
-    """Model → the metric that is named for it, in its newest window whose labels gave it, among its newest `most` windows.
+def judged(connection: Connection, metrics: Mapping[str, str], newest: Mapping[str, int], *, most: int) -> dict[str, Judged]:
+    """Model → the metric that is named for it, in the newest window whose labels gave it, among `most` up to its newest one.
 
     Intervals are of the measurement; nothing is told of those of windows that an earlier version measured.
     """
-    newest = _newest(list(metrics))
+    if not newest:
+        return {}
+    after = _after(connection, newest, most=most)
     last = (
         select(windows.c.model, quality.c.metric, func.max(windows.c.number).label("number"))
-        .join(newest, and_(windows.c.model == newest.c.model, windows.c.number > newest.c.number - most))
+        .join(after, _later(after))
         .join(quality, quality.c.window == windows.c.id)
         .where(windows.c.labelled_rows > 0, quality.c.metric.in_(set(metrics.values())))
         .group_by(windows.c.model, quality.c.metric)
@@ -111,7 +125,7 @@ def judged(connection: Connection, metrics: dict[str, str], *, most: int) -> dic
         .join(last, and_(windows.c.model == last.c.model, windows.c.number == last.c.number))
         .join(quality, and_(quality.c.window == windows.c.id, quality.c.metric == last.c.metric))
     )
-    rows = [row for row in connection.execute(query) if metrics[row.model] == row.metric] if metrics else []
+    rows = [row for row in connection.execute(query) if metrics[row.model] == row.metric]
     around = _intervals(connection, [row.id for row in rows])
     return {
         row.model: Judged(
@@ -131,16 +145,18 @@ def judged(connection: Connection, metrics: dict[str, str], *, most: int) -> dic
 
 def said(connection: Connection, models: Sequence[str]) -> dict[str, Said]:
     """Model → its newest decision."""
-    last = (
-        select(decisions.c.model, func.max(decisions.c.decided_at).label("at"))
-        .where(decisions.c.model.in_(models))
-        .group_by(decisions.c.model)
-        .subquery()
-    )
-    names = ("id", "model", "window", "kind", "retrain", "reasons", "state", "decided_at")
-    newest = and_(decisions.c.model == last.c.model, decisions.c.decided_at == last.c.at)
-    query = select(*(decisions.c[name] for name in names)).join(last, newest).order_by(decisions.c.id)
+    asked = given(connection, dict.fromkeys(models, 0))
+    latest = select(func.max(decisions.c.decided_at)).where(decisions.c.model == asked.c.model).scalar_subquery()
+    last = select(asked.c.model, latest.label("at")).subquery()
+    is_last = and_(decisions.c.model == last.c.model, decisions.c.decided_at == last.c.at)
+    query = select(*_SAID).join(last, is_last).order_by(decisions.c.id)
     return {row.model: record(Said, row) for row in connection.execute(query)}
+
+
+def recent(connection: Connection, model: str, *, most: int, skip: int) -> list[Said]:
+    """The model's decisions, newest first: at most `most`, after the newest `skip` ones."""
+    query = select(*_SAID).where(decisions.c.model == model).order_by(decisions.c.decided_at.desc(), decisions.c.id.desc())
+    return [record(Said, row) for row in connection.execute(query.offset(skip).limit(most))]
 
 
 def standing(connection: Connection, models: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -178,17 +194,28 @@ def begin_of(connection: Connection, model: str, *, most: int) -> datetime | Non
     return found
 
 
-def _newest(models: Sequence[str]) -> Subquery:
-    highest = select(windows.c.model, func.max(windows.c.number).label("number"))
-    return highest.where(windows.c.model.in_(models)).group_by(windows.c.model).subquery("newest")
+def first_of(connection: Connection, model: str) -> datetime | None:
+    """When the model's first window was taken, or its first champion came, whichever was first; None before either."""
+    look = select(windows.c.as_of).where(windows.c.model == model).order_by(windows.c.number).limit(1)
+    change = select(promotions.c.at).where(promotions.c.model == model).order_by(promotions.c.number).limit(1)
+    found = [at for query in (look, change) if (at := connection.execute(query).scalar()) is not None]
+    return min(found, default=None)
 
 
-def _counted(connection: Connection, models: Sequence[str], *, most: int) -> dict[str, tuple[int, int]]:
-    newest = _newest(models)
+def _after(connection: Connection, newest: Mapping[str, int], *, most: int) -> CTE:
+    return given(connection, {model: number - most for model, number in newest.items()})
+
+
+def _later(after: CTE) -> ColumnElement[bool]:
+    return and_(windows.c.model == after.c.model, windows.c.number > after.c.number)
+
+
+def _counted(connection: Connection, newest: Mapping[str, int], *, most: int) -> dict[str, tuple[int, int]]:
+    after = _after(connection, newest, most=most)
     query: Select[tuple[str, int, int]] = (
         select(drift.c.window, func.count(), func.sum(cast(drift.c.drifted, Integer)))
         .join(windows, windows.c.id == drift.c.window)
-        .join(newest, and_(windows.c.model == newest.c.model, windows.c.number > newest.c.number - most))
+        .join(after, _later(after))
         .where(drift.c.kind.not_in(NOT_FEATURES))
         .group_by(drift.c.window)
     )

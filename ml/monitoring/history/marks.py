@@ -60,7 +60,7 @@ def _trace(name: str, moments: list[datetime], texts: list[str], marker: dict[st
         "y": [0.96] * len(moments),
         "text": [_wrapped(text) for text in texts],
         "hovertemplate": "%{text}<br>%{x}<extra></extra>",
-        "marker": {"size": 12, "line": {"width": 2}, **marker},
+        "marker": {"size": 12, "line": {"width": 1.5, "color": marker["color"]}, **marker},
     }
 
 

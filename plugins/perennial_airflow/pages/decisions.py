@@ -21,4 +21,4 @@ def page(model: str, name: str) -> HTMLResponse:
         found = decision(Settings.from_env(), model, name)
     except CallError as error:
         return html.missing("No such decision", str(error))
-    return html.page("decision.html", model=model, made=found, evidence=json.dumps(found.evidence, indent=2, sort_keys=True))
+    return html.page("decision_page.html", model=model, made=found, evidence=json.dumps(found.evidence, indent=2, sort_keys=True))

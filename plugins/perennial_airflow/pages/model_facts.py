@@ -1,6 +1,5 @@
 """What the page of a model says beyond the recorded facts: charts, and where each thing leads."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +10,11 @@ from ml.monitoring.history.marks import marked
 from ml.monitoring.history.words import meaning
 from ml.registry.links import version_url
 from ml.settings import Settings
+from ml.state.overview import Said
 from ml.state.records import Batch, Decision, Training
 from perennial_airflow.pages import addresses
 from perennial_airflow.pages.schedule import Schedule
 
-_LONGEST_EVIDENCE = 20_000
 _HELP = {
     "drift": ("Drift", "The share of the feature columns that lay beyond their thresholds. Triangles: a training was asked for."),
     "quality": ("Quality", "On labelled rows with 95 % intervals, and as it was estimated without labels (dotted)."),
@@ -82,7 +81,7 @@ class Shown:
         return addresses.airflow("dags", dag, "runs", run) if slash else None
 
     @staticmethod
-    def report_of(decision: Decision) -> str | None:
+    def report_of(decision: Said | Decision) -> str | None:
         """The Evidently report of the window that was judged."""
         return None if decision.window is None or decision.report_url is None else addresses.own("reports", decision.model, decision.window)
 
@@ -90,12 +89,6 @@ class Shown:
     def docs_of(batch: Batch) -> str | None:
         """The Data Docs page of a batch."""
         return None if batch.docs_url is None else addresses.own("data-docs", batch.model, f"{batch.id}.html")
-
-    @staticmethod
-    def evidence_of(decision: Decision) -> str:
-        """The recorded evidence as readable JSON, bounded."""
-        text = json.dumps(decision.evidence, indent=1, ensure_ascii=False, default=str)
-        return text if len(text) <= _LONGEST_EVIDENCE else f"{text[:_LONGEST_EVIDENCE]}\n… `perennial status --json` has the rest"
 
     @property
     def recommended(self) -> str | None:

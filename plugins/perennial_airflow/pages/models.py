@@ -1,5 +1,6 @@
 """`/perennial/models`: all models in one table. `/perennial/models/<model>`: all about one. `/perennial/dags/<dag>`: its DAGs' tab."""
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from ml.jobs import model_view, overview
 from ml.jobs.declared import all_declared
 from ml.settings import Settings
 from ml.specfile import model_names
+from ml.state import State, ledger
 from perennial_airflow.pages import html, schedule
 from perennial_airflow.pages.login import User, can_see, may_see, visible
 from perennial_airflow.pages.model_facts import Shown
@@ -40,7 +42,7 @@ def listed(user: User) -> HTMLResponse:
 @router.get("/models/{model}", dependencies=[Depends(may_see)])
 def model(model: str, period: Period = "90d", skip: Skip = 0) -> HTMLResponse:
     """All about one model."""
-    return _shown(model, period=period, skip=skip, tab=False)
+    return _shown(model, period=period, skip=skip)
 
 
 @router.get("/dags/{dag}")
@@ -52,7 +54,17 @@ def of_dag(dag: Annotated[str, Path(description="A DAG's id")], user: User, peri
         return html.page("other_dag.html", dag=dag)
     if not can_see(name, user):
         return html.own("Not for you", "<p>Airflow says that you may not read this model's DAGs.</p>", status=403)
-    return _shown(name, period=period, skip=skip, tab=True)
+    return _shown(name, period=period, skip=skip, tab_of=dag)
+
+
+@router.get("/models/{model}/decisions/{decision}", dependencies=[Depends(may_see)])
+def decided(model: str, decision: str) -> HTMLResponse:
+    """One decision: what every rule said, the numbers that it was made from, and what became of it."""
+    found = ledger.find_decision(State.open(Settings.from_env()).reader, decision)
+    if found is None or found.model != model:
+        return html.missing("No such decision", f"`perennial status {model}` names the newest ones.")
+    evidence = json.dumps(found.evidence, indent=1, ensure_ascii=False)
+    return html.page("decision.html", one=found, evidence=evidence, report=Shown.report_of(found), now=datetime.now(UTC))
 
 
 @router.get("/models/{model}/quarantine/{batch}", dependencies=[Depends(may_see)])
@@ -71,7 +83,7 @@ def quarantined(model: str, batch: str) -> HTMLResponse:
     return html.page("quarantined.html", model=model, found=found, now=datetime.now(UTC))
 
 
-def _shown(model: str, *, period: str, skip: int, tab: bool) -> HTMLResponse:
+def _shown(model: str, *, period: str, skip: int, tab_of: str | None = None) -> HTMLResponse:
     settings = Settings.from_env()
     view = model_view.view(settings, model, period=period, skip=skip)
     if view is None:
@@ -85,6 +97,6 @@ def _shown(model: str, *, period: str, skip: int, tab: bool) -> HTMLResponse:
         now=view.at,
         period=period,
         skip=skip,
-        tab=tab,
+        tab_of=tab_of,
         periods=model_view.PERIODS,
     )

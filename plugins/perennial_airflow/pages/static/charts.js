@@ -21,6 +21,8 @@
       ["xaxis", "yaxis"].forEach(function (axis) {
         layout[axis] = Object.assign({gridcolor: color("--grid"), linecolor: color("--border")}, layout[axis]);
       });
+      layout.font = Object.assign({}, layout.font, {family: getComputedStyle(document.body).fontFamily});
+      if (layout.legend && window.innerWidth < 600) { layout.legend.y = -0.32; } // below the date, which has two lines there
       layout.hoverlabel = {align: "left", bgcolor: color("--bg-muted"), bordercolor: color("--border-strong"), font: {color: color("--fg")}};
     });
     return found;

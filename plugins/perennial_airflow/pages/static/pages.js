@@ -26,6 +26,7 @@
     document.dispatchEvent(new CustomEvent("perennial:theme", {detail: theme}));
   }
   dress();
+  if (outer()) { root.style.setProperty("--font", window.parent.getComputedStyle(outer().body).fontFamily); }
   system.addEventListener("change", dress);
   window.addEventListener("storage", dress);
   if (outer()) { new MutationObserver(dress).observe(outer().documentElement, {attributes: true, attributeFilter: ["class"]}); }
