@@ -5,15 +5,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ml.errors import CallError
 from ml.jobs.monitor import RuleResult
-from ml.settings import Settings
 from ml.state import State, ledger
 from ml.state.records import Decision, Window
 
 
 class DecisionFacts(BaseModel):
-    """A decision with its evidence. `standing` says in one sentence what became of it.
+    """A decision. `standing` says in one sentence what became of it.
 
     `number` and `rows` are those of its window, which has an Evidently page where `report` says so. `run`: the training run that works on
     it or did.
@@ -29,7 +27,6 @@ class DecisionFacts(BaseModel):
     decided_at: datetime
     reasons: list[str]
     rules: list[RuleResult]
-    evidence: dict[str, Any]
     policy: str
     window: str | None
     number: int | None
@@ -37,19 +34,6 @@ class DecisionFacts(BaseModel):
     report: bool
     run: str | None
     failures: list[dict[str, Any]]
-
-
-def decision(settings: Settings, model: str, name: str) -> DecisionFacts:
-    """The decision with this id.
-
-    Raises:
-        CallError: The model has none.
-    """
-    state = State.open(settings)
-    found = ledger.find_decision(state, name)
-    if found is None or found.model != model:
-        raise CallError(f"{model} has no decision {name!r}")
-    return facts(state, found)
 
 
 def facts(state: State, found: Decision) -> DecisionFacts:
@@ -64,7 +48,6 @@ def facts(state: State, found: Decision) -> DecisionFacts:
         decided_at=found.decided_at,
         reasons=found.reasons,
         rules=[RuleResult.model_validate(one) for one in found.rules],
-        evidence=found.evidence,
         policy=found.policy,
         window=found.window,
         number=window.number if window else None,

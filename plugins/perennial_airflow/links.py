@@ -25,7 +25,7 @@ def docs_url(model: str, written: str) -> str:
 
 def decision_url(model: str, decision: str) -> str:
     """The page of a decision: what each rule said, with which evidence."""
-    return _page("decisions", model, decision)
+    return _page("models", model, "decisions", decision)
 
 
 def lineage_url(model: str, version: int) -> str:

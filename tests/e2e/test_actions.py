@@ -305,7 +305,7 @@ def foreign(page: str) -> Iterator[str]:
         server.server_close()
 
 
-@pytest.mark.parametrize("path", ["actions/{0}", "lineage/{0}/1", "runs/{0}.train/x", "decisions/{0}/x", "mlflow/{0}/runs/x"])
+@pytest.mark.parametrize("path", ["actions/{0}", "lineage/{0}/1", "runs/{0}.train/x", "mlflow/{0}/runs/x"])
 def test_nothing_is_shown_without_a_login(seen: Seen, path: str) -> None:
     address = f"{seen.url}/perennial/{path.format(MODEL)}"
     assert httpx.get(address, headers={"Accept": "*/*"}, trust_env=False).status_code == 401

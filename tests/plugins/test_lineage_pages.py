@@ -1,4 +1,4 @@
-"""The pages of a version's lineage, of a decision, and those that lead on to MLflow."""
+"""The pages of a version's lineage, and those that lead on to MLflow."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -45,7 +45,7 @@ def test_the_lineage_goes_back_to_data_and_cause_and_forward_to_predictions(page
     page = pages.get(f"/perennial/lineage/{MODEL}/4")
     assert page.status == 200
     for link in (
-        f"/perennial/decisions/{MODEL}/{asked.id}",
+        f"/perennial/models/{MODEL}/decisions/{asked.id}",
         f"/perennial/reports/{MODEL}/{asked.window}",
         f"/perennial/lineage/{MODEL}/3",
         f"/perennial/data-docs/{MODEL}/y.html",
@@ -58,15 +58,6 @@ def test_the_lineage_goes_back_to_data_and_cause_and_forward_to_predictions(page
     assert "It never was." in page.text
     assert BAD not in page.text
     assert "serves now" in pages.get(f"/perennial/lineage/{MODEL}/3").text
-
-
-def test_a_decision_has_its_page_with_what_each_rule_said(pages: Pages, asked: Decision) -> None:
-    page = pages.get(f"/perennial/decisions/{MODEL}/{asked.id}")
-    assert page.status == 200
-    assert "A training is asked for and has not begun yet." in page.text
-    assert "asks for a training" in page.text
-    assert BAD not in page.text
-    assert pages.get(f"/perennial/decisions/other/{asked.id}").status == 404, "the right to see is that of its own model"
 
 
 def test_a_link_leads_on_to_mlflow_wherever_that_answers_now(pages: Pages, asked: Decision, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +77,7 @@ def test_a_link_leads_on_to_mlflow_wherever_that_answers_now(pages: Pages, asked
 
 @pytest.mark.parametrize(
     "path",
-    ["lineage/loans/1", "decisions/loans/x", "mlflow/loans/versions/1", "mlflow/loans/runs/x", "runs/loans.train/x", "actions/loans"],
+    ["lineage/loans/1", "mlflow/loans/versions/1", "mlflow/loans/runs/x", "runs/loans.train/x", "actions/loans"],
 )
 def test_each_page_needs_a_login_and_the_right_to_see_the_model(pages: Pages, settings: Settings, path: str) -> None:
     assert pages.get(f"/perennial/{path}", user=None).status == 401
