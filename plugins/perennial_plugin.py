@@ -41,5 +41,12 @@ class PerennialPlugin(AirflowPlugin):
         # Without a `url_route` a view shows no tab.
         {"name": "Model", "href": "/perennial/dags/{DAG_ID}", "destination": "dag", "url_route": "perennial-model"},
         {"name": "Reports", "href": "/perennial/reports", "destination": "nav", "category": "browse", "url_route": "perennial-reports"},
+        {
+            "name": "What and why",
+            # No slash at its begin: Airflow puts the path of its base_url there.
+            "href": "perennial/runs/{DAG_ID}/{RUN_ID}",
+            "destination": "dag_run",
+            "url_route": "perennial-run",
+        },
     ]
     listeners = [preload]  # noqa: RUF012

@@ -7,8 +7,7 @@ from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Connection, Integer, and_, cast, func, select
 
-from ml.state.history import NOT_FEATURES
-from ml.state.records import Promotion, record
+from ml.state.records import NOT_FEATURES, Promotion, record
 from ml.state.sql import given
 from ml.state.tables import approvals, batches, decisions, details, drift, promotions, quality, trainings, windows
 

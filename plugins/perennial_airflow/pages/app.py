@@ -6,7 +6,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
 
 from ml.errors import PerennialError, StoreUnavailable
-from perennial_airflow.pages import assets, docs, html, models, reports
+from perennial_airflow.pages import acts, assets, docs, html, lineage, mlflow, models, reports, runs
 from perennial_airflow.pages.login import LoginNeeded, to_login
 
 
@@ -19,5 +19,5 @@ def told(request: Request, error: Exception) -> HTMLResponse:  # noqa: ARG001  #
 app = FastAPI(title="Perennial", docs_url=None, redoc_url=None, openapi_url=None)
 app.add_exception_handler(LoginNeeded, to_login)
 app.add_exception_handler(PerennialError, told)
-for pages in (assets, models, reports, docs):
+for pages in (assets, models, reports, docs, acts, lineage, mlflow, runs):
     app.include_router(pages.router)
