@@ -1,8 +1,9 @@
 """What was measured and decided over time, read in a few queries however many windows and columns there are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, cast, column, func, inspect, select, table
 
@@ -86,7 +87,8 @@ def drifts(state: State, model: str, *, after: datetime, columns: Sequence[str])
     )
     found: dict[str, list[Drift]] = {}
     with state.begin() as connection:
-        for window, is_judged, column, kind, method, value, threshold, drifted in connection.execute(query):
+        rows: Iterable[Any] = connection.execute(query)
+        for window, is_judged, column, kind, method, value, threshold, drifted in rows:
             one = Drift(
                 column=column,
                 kind=kind,

@@ -1,11 +1,11 @@
 """How all models stand, in a few queries however many models and windows there are. Each takes the models that are asked about."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Connection, Integer, Select, and_, cast, func, select
+from sqlalchemy import CTE, ColumnElement, Connection, Integer, and_, cast, func, select
 
 from ml.state.history import NOT_FEATURES
 from ml.state.records import Promotion, record
@@ -95,7 +95,8 @@ def looks(connection: Connection, newest: Mapping[str, int], *, most: int) -> di
     query = select(*columns).join(after, _later(after)).order_by(windows.c.model, windows.c.number)
     counted = _counted(connection, newest, most=most)
     found: dict[str, list[Look]] = {}
-    for id_, model, number, at, rows, is_measured in connection.execute(query):
+    read: Iterable[Any] = connection.execute(query)
+    for id_, model, number, at, rows, is_measured in read:
         compared, drifted = counted.get(id_, (0, 0))
         one = Look(
             window=id_, model=model, number=number, at=at, rows=rows, is_measured=bool(is_measured), columns=compared, drifted=drifted
@@ -162,10 +163,14 @@ def recent(connection: Connection, model: str, *, most: int, skip: int) -> list[
 def standing(connection: Connection, models: Sequence[str]) -> dict[str, dict[str, int]]:
     """Model → state → how many of its decisions stand in it, of those that wait for something."""
     of_state = (decisions.c.model.in_(models), decisions.c.state.in_(STANDING))
-    query = select(decisions.c.model, decisions.c.state, func.count()).where(*of_state).group_by(decisions.c.model, decisions.c.state)
+    query = (
+        select(decisions.c.model, decisions.c.state, func.count().label("decisions"))
+        .where(*of_state)
+        .group_by(decisions.c.model, decisions.c.state)
+    )
     found: dict[str, dict[str, int]] = {}
-    for model, state, count in connection.execute(query):
-        found.setdefault(model, {})[state] = count
+    for row in connection.execute(query):
+        found.setdefault(row.model, {})[row.state] = row.decisions
     return found
 
 
@@ -212,14 +217,15 @@ def _later(after: CTE) -> ColumnElement[bool]:
 
 def _counted(connection: Connection, newest: Mapping[str, int], *, most: int) -> dict[str, tuple[int, int]]:
     after = _after(connection, newest, most=most)
-    query: Select[tuple[str, int, int]] = (
+    query = (
         select(drift.c.window, func.count(), func.sum(cast(drift.c.drifted, Integer)))
         .join(windows, windows.c.id == drift.c.window)
         .join(after, _later(after))
         .where(drift.c.kind.not_in(NOT_FEATURES))
         .group_by(drift.c.window)
     )
-    return {window: (columns, int(drifted)) for window, columns, drifted in connection.execute(query)}
+    rows: Iterable[Any] = connection.execute(query)
+    return {window: (columns, int(drifted)) for window, columns, drifted in rows}
 
 
 def _intervals(connection: Connection, found: Sequence[str]) -> dict[str, dict[str, tuple[float, float]]]:

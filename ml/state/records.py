@@ -371,4 +371,5 @@ class Predicted:
 
 def record(kind: type[T], row: Row[Any]) -> T:
     """The record of a row; columns that the record does not name are left out."""
-    return kind(**{one.name: row._mapping[one.name] for one in fields(kind)})  # type: ignore[arg-type]
+    found = row._mapping
+    return kind(**{one.name: found[one.name] for one in fields(kind)})  # type: ignore[arg-type]

@@ -51,7 +51,7 @@ class Shown:
         charts: Mapping[str, Any] = {}
         if history is not None:
             charts = marked(figures(history), trainings=view.trainings, changes=view.changes, since=history.since)
-        versions = {one.version for one in (*view.trainings, *view.changes) if one.version is not None}
+        versions = {one.version for one in view.trainings if one.version is not None} | {one.version for one in view.changes}
         pages = {version: version_url(settings, view.model, version) for version in versions}
         has_docs = (settings.home / "data_docs" / view.model / "index.html").is_file()
         return cls(
