@@ -43,8 +43,7 @@ class PerennialPlugin(AirflowPlugin):
         {"name": "Reports", "href": "/perennial/reports", "destination": "nav", "category": "browse", "url_route": "perennial-reports"},
         {
             "name": "What and why",
-            # No slash at its begin: Airflow puts the path of its base_url there.
-            "href": "perennial/runs/{DAG_ID}/{RUN_ID}",
+            "href": "/perennial/runs/{DAG_ID}/{RUN_ID}",
             "destination": "dag_run",
             "url_route": "perennial-run",
         },

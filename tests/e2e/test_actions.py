@@ -75,7 +75,12 @@ def model(installation: Installation, tmp_path_factory: pytest.TempPathFactory) 
     assert made.returncode == 0, made.stderr
     path = installation.settings.dags / MODEL / "model.yaml"
     candidates = [{"name": "logistic", "class": "sklearn.linear_model.LogisticRegression"}]
-    declare(path, training={"candidates": candidates, "schedule": None, "ensembles": []}, promotion={"approval": "manual"})
+    declare(
+        path,
+        training={"candidates": candidates, "schedule": None, "ensembles": []},
+        promotion={"approval": "manual"},
+        monitoring={"minimum_rows": 50},
+    )
     assert installation.perennial("ingest", MODEL, str(folder / "first.csv")).returncode == 0
     old = deliver(folder / f"old {BAD}.csv", 60, age=400)
     broken = deliver(folder / "broken.csv", 61)
@@ -233,6 +238,27 @@ def test_the_lineage_leads_from_the_version_to_its_batches_and_predictions(seen:
     assert serious(seen.page) == []
     seen.page.get_by_role("link", name="Data Docs").click()
     expect(seen.page).to_have_url(f"{seen.url}/perennial/data-docs/{MODEL}/**".replace("**", seen.page.url.rsplit("/", 1)[1]))
+
+
+def test_the_tab_of_a_look_tells_the_window_the_drift_and_the_decision(seen: Seen) -> None:
+    run = seen.airflow.trigger(f"{MODEL}.monitor", run="look-at-the-released", note="the released batch")
+    assert finished(seen.airflow, run).state == "success"
+    place = seen.tab(dag="monitor", run=run.id)
+    expect(place.get_by_role("heading", level=1)).to_contain_text("feature columns drifted in window 1;")
+    expect(place.get_by_role("region", name="The columns that drifted")).to_contain_text("age")
+    expect(place.get_by_role("region", name="Quality of the champion")).to_contain_text("roc_auc")
+    expect(place.get_by_role("region", name="What each rule said")).to_be_visible()
+    seen.page.goto(f"{seen.url}/perennial/runs/{MODEL}.monitor/{run.id}")
+    assert serious(seen.page) == []
+    links = seen.airflow._get(f"/api/v2/dags/{MODEL}.monitor/dagRuns/{run.id}/taskInstances/decide/links")["extra_links"]
+    seen.page.goto(str(links["Decision"]))
+    expect(seen.page.get_by_role("heading", level=1)).to_be_visible()
+    assert seen.page.url.startswith(f"{seen.url}/perennial/models/{MODEL}/decisions/decision-{MODEL}-000001")
+    again = seen.airflow.trigger(f"{MODEL}.monitor", run="nothing-new", note="no rows are new")
+    assert finished(seen.airflow, again).state == "success"
+    calm = seen.tab(dag="monitor", run=again.id)
+    expect(calm.get_by_role("heading", level=1)).to_have_text("There was no window to look at.")
+    expect(calm.locator("main")).to_contain_text("no new rows since dataset version")
 
 
 @pytest.fixture(scope="module")
