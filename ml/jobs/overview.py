@@ -1,10 +1,9 @@
 """How all models stand at a look: one row a model, from the declarations and the state database."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ml.jobs.declared import Declared, all_declared
-from ml.jobs.report import clipped
 from ml.settings import Settings
 from ml.state import State, overview
 from ml.state.overview import Judged, Look, Said
@@ -100,7 +99,7 @@ def _rows(state: State, found: list[Declared]) -> list[ModelRow]:
         ModelRow(
             declared=one,
             champion=champions.get(one.model),
-            quality=_inside(judged.get(one.model)),
+            quality=judged.get(one.model),
             looks=tuple(looks.get(one.model, ())),
             decision=said.get(one.model),
             standing=standing.get(one.model, {}),
@@ -109,10 +108,3 @@ def _rows(state: State, found: list[Declared]) -> list[ModelRow]:
         )
         for one in found
     ]
-
-
-def _inside(found: Judged | None) -> Judged | None:
-    if found is None or found.low is None or found.high is None:
-        return found
-    low, high = clipped(found.metric, found.low, found.high)
-    return replace(found, low=low, high=high)

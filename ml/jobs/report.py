@@ -23,7 +23,6 @@ PERIOD = "90d"
 NAME = "history"
 """The page's name beside the windows' pages."""
 _DRAWN_COLUMNS = 15
-_SHARES = frozenset({"roc_auc", "accuracy", "balanced_accuracy", "f1"})
 
 
 class _Result(BaseModel):
@@ -169,13 +168,8 @@ def _with_interval(one: Quality, interval: tuple[float, float] | None) -> Value:
     """The metric with the 95 % interval that was measured with it (`ml.jobs.usual_quality.intervals`), if there is one."""
     if interval is None:
         return Value(metric=one.metric, value=one.value, rows=one.rows)
-    low, high = clipped(one.metric, *interval)
+    low, high = interval
     return Value(metric=one.metric, value=one.value, low=low, high=high, rows=one.rows)
-
-
-def clipped(metric: str, low: float, high: float) -> tuple[float, float]:
-    """The ends of an interval, inside what the metric can be."""
-    return (max(low, 0.0), min(high, 1.0)) if metric in _SHARES else (low, high)
 
 
 def _window(one: Seen) -> WindowHistory:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from ml.errors import CallError, ConcurrentChange, PerennialError, StoreUnavailable, UnknownModel
 from ml.jobs.actions import possible, said_of_promotion, said_of_release
 from ml.settings import Settings
-from perennial_airflow.operators.approve import person
+from perennial_airflow.operators.asking import person
 from perennial_airflow.pages import html
 from perennial_airflow.pages.audit import audited
 from perennial_airflow.pages.login import User, may_see
