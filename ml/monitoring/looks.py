@@ -42,8 +42,15 @@ class Look:
     comparisons: tuple[Comparison, ...]
 
 
-def look(pin: Pin, *, reference: Profile, window: Profile, own: OwnWindows) -> Look:
+def look(pin: Pin, *, reference: Profile, window: Profile, own: OwnWindows, doubt: str = "") -> Look:
     """Compares a column of a window with the reference.
+
+    Args:
+        pin: What is compared.
+        reference: The column's profile there.
+        window: The window's.
+        own: What the reference's own windows say.
+        doubt: Why a difference may be more than chance although nothing has changed: what is said of the distance is then provisional.
 
     Raises:
         NoData: One of the sides has no rows.
@@ -55,7 +62,7 @@ def look(pin: Pin, *, reference: Profile, window: Profile, own: OwnWindows) -> L
     if type(reference) is not type(window):
         raise drifting.other_kind(pin)
     try:
-        found = [_distance(pin, reference, window, own)]
+        found = [_distance(pin, reference, window, own, doubt)]
         if pin.kind != "target":  # its labels may come late
             found += [_missing(pin, reference, window, own), _strange(pin, reference, window, own)]
         elif found == [None]:
@@ -164,7 +171,7 @@ def _told(one: ColumnVerdict, persistence: Persistence | None, earlier: Sequence
     return {**facts, "sentence": f"{one.sentence} ({often})", "looks": looks, "persists": persistence.holds(looks[::-1])}
 
 
-def _distance(pin: Pin, reference: Profile, window: Profile, own: OwnWindows) -> Comparison | None:
+def _distance(pin: Pin, reference: Profile, window: Profile, own: OwnWindows, doubt: str) -> Comparison | None:
     if not reference.present or not window.present:
         return None
     watched = Watched(column=pin.column, family=_family(pin), method=pin.method, floor=pin.threshold)
@@ -180,7 +187,7 @@ def _distance(pin: Pin, reference: Profile, window: Profile, own: OwnWindows) ->
         watched = Watched(column=pin.column, family=watched.family, method=method, floor=floor)
         window, reference = drifting.flags(reference, window), drifting.flags(reference, reference)
     calibration, note = _calibration(own, expected)
-    return compare(watched, reference=reference, window=window, calibration=calibration, note=note)
+    return compare(watched, reference=reference, window=window, calibration=calibration, note="; ".join(filter(None, (note, doubt))))
 
 
 def _texts(pin: Pin, watched: Watched, reference: TextProfile, window: TextProfile, own: OwnWindows) -> Comparison | None:

@@ -146,7 +146,7 @@ def _head(spec: ModelSpec, window: Window, measurement: Measurement, *, compared
     facts = {
         "Window": f"{window.id}: {window.rows:,} rows of dataset versions {window.start_version + 1} to {window.end_version}",
         "Rows happened": _period(window),
-        "Champion": f"version {window.champion}, which learnt from the {compared.reference_rows:,} rows of the reference",
+        "Champion": f"version {window.champion}; the reference has {compared.reference_rows:,} rows",
         "Drifted feature columns": f"{drifted} of {len(features)}" + (f" ({drifted / len(features):.2f})" if features else ""),
         "False alarms": measurement.promise,
         "Alarms": _alarms(measurement) if measurement.promise else "",

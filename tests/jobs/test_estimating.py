@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from ml.jobs import audited, estimating, monitor, segments, tested_rows, usual_quality
+from ml.jobs import said as saying
 from ml.jobs.judged import judge
 from ml.jobs.report import report
 from ml.jobs.status import status
@@ -211,7 +212,8 @@ def test_segments_are_shown_beside_the_test_rows_and_small_ones_are_not_tested()
     labels[150:] = None
     beside = pd.DataFrame({"y": labels, "c": ["often"] * 120 + ["rare"] * 30 + ["new"] * 50})
     judged = judge(spec(), beside["y"], predicted, known={"yes", "no"})[0]
-    found = {one.value: one for one in segments.measure(spec(), beside=beside, own=150, said=predicted, judged=judged, tested=held_out())}
+    sides = {"said": predicted, "compared": saying.taken(predicted, np.arange(150))}
+    found = {one.value: one for one in segments.measure(spec(), beside=beside, own=150, judged=judged, tested=held_out(), **sides)}
     assert list(found) == ["often", "rare", "new"]
     often, rare, new = found.values()
     assert (often.rows, often.share, often.test_share, often.labelled_rows) == (120, 0.8, 0.95, 120)

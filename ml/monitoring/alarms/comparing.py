@@ -50,7 +50,7 @@ class Comparison:
         rows: The window's rows with a value, and
         reference_rows: the reference's.
         calibration: The reference's own windows, if the p-value is from them; else rows are taken as independent.
-        note: Why rows are taken as independent although their time or their group is known.
+        note: Why rows are taken as independent although their time or their group is known, or what else speaks against the p-value.
         by_ranks: Of numbers whose shown distance is below the floor: the same distance of their ranks' normal scores.
     """
 
@@ -82,16 +82,14 @@ class Comparison:
     @property
     def is_provisional(self) -> bool:
         """Whether too little of the reference's own time or groups stands behind the p-value."""
-        if self.calibration is None:
-            return bool(self.note)
-        return self.calibration.is_provisional or self.calibration.is_far(self.rows)
+        return bool(self.note) or (self.calibration is not None and (self.calibration.is_provisional or self.calibration.is_far(self.rows)))
 
     @property
     def origin(self) -> str:
         """Where the p-value comes from, in plain words."""
         if self.calibration is not None:
             far = f"; provisional: {self.rows:,} rows are far more" if self.calibration.is_far(self.rows) else ""
-            return self.calibration.sentence + far
+            return self.calibration.sentence + far + (f"; provisional: {self.note}" if self.note else "")
         return "from a test of independent rows" + (f": {self.note}; provisional" if self.note else "")
 
 
