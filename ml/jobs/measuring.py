@@ -177,7 +177,7 @@ def _looked_at(
     seen = labels_seen.seen(table, state, window, spec=spec, trained=trained)
 
     def late_rows() -> Iterator[pd.DataFrame]:
-        return labels_seen.late_rows(table, window, seen, spec=spec, trained=trained, also=wanted)
+        return labels_seen.late_rows(table, window, seen, spec=spec, also=wanted)
 
     def ask(model: Any) -> Predicted:
         of_own = saying.of_window(model, table, window, spec=spec)

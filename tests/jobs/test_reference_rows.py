@@ -16,7 +16,7 @@ from ml.settings import Settings
 from ml.state import State, specs, tables, trainings
 from ml.training import dataset, reference, tested_model
 from ml.training.evaluation import predict
-from tests.jobs.test_monitor import accept, declare, rows
+from tests.jobs.test_monitor import accept, declare, label, rows
 from tests.kept import KeptWorlds
 from tests.training.worlds import with_mlflow
 
@@ -112,3 +112,18 @@ def test_the_tested_model_is_kept_beside_its_run_and_says_what_it_said_then(trai
     assert kept.probabilities is not None
     assert said.probabilities.to_numpy().tolist() == kept.probabilities.to_numpy().tolist()
     assert tested_model.load(trained, replace(made, verdict=None), declared) is None
+
+
+def test_labels_that_come_after_the_training_judge_rows_from_before_it_once(trained: Settings) -> None:
+    older = weak(300, seed=2)
+    accept(trained, weak(200, seed=3).assign(late=None), "b3")
+    label(trained, older.assign(late=np.where(older["age"] > 0, "yes", "no")), "l1")
+    first = monitor.monitor(trained, "loans")
+    assert first.window is not None
+    assert (first.quality_rows, first.window.labelled_rows) == (300, 0)
+    assert first.decision is not None
+    told = {one.rule: one.reason for one in first.decision.rules}
+    assert "300 labelled rows since the champion's training (≥ 100)" in told["minimum_rows"]
+    accept(trained, weak(200, seed=4).assign(late=None), "b4")
+    second = monitor.monitor(trained, "loans")
+    assert second.quality_rows == 0
