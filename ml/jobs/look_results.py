@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ml.monitoring import NOT_FEATURES
+from ml.monitoring.looks import told
 from ml.state.records import Drift
 
 
@@ -48,7 +49,7 @@ class WindowResult(BaseModel):
 
 def drift_result(drifts: Sequence[Drift]) -> DriftResult:
     """What was recorded, told apart by kind."""
-    shown = {one.column: ColumnDrift.model_validate(one, from_attributes=True) for one in drifts}
+    shown = {one.column: _shown(one) for one in drifts}
     kinds = {one.kind: shown[one.column] for one in drifts}
     features = [one for one in drifts if one.kind not in NOT_FEATURES]
     return DriftResult(
@@ -57,3 +58,9 @@ def drift_result(drifts: Sequence[Drift]) -> DriftResult:
         target=kinds.get("target"),
         prediction=kinds.get("prediction"),
     )
+
+
+def _shown(one: Drift) -> ColumnDrift:
+    said = told(one)
+    verdict = {**said[0], "also": said[1:]} if said else None
+    return ColumnDrift(method=one.method, value=one.value, threshold=one.threshold, drifted=one.drifted, verdict=verdict)

@@ -20,6 +20,7 @@ from ml.jobs.estimating import Subject
 from ml.jobs.promised import Promised
 from ml.monitoring import NOT_FEATURES, report, report_drift, workspace
 from ml.monitoring import drift as drifting
+from ml.monitoring.alarms import basis
 from ml.monitoring.drift import MISSING_SHARE, Pin
 from ml.monitoring.looks import look
 from ml.monitoring.profile_file import ReferenceProfile, plot_rows, positions
@@ -44,7 +45,7 @@ class LookedAt:
         target: The window's labels, final or not.
         said: What the champion says of all of them.
         compared: What is compared with the reference's predictions, of the window's own: the tested model's words.
-        doubt: Why these are the champion's instead; empty where they are not.
+        doubt: Why these are the champion's instead (`basis.told`); empty where they are not.
         late: The keys of the earlier ones.
         ask: What another model says of all of them.
     """
@@ -187,7 +188,7 @@ def _looked_at(
         found.append(late[wanted])
         said_of_them.append(predict(champion, late, task=spec.task))
     beside, keys = pd.concat(found, ignore_index=True), dataset.row_keys(seen.fresh.head(seen.late))
-    doubt = tested_model.NOT_KEPT if len(said) == 1 else ""
+    doubt = basis.TWIN if len(said) == 1 else ""
     return LookedAt(beside, target, saying.joined(said_of_them), said[-1], doubt, keys, ask)
 
 
@@ -302,7 +303,7 @@ def _notes(spec: ModelSpec, drifts: list[Drift], judged: pd.DataFrame, *, late: 
     if not judged.empty and judged["label"].nunique() < 2:
         notes.append("All labelled rows have the same label: quality is not drawn, and some metrics are not defined.")
     if doubt:
-        notes.append(f"Prediction drift is provisional: {doubt}.")
+        notes.append(f"Prediction drift is provisional: {basis.told(doubt)}.")
     if spec.features.text:
         notes.append("Texts are compared by how well a classifier tells reference from window by their words (ROC AUC, 0.5 is alike).")
     return notes

@@ -18,11 +18,6 @@ from ml.training.results import verdict_of
 
 log = logging.getLogger(__name__)
 
-NOT_KEPT = (
-    "the tested model was not kept, so that its words on the test rows are compared with those of the champion, a twin that was fitted on "
-    "more rows: the two may lie apart by more than chance, whatever becomes of the rows. The next training keeps it"
-)
-
 
 def file_of(model: Any) -> tuple[dict[str, bytes], str]:
     """The file to keep beside the run, and its digest, which names it: another attempt of the same training writes another file."""

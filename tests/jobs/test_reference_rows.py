@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 from ml.jobs import monitor, reference_profile
 from ml.jobs.train import train
+from ml.monitoring.alarms import basis
 from ml.monitoring.drift import Pin, compare, profile_of
 from ml.registry import files
 from ml.settings import Settings
@@ -94,8 +95,8 @@ def test_where_the_tested_model_is_not_there_prediction_drift_is_provisional_and
     verdict = looked.drift.prediction.verdict
     assert verdict is not None
     assert verdict["is_provisional"]
-    assert tested_model.NOT_KEPT in verdict["origin"]
-    assert tested_model.NOT_KEPT in Path(str(looked.report)).read_text()
+    assert basis.told(basis.TWIN) in verdict["origin"]
+    assert basis.told(basis.TWIN) in Path(str(looked.report)).read_text()
 
 
 def test_the_tested_model_is_kept_beside_its_run_and_says_what_it_said_then(trained: Settings) -> None:
