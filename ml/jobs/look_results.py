@@ -7,7 +7,6 @@ from typing import Any
 from pydantic import BaseModel
 
 from ml.monitoring import NOT_FEATURES
-from ml.monitoring.looks import told
 from ml.state.records import Drift
 
 
@@ -61,6 +60,8 @@ def drift_result(drifts: Sequence[Drift]) -> DriftResult:
 
 
 def _shown(one: Drift) -> ColumnDrift:
+    from ml.monitoring.looks import told
+
     said = told(one)
     verdict = {**said[0], "also": said[1:]} if said else None
     return ColumnDrift(method=one.method, value=one.value, threshold=one.threshold, drifted=one.drifted, verdict=verdict)

@@ -17,11 +17,12 @@ from ml.jobs import judged as judging
 from ml.jobs import promised as promising
 from ml.jobs import said as saying
 from ml.jobs.estimating import Subject
+from ml.jobs.noted import notes
 from ml.jobs.promised import Promised
 from ml.monitoring import NOT_FEATURES, report, report_drift, workspace
 from ml.monitoring import drift as drifting
 from ml.monitoring.alarms import basis
-from ml.monitoring.drift import MISSING_SHARE, Pin
+from ml.monitoring.drift import Pin
 from ml.monitoring.looks import look
 from ml.monitoring.profile_file import ReferenceProfile, plot_rows, positions
 from ml.monitoring.window_columns import MeasuredColumns, Read, measure_columns
@@ -89,7 +90,7 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         qualities=found.qualities,
         labelled_rows=len(judged) - late_rows,
         late_rows=late_rows,
-        notes=[*_notes(spec, drifts, judged, late=late_rows, doubt=rows.doubt), *found.strange],
+        notes=[*notes(spec, drifts, judged, late=late_rows, doubt=rows.doubt), *found.strange],
         promise=found.promise,
         sections=beyond.sections(spec),
     )
@@ -279,34 +280,6 @@ def prediction_column(spec: ModelSpec) -> str:
     while name in spec.columns:
         name += "_"
     return name
-
-
-def _notes(spec: ModelSpec, drifts: list[Drift], judged: pd.DataFrame, *, late: int, doubt: str) -> list[str]:
-    lost = [one.column for one in drifts if one.method == MISSING_SHARE]
-    notes = []
-    if lost:
-        notes.append(
-            "Shown by the change of the share of missing values, because that has drifted and the distance has not, or because there is "
-            f"no value on one side: {', '.join(lost)}."
-        )
-    if late and len(judged) == late:
-        notes.append("No row of this window has a label yet that is final: target drift and quality are of earlier rows.")
-    elif judged.empty and any(one.kind == "target" for one in drifts):
-        notes.append("No label of this window is of a class that the champion knows: quality cannot be seen.")
-    elif judged.empty:
-        notes.append("No row of this window has a label yet that is final: neither target drift nor quality can be seen.")
-    if late:
-        notes.append(
-            f"Quality is of {len(judged):,} labelled rows: {len(judged) - late:,} of this window, and {late:,} that were accepted before "
-            "it and whose label became known since the champion's quality was last judged."
-        )
-    if not judged.empty and judged["label"].nunique() < 2:
-        notes.append("All labelled rows have the same label: quality is not drawn, and some metrics are not defined.")
-    if doubt:
-        notes.append(f"Prediction drift is provisional: {basis.told(doubt)}.")
-    if spec.features.text:
-        notes.append("Texts are compared by how well a classifier tells reference from window by their words (ROC AUC, 0.5 is alike).")
-    return notes
 
 
 def _drifted(drifts: Sequence[Drift]) -> int:

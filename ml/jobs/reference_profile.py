@@ -86,7 +86,7 @@ def forget_older(settings: Settings, training: Training) -> list[str]:
 def make(settings: Settings, training: Training, *, learnt: ModelSpec, window_rows: int) -> None:
     """Writes the profile anew. Memory: a chunk of columns of the reference at a time, and a piece of its rows."""
     try:
-        keys = _keys(settings, learnt, training)
+        keys = dataset.labelled_of_training(settings, learnt, training, [PLACE])  # found once, whatever the number of features
         if keys.empty:
             raise NoData(f"the training of version {training.version} of {training.model} has no rows left: train again")
         rows = _Rows(
@@ -111,18 +111,6 @@ def identity(training: Training) -> dict[str, object]:
         "labels_version": training.labels_version,
         "as_of": training.as_of.isoformat(),
     }
-
-
-def _keys(settings: Settings, learnt: ModelSpec, training: Training) -> pd.DataFrame:
-    """Target, time, group, keys and `PLACE` of the rows that the champion learnt from: found once, whatever the number of features."""
-    return dataset.labelled(
-        settings,
-        learnt,
-        version=training.dataset_version,
-        as_of=training.as_of,
-        labels_version=training.labels_version,
-        columns=[PLACE],
-    )
 
 
 @dataclass(frozen=True, slots=True)
