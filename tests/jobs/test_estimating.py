@@ -189,6 +189,12 @@ def spec(**changes: Any) -> ModelSpec:
     return ModelSpec.model_validate(content | changes)
 
 
+TRAINED = Training(
+    key="k", model="m", spec_hash="0", dataset_version=1, labels_version=None, as_of=NOW, reason="", decision=None, state="promoted",
+    started_at=NOW, version=1,
+)  # fmt: skip
+
+
 def said(count: int, *, seed: int) -> tuple[np.ndarray[Any, Any], Predicted]:
     """Labels, and what a calibrated model says."""
     rng = np.random.default_rng(seed)
@@ -224,15 +230,33 @@ def test_segments_are_shown_beside_the_test_rows_and_small_ones_are_not_tested()
     assert (new.rows, new.labelled_rows, new.quality, new.test_share) == (0, 0, None, 0.0), "these rows are from before the window"
 
 
+def test_a_window_of_one_day_knows_from_the_test_rows_how_far_days_lie_apart(settings: Settings) -> None:
+    random, declared = np.random.default_rng(5), spec(promotion={"metric": "accuracy"}, time="at")
+    chance = np.repeat(np.linspace(0.4, 0.9, 20), 200)
+    labels = np.where(random.random(4000) < chance, "yes", "no").astype(object)
+    yes = Predicted(np.full(4000, "yes", dtype=object), pd.DataFrame({"no": np.full(4000, 0.4), "yes": np.full(4000, 0.6)}))
+    tested = replace(held_out(), labels=labels, said=yes, units=Units(4000, np.arange(4000) // 200))
+    training = replace(TRAINED, verdict=verdict({"accuracy": float((labels == "yes").mean())}))
+    now = pd.Series(np.where(random.random(200) < 0.5, "yes", "no"))
+    judged = judge(declared, now, saying.taken(yes, np.arange(200)), known={"yes", "no"})[0]
+    asked = {"spec": declared, "learnt": declared, "trained": training, "tested": tested}
+    one, units = saying.taken(yes, np.arange(200)), Units(200, np.arange(200) // 50)
+    found = usual_quality.against_usual(State.open(settings), judged, one, units, **asked)
+    assert found.units == 20
+    assert found.standard_error is not None
+    assert found.standard_error > 0.15, "days differ by more than rows"
+    assert not found.drifted
+    asked |= {"spec": declared.model_copy(update={"time": None})}
+    alone = usual_quality.against_usual(State.open(settings), judged, one, units, **asked)
+    assert alone.units == 4
+
+
 @pytest.mark.parametrize("metric", ["roc_auc", "f1", "log_loss"])
 def test_every_metric_has_a_standard_error_in_blocks_of_time(settings: Settings, metric: str) -> None:
     labels, predicted = said(400, seed=3)
     declared = spec(promotion={"metric": metric})
     judged = judge(declared, pd.Series(labels), predicted, known={"yes", "no"})[0]
-    training = Training(
-        key="k", model="m", spec_hash="0", dataset_version=1, labels_version=None, as_of=NOW, reason="", decision=None, state="promoted",
-        started_at=NOW, version=1, verdict=verdict({metric: 0.9 if metric != "log_loss" else 0.1}),
-    )  # fmt: skip
+    training = replace(TRAINED, verdict=verdict({metric: 0.9 if metric != "log_loss" else 0.1}))
     asked = {"spec": declared, "learnt": declared, "trained": training, "tested": held_out()}
     state, units = State.open(settings), Units(400, np.arange(400) * 5 // 400)
     found = usual_quality.against_usual(state, judged, predicted, units, **asked)
