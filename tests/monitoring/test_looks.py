@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from ml.errors import ModelOwnerError, NoData
-from ml.monitoring import distances, looks
+from ml.monitoring import distances
 from ml.monitoring import drift as drifting
 from ml.monitoring.alarms import basis
 from ml.monitoring.alarms.own_windows import NO_TIME, Cut, OwnWindows
@@ -38,7 +38,7 @@ def one(pin: Pin, reference: Any, window: Any, own: OwnWindows = NO_TIME) -> Dri
 
 
 def by_method(drift: Drift) -> Mapping[str, dict[str, Any]]:
-    return {verdict["method"]: verdict for verdict in looks.verdicts(drift)}
+    return {verdict["method"]: verdict for verdict in drift.verdicts}
 
 
 def normal(rows: int, *, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -68,7 +68,7 @@ def test_kinds_that_are_looked_at_share_the_level_and_no_other() -> None:
     assert families(made) == ["data", "data quality", "target", "prediction"]
     assert [drift.verdict["level"] for drift in judged(made, level=0.02)] == [0.005] * 3
     assert [drift.verdict["level"] for drift in judged(made[:1], level=0.02)] == [0.01]
-    assert [verdict["method"] for verdict in looks.verdicts(judged(made, level=0.02)[1])] == ["wasserstein"], "labels may come late"
+    assert [verdict["method"] for verdict in judged(made, level=0.02)[1].verdicts] == ["wasserstein"], "labels may come late"
 
 
 def test_a_column_is_shown_by_a_share_where_only_that_is_an_alarm() -> None:
@@ -175,14 +175,14 @@ def test_a_stored_verdict_holds_no_words_and_is_told_in_the_same_ones() -> None:
     steps = np.cumsum(normal(4_000, seed=5)) / 10
     own = calibrated(NUMBER, steps[-400:], size=400)
     gaps = np.where(np.arange(200) % 9 == 0, math.nan, steps[-200:])
-    side = looks.look(
+    side = look(
         NUMBER, reference=profile_of(NUMBER, pd.Series(steps[-400:])), window=profile_of(NUMBER, pd.Series(gaps)), own=own, doubt=basis.TWIN
     )
     (found,) = judged([side], level=0.01, persistence=Persistence(windows=2, of=3), earlier=[{("c", "data", "distance"): True}])
     kept = json.dumps(found.verdict)
     assert not [word for word in re.findall(r'"([^"]*)"', kept) if len(word) > 20], "words are made when it is shown"
     words = told(replace(found, verdict=json.loads(kept)))
-    assert len(words) == len(looks.verdicts(found)) == 3
+    assert len(words) == len(found.verdicts) == 3
     assert len(kept) < 0.65 * len(json.dumps(words))
     said = {one["method"]: one for one in words}["wasserstein"]
     assert said["sentence"].endswith("looks, 2 of 3 are needed)")
