@@ -120,7 +120,7 @@ def test_a_person_is_asked_with_the_evidence_the_page_and_what_would_be_written(
 
 def test_nobody_is_asked_without_a_reason(shop: Settings) -> None:
     played(shop, is_told=False, rules={})
-    assert "too short to tell" in str(suggesting.ask(shop, "shop", at=AT).reason)
+    assert "too little is known" in str(suggesting.ask(shop, "shop", at=AT).reason)
     later = datetime(2026, 6, 1, tzinfo=UTC)
     played(shop, declared=1.0, at=later)
     assert "no more than every 4 windows" in str(suggesting.ask(shop, "shop", at=later).reason)

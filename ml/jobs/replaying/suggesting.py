@@ -100,7 +100,7 @@ def _kept(state: State, model: str, at: datetime) -> PlayedReplay:
 def _needless(facts: ReplayFacts) -> str | None:
     chosen = facts.chosen
     if not chosen.is_told:
-        return "the history is too short to tell: nothing is suggested"
+        return "too little is known to suggest another policy"
     declared = _declared(facts)
     if declared is not None and declared.total <= chosen.recommended.total + 1e-9:
         return (

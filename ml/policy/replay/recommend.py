@@ -59,8 +59,11 @@ def advise(tuning: Tuning, votes: Sequence[Candidate]) -> Advice:
     if windows < LEAST_TUNED:
         short = f"the history is too short to tell, with {windows} windows to tune on where {LEAST_TUNED} are needed"
         return _never(never, f"Do not retrain for now: {short}", is_told=False, alternative=found.policy)
-    if not found.run.retrainings:
+    if _is_never(found):
         return _never(never, f"Do not retrain: on the {windows} tuned windows no retraining would have paid", is_told=True)
+    if not found.run.retrainings:
+        quiet = f"on the {windows} tuned windows nothing asked for a retraining; how the world changes they cannot tell"
+        return _never(never, f"Do not retrain for now: {quiet}", is_told=False, alternative=found.policy)
     saved = interval_of_total(never.run.paid(tuning.costs) - found.run.paid(tuning.costs), level=TOLD_LEVEL)
     if saved.low <= 0:
         there = f"on the {windows} tuned windows the best policy ({found.policy.name}) saved {never.total - found.total:.2f}"
@@ -74,6 +77,11 @@ def best(tuning: Tuning, votes: Sequence[Candidate]) -> Candidate:
     if tuning.costs.train <= CHEAP_SHADOW * tuning.costs.retraining:
         return _leader(tuning, votes[0])
     return min((_leader(tuning, one) for one in votes), key=lambda one: one.order)
+
+
+def _is_never(found: Candidate) -> bool:
+    """Whether "never" has the majority: rules that only happened to be quiet would still ask when the world changes."""
+    return found.vote is not None and [one.kind for one in found.vote.voters] == ["never"]
 
 
 def _never(never: Candidate, sentence: str, *, is_told: bool, saved: Interval | None = None, alternative: Policy | None = None) -> Advice:

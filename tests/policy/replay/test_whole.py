@@ -36,10 +36,11 @@ def test_where_the_world_jumps_the_vote_is_recommended_and_costs_less_than_calen
     assert "beyond chance" in cell.sentence
 
 
-def test_where_no_retraining_pays_it_says_do_not_retrain(found: Replayed) -> None:
+def test_where_nothing_asks_never_is_recommended_but_the_quiet_rules_are_named(found: Replayed) -> None:
     cell = found.cells[1]
-    assert (cell.kind, cell.recommended.name, cell.vote) == ("never", "never", None)
-    assert cell.sentence.startswith("Do not retrain: ")
+    assert (cell.kind, cell.recommended.name, cell.vote, cell.is_told) == ("never", "never", None, False)
+    assert cell.sentence.startswith("Do not retrain for now: ")
+    assert "vote, shadow every window" in cell.sentence
 
 
 def test_totals_are_of_the_judged_windows_only_and_what_was_chosen_says_so(found: Replayed) -> None:
