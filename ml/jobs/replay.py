@@ -16,6 +16,7 @@ from ml.jobs.replaying.showing import shown
 from ml.settings import Settings
 from ml.spec import ModelSpec, Replay, Retraining
 from ml.state import State, replays, specs
+from ml.wording import counted
 
 if TYPE_CHECKING:
     from ml.jobs.replaying.losses import Losses, Watcher
@@ -38,7 +39,13 @@ class _World:
     accepted: "Accepted"
     recipe: "Recipe"
     losses: "Losses"
-    delay: int
+    label_delay: int
+    fit_windows: int = 0
+
+    @property
+    def delay(self) -> int:
+        """Windows until a model serves that learnt from one: its labels have come, and the model is fitted."""
+        return self.label_delay + self.fit_windows
 
 
 def replay(settings: Settings, model: str, options: Options | None = None, *, watcher: "Watcher | None" = None) -> "ReplayFacts":
@@ -63,9 +70,16 @@ def replay(settings: Settings, model: str, options: Options | None = None, *, wa
     found = recipe.of(state, spec)
     measured = losses.measured(settings, spec, accepted, found, asked, delay=delay, watcher=watcher)
     losses.forget_old(settings, model)
-    delay += _training_windows(accepted, measured.fit_seconds)
     watcher.say("playing policies")
-    world = _World(spec=spec, asked=asked, accepted=accepted, recipe=found, losses=measured, delay=delay)
+    world = _World(
+        spec=spec,
+        asked=asked,
+        accepted=accepted,
+        recipe=found,
+        losses=measured,
+        label_delay=delay,
+        fit_windows=_fit_windows(accepted, measured.fit_seconds),
+    )
     others = [replace(world, asked=one, losses=_measured(settings, world, one, watcher)) for one in _lengths(asked)]
     facts = _told(world, own, others, at=at)
     kept = replays.keep(
@@ -95,12 +109,12 @@ def _rules(path: Any, spec: ModelSpec) -> Retraining:
     return rules_of(path, spec)
 
 
-def _training_windows(accepted: "Accepted", seconds: float) -> int:
+def _fit_windows(accepted: "Accepted", seconds: float) -> int:
     """How many windows pass while a model is fitted."""
     import numpy as np
 
     gap = float(np.median(np.diff(accepted.moments))) / 1e9
-    return int(seconds // gap) if gap > seconds / 1000 else 0
+    return int(seconds // gap) if gap > 0 else 0
 
 
 def _lengths(asked: Replay) -> list[Replay]:
@@ -117,7 +131,7 @@ def _measured(settings: Settings, world: _World, asked: Replay, watcher: "Watche
     from ml.jobs.replaying import losses
 
     watcher.say(f"models that learn from {_length(asked)}")
-    return losses.measured(settings, world.spec, world.accepted, world.recipe, asked, delay=world.delay, watcher=watcher)
+    return losses.measured(settings, world.spec, world.accepted, world.recipe, asked, delay=world.label_delay, watcher=watcher)
 
 
 def _length(asked: Replay) -> str:
@@ -139,7 +153,7 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], others: Sequence
         told.cell(one, runs, is_declared=number == 0 and spec.retraining.cost is not None) for number, one in enumerate(played.cells)
     )
     place = 0 if spec.retraining.cost is not None else told.middle(costs)
-    affected, sentences = told.affected(accepted, world.losses, spec, delay=world.delay)
+    affected, sentences = told.affected(accepted, world.losses, spec, delay=world.label_delay)
     return ReplayFacts(
         model=spec.model,
         at=at,
@@ -150,7 +164,7 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], others: Sequence
         windows=history.windows,
         tuned_on=played.parts.tuned,
         judged_on=played.parts.left,
-        delay=world.delay,
+        delay=world.label_delay,
         clock=accepted.clock,
         cells=cells,
         chosen_cost=cells[place].cost,
@@ -225,7 +239,7 @@ def _learnt(world: _World, model: int) -> Any:
     accepted, asked = world.accepted, world.asked
     first = 0 if asked.growing else max(0, model - asked.history)
     rows = np.arange(accepted.edges[first], accepted.edges[model])
-    until = accepted.moments[min(model + world.delay, accepted.windows)]
+    until = accepted.moments[min(model + world.label_delay, accepted.windows)]
     return rows[accepted.labelled[rows] & (accepted.known[rows] <= until)]
 
 
@@ -266,10 +280,12 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
         notes.append(f"Trainings learn from the newest {spec.training.history_rows} rows (training.history_rows), and not from windows.")
     if spec.retraining.drift_share is None:
         notes.append("Drift alone asks for nothing as it is declared; it was played as if half of the columns were enough.")
-    if world.delay:
+    if world.label_delay:
         notes.append(
-            f"Labels come {world.delay} window{'' if world.delay == 1 else 's'} late; as many are left out before the judged part."
+            f"Labels come {counted(world.label_delay, 'window')} late; as many are left out before the judged part."
         )
+    if world.fit_windows:
+        notes.append(f"A fit takes {counted(world.fit_windows, 'window')}, which are left out there, too.")
     if asked.sample < 1:
         notes.append(f"Of each window a sample of {asked.sample:.0%} of the rows was taken.")
     if played.unjudged:
