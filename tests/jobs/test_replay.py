@@ -112,7 +112,7 @@ def test_a_replay_judges_every_policy_and_keeps_what_it_found(shop: Settings) ->
         assert one.total >= cell.oracle.total - 1e-9
     assert not cell.is_told, "8 tuned windows are too few to tell"
     assert "too short to tell" in found.recommendation
-    assert job.newest(shop, "shop") == found
+    assert job.kept(shop, "shop", 1) == found
     (model,) = status(shop).models
     assert model.replay is not None
     assert model.replay.recommendation == found.recommendation

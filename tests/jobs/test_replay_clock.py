@@ -118,7 +118,7 @@ def test_the_time_of_a_fit_is_of_the_fit_alone(tmp_path: Path, settings: Setting
     found = job.replay(settings, "shop", replace(OPTIONS, window="120rows"))
     kept = [Scores.load(file) for file in losses.folder_of(settings, "shop").glob("*.npz")]
     assert found.windows == 12
-    assert all(one is not None and 0 < one.fit_seconds for one in kept)
+    assert all(one is not None and one.fit_seconds > 0 for one in kept)
 
 
 def test_halves_of_windows_are_the_same_rows_whatever_came_since(settings: Settings) -> None:

@@ -100,8 +100,9 @@ def test_a_verdict_comes_back_as_it_was(state: State) -> None:
 
 def test_no_migration_goes_back_and_what_is_there_stays(state: State) -> None:
     held = decided(state, start=0)
-    numbers = [f"{number:04}" for number in range(int(store.HEAD))]
-    for version in ("base", *numbers[1:]):
+    versions = (Path(store.__file__).parent / "migrations" / "versions").glob("0*.py")
+    numbers = sorted({one.name[:4] for one in versions} - {store.HEAD})
+    for version in ("base", *numbers):
         with pytest.raises(OperatorError, match=r"would lose decisions\. Restore the copy"):
             migrate(state, version, back=True)
     assert ledger.find_decision(state, held.id) == held

@@ -209,7 +209,7 @@ def cores() -> int:
 
     from ml.training.candidates import THREADS
 
-    return max(1, cpu_count() // THREADS)
+    return max(1, int(cpu_count()) // THREADS)
 
 
 def _estimate(done: Sequence[Task], count: int, workers: int) -> str:
