@@ -1,8 +1,10 @@
 """When the windows of a replay begin, and which labels count, however rows and labels arrived."""
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,13 +114,23 @@ def test_the_time_of_a_fit_is_no_delay_of_labels(settings: Settings, monkeypatch
     assert len([one for one in asked if one.model == 10]) == 2
 
 
-def test_the_time_of_a_fit_is_of_the_fit_alone(tmp_path: Path, settings: Settings) -> None:
+def test_the_time_of_a_fit_is_without_that_of_scoring(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     declare(settings)
     accept(settings, rows(), "all")
-    found = job.replay(settings, "shop", replace(OPTIONS, window="120rows"))
+    monkeypatch.setattr(losses, "_LEAST_IN_POOL", 1000)
+    real = fitting._scored
+
+    def slow(*given: Any) -> Any:
+        until = time.process_time() + 0.2
+        while time.process_time() < until:
+            pass
+        return real(*given)
+
+    monkeypatch.setattr(fitting, "_scored", slow)
+    job.replay(settings, "shop", replace(OPTIONS, window="160rows"))
     kept = [Scores.load(file) for file in losses.folder_of(settings, "shop").glob("*.npz")]
-    assert found.windows == 12
-    assert all(one is not None and one.fit_seconds > 0 for one in kept)
+    assert kept
+    assert 0 < min(one.fit_seconds for one in kept if one is not None) < 0.2
 
 
 def test_halves_of_windows_are_the_same_rows_whatever_came_since(settings: Settings) -> None:
@@ -141,3 +153,8 @@ def test_scores_that_were_cut_short_are_made_anew(tmp_path: Path) -> None:
     for length in (0, 3, 100, len(whole) - 1):
         file.write_bytes(whole[:length])
         assert Scores.load(file) is None
+
+
+def test_no_more_models_are_fitted_at_once_than_a_container_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert losses.cores() == 1

@@ -120,7 +120,7 @@ def affected(accepted: Accepted, losses: Losses, spec: ModelSpec, *, delay: int,
 
 
 def least_labelled(accepted: Accepted, spec: ModelSpec, *, sample: float) -> float:
-    """With fewer labels a window is not judged: production would not judge it, unless whole windows are smaller; then it would be chance."""
+    """With fewer labels a window is not judged: production does not either. Where whole windows are smaller, only chance is ruled out."""
     declared = sample * spec.monitoring.minimum_rows
     return max(_FEWEST_LABELLED, declared) if declared <= np.median(np.diff(accepted.edges)) else _FEWEST_LABELLED
 
