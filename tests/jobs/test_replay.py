@@ -24,7 +24,7 @@ from ml.jobs.replaying.fitting import Scores
 from ml.jobs.replaying.losses import Watcher
 from ml.jobs.status import status
 from ml.monitoring import looks
-from ml.monitoring.alarms.promise import level_of_a_look
+from ml.monitoring.alarms.promise import level_of_a_look, split
 from ml.monitoring.replayed.facts import ReplayFacts
 from ml.settings import Settings
 from ml.spec import Persistence
@@ -338,7 +338,7 @@ def test_policies_that_count_other_windows_see_their_own_alarms(settings: Settin
     assert looks.persists(once[0]) is None
     assert looks.persists(thrice[0]) is False
     level = level_of_a_look(spec.monitoring.false_alarms, drifts._between)  # type: ignore[arg-type]
-    assert level_beside(once) == pytest.approx(looks.split(level, ["data", "data quality", "target", "prediction", CONCEPT])["data"])
+    assert level_beside(once) == pytest.approx(split(level, ["data", "data quality", "target", "prediction", CONCEPT])["data"])
 
 
 QUIET = {"drift_share": None, "quality_drop": None, "estimated_drop": None, "new_rows": None, "age": None, "every_windows": None}
