@@ -14,7 +14,7 @@ from ml.settings import Settings
 from ml.spec import LOWER_IS_BETTER, ModelSpec
 from ml.spec.types import duration
 from ml.state import State, history, trainings
-from ml.state.records import Quality
+from ml.state.records import Decision, Quality
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,6 @@ PERIOD = "90d"
 NAME = "history"
 """The page's name beside the windows' pages."""
 _DRAWN_COLUMNS = 15
-_SHARES = frozenset({"roc_auc", "accuracy", "balanced_accuracy", "f1"})
 
 
 class _Result(BaseModel):
@@ -115,28 +114,29 @@ def gather(state: State, spec: ModelSpec, *, since: timedelta, until: datetime) 
     after = until - since
     crowned = trainings.champion(state, spec.model, as_of=until)
     columns = history.farthest(state, spec.model, after=after, most=_DRAWN_COLUMNS)
+    decisions = history.outlined(state, spec.model, after=after)
     return History(
         model=spec.model,
         metric=spec.metric,
         is_lower_better=spec.metric in LOWER_IS_BETTER,
         since=after,
         until=until,
-        windows=_windows(state, spec.model, after=after, columns=columns),
+        windows=_windows(state, spec.model, after=after, columns=columns, made=decisions),
         columns=tuple(columns),
         changes=tuple(one for one in trainings.promotion_history(state, spec.model) if after < one.at <= until),
-        decisions=tuple(history.decided(state, spec.model, after=after)),
+        decisions=tuple(decisions),
         champion=None if crowned is None else crowned.version,
         drift_limit=spec.retraining.drift_share,
     )
 
 
-def _windows(state: State, model: str, *, after: datetime, columns: list[str]) -> tuple[Seen, ...]:
+def _windows(state: State, model: str, *, after: datetime, columns: list[str], made: list[Decision]) -> tuple[Seen, ...]:
     compared = history.compared(state, model, after=after)
     drifts = history.drifts(state, model, after=after, columns=columns)
     qualities = history.qualities(state, model, after=after)
     intervals = history.intervals(state, model, after=after)
     estimates = history.estimates(state, model, after=after)
-    decisions = {one.window: one for one in history.decided(state, model, after=after) if one.window is not None}
+    decisions = {one.window: one for one in made if one.window is not None}
     found = []
     for one in history.taken(state, model, after=after):
         counted, known = compared.get(one.id), intervals.get(one.id, {})
@@ -169,8 +169,6 @@ def _with_interval(one: Quality, interval: tuple[float, float] | None) -> Value:
     if interval is None:
         return Value(metric=one.metric, value=one.value, rows=one.rows)
     low, high = interval
-    if one.metric in _SHARES:
-        low, high = max(low, 0.0), min(high, 1.0)
     return Value(metric=one.metric, value=one.value, low=low, high=high, rows=one.rows)
 
 

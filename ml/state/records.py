@@ -60,6 +60,10 @@ class Window:
     measured_at: datetime | None
 
 
+NOT_FEATURES = frozenset({"target", "prediction"})
+"""Kinds of drift that are measured and do not count in the share of drifted columns."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
     """How far one column of a window lies from the reference. `drifted` means `value >= threshold`, or what `verdict` says.
@@ -75,6 +79,11 @@ class Drift:
     threshold: float
     drifted: bool
     verdict: dict[str, Any] | None = None
+
+    @property
+    def verdicts(self) -> list[dict[str, Any]]:
+        """What was judged of the column under a promise, the shown one first; nothing under fixed thresholds."""
+        return [] if self.verdict is None else [self.verdict, *self.verdict["also"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,6 +353,30 @@ class PlayedReplay:
     answer: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """What one version has predicted so far, summed up from the prediction log.
+
+    Args:
+        version: Which.
+        batches: So many batches were scored,
+        rows: with so many rows together,
+        files: into so many files of the log.
+        first_at: When the first of them was scored,
+        last_at: and the last.
+        url: Where the log stands.
+    """
+
+    version: int
+    batches: int
+    rows: int
+    files: int
+    first_at: datetime
+    last_at: datetime
+    url: str
+
+
 def record(kind: type[T], row: Row[Any]) -> T:
     """The record of a row; columns that the record does not name are left out."""
-    return kind(**{one.name: row._mapping[one.name] for one in fields(kind)})  # type: ignore[arg-type]
+    found = row._mapping
+    return kind(**{one.name: found[one.name] for one in fields(kind)})  # type: ignore[arg-type]

@@ -116,10 +116,14 @@ class GateVerdict(_Result):
 
 
 class TrainResult(_Result):
-    """What became of a training. `metrics` are the new version's on all test rows; `champion` is who serves now."""
+    """What became of a training. `metrics` are the new version's on all test rows; `champion` is who serves now.
+
+    `candidate`: the candidate or ensemble that was best, which the version is made of.
+    """
 
     model: str
     version: int | None
+    candidate: str
     promoted: bool
     champion: int | None
     metrics: dict[str, float]

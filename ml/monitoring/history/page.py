@@ -9,6 +9,7 @@ from ml.monitoring.history.facts import History, Seen, Value
 from ml.monitoring.history.figures import figures
 from ml.monitoring.history.words import meaning, number
 from ml.state.records import Decision, Promotion
+from ml.wording import percent
 
 _TITLES = {
     "drift": ("Drift", "The share of the feature columns that lay beyond their thresholds, window by window."),
@@ -99,7 +100,7 @@ def _windows(history: History) -> str:
 
 
 def _row(one: Seen, metrics: Iterable[str]) -> str:
-    share = "–" if one.share is None else f"{one.drifted} of {one.columns} ({one.share:.0%})"
+    share = "–" if one.share is None else f"{one.drifted} of {one.columns} ({percent(one.share)})"
     labelled = "–" if one.labelled_rows is None else f"{one.labelled_rows:,}"
     values = "".join(f'<td class="number">{_value(one.quality(name), one.estimate(name))}</td>' for name in metrics)
     return (

@@ -42,7 +42,7 @@ def test_calm_tuned_windows_do_not_switch_off_what_would_see_a_change() -> None:
     found = advised(jumping(60, at=(30,), jump=0.3, usual=0.1, noise=0.01), 0.1)
     assert (found.kind, found.is_told, found.vote) == ("never", False, None)
     assert found.alternative is not None
-    assert found.sentence.startswith("Do not retrain for now: ")
+    assert found.sentence.startswith("No policy is recommended: ")
 
 
 def test_never_is_told_where_every_rule_that_retrains_is_dearer() -> None:
