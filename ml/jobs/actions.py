@@ -96,7 +96,7 @@ def possible(settings: Settings, model: str) -> Possible:
         UnknownModel: No such model is declared.
     """
     specfile.spec_path(settings, model)
-    state, now = State.open(settings), datetime.now(UTC)
+    state, now = State.open(settings).reader, datetime.now(UTC)
     recent = trainings.recent(state, model, limit=_VERSIONS)
     serving = trainings.champion(state, model)
     present = serving.version if serving is not None else None

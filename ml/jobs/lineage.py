@@ -139,7 +139,7 @@ def lineage(settings: Settings, model: str, version: int, *, page: int = 1) -> L
         UnknownVersion: No training that the state database knows made it.
         CallError: There is no such page.
     """
-    return of(State.open(settings), model, version, page=page)
+    return of(State.open(settings).reader, model, version, page=page)
 
 
 def of(state: State, model: str, version: int, *, page: int = 1) -> Lineage:

@@ -39,8 +39,8 @@ class TakenWindow(BaseModel):
 class Measured(BeyondResult):
     """What was measured in a window.
 
-    Quality is of `quality_rows` rows: the window's labelled ones, and rows that were accepted before it, since the champion's
-    training, and whose labels became known since its quality was last judged.
+    Quality is of `quality_rows` rows: the window's labelled ones, and rows that were accepted before it and whose labels became known
+    since the champion's training and since its quality was last judged.
     """
 
     model: str

@@ -97,7 +97,7 @@ class LookFacts(_Result):
 
 def training(settings: Settings, key: str) -> TrainingFacts | None:
     """The training run with this key; None where it was not begun."""
-    state = State.open(settings)
+    state = State.open(settings).reader
     found = trainings.find(state, key)
     if found is None:
         return None
@@ -120,7 +120,7 @@ def training(settings: Settings, key: str) -> TrainingFacts | None:
 
 def look(settings: Settings, window: str) -> LookFacts | None:
     """The window with this id, as it was measured and decided; None where there is none."""
-    state = State.open(settings)
+    state = State.open(settings).reader
     found = ledger.find_window(state, window)
     if found is None:
         return None

@@ -15,6 +15,7 @@ import pandas as pd
 from ml.data.stores import own_store_of
 from ml.monitoring import NOT_FEATURES, load_evidently, report_sections, workspace
 from ml.monitoring.frames import OTHER, harmless, sample, shown_label
+from ml.monitoring.looks import told
 from ml.monitoring.report_drift import Compared, drift_widgets, listed_only
 from ml.settings import Settings
 from ml.spec import ModelSpec
@@ -146,8 +147,8 @@ def _head(spec: ModelSpec, window: Window, measurement: Measurement, *, compared
     facts = {
         "Window": f"{window.id}: {window.rows:,} rows of {_versions(window)}",
         "Rows happened": _period(window),
-        "Champion": f"version {window.champion}, fitted on the {compared.reference_rows:,} rows that the window is compared with "
-        "(the gate had tested its recipe on some of them, held out)",
+        "Champion": f"version {window.champion}; the window is compared with {compared.reference_rows:,} rows of the time that it learnt "
+        "from, and predictions with those for a held-out part of them",
         "Drifted feature columns": f"{drifted} of {len(features)}" + (f" ({drifted / len(features):.2f})" if features else ""),
         "False alarms": measurement.promise,
         "Alarms": _alarms(measurement) if measurement.promise else "",
@@ -175,7 +176,7 @@ def _versions(window: Window) -> str:
 def _alarms(measurement: Measurement) -> str:
     """The sentences of the columns that are alarms, the least likely by chance first."""
     found = sorted(
-        (verdict for one in measurement.drifts for verdict in one.verdicts if verdict["is_alarm"]), key=lambda verdict: verdict["p_value"]
+        (verdict for one in measurement.drifts for verdict in told(one) if verdict["is_alarm"]), key=lambda verdict: verdict["p_value"]
     )
     more = f" … and {len(found) - SAID_ALARMS} more." if len(found) > SAID_ALARMS else ""
     return "; ".join(str(verdict["sentence"]) for verdict in found[:SAID_ALARMS]) + more or "none"
@@ -183,7 +184,7 @@ def _alarms(measurement: Measurement) -> str:
 
 def _origins(drifts: Sequence[Drift]) -> str:
     """When a change is an alarm, and where its p-value comes from: of how many comparisons."""
-    found = Counter(str(verdict["origin"]) for one in drifts for verdict in one.verdicts)
+    found = Counter(str(verdict["origin"]) for one in drifts for verdict in told(one))
     said = (
         "A change that is more than chance, and is not shown to be smaller than what matters: the floor (threshold) of its column, which "
         "monitoring.drift in model.yaml sets. How far chance alone reaches (p) is known "

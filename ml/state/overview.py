@@ -22,8 +22,6 @@ class Look:
     window: str
     model: str
     number: int
-    at: datetime
-    rows: int
     is_measured: bool
     columns: int = 0
     drifted: int = 0
@@ -90,16 +88,14 @@ def looks(connection: Connection, newest: Mapping[str, int], *, most: int) -> di
     if not newest:
         return {}
     after = _after(connection, newest, most=most)
-    columns = (windows.c.id, windows.c.model, windows.c.number, windows.c.as_of, windows.c.rows, windows.c.measured_at.is_not(None))
+    columns = (windows.c.id, windows.c.model, windows.c.number, windows.c.measured_at.is_not(None))
     query = select(*columns).join(after, _later(after)).order_by(windows.c.model, windows.c.number)
     counted = _counted(connection, newest, most=most)
     found: dict[str, list[Look]] = {}
     read: Iterable[Any] = connection.execute(query)
-    for id_, model, number, at, rows, is_measured in read:
+    for id_, model, number, is_measured in read:
         compared, drifted = counted.get(id_, (0, 0))
-        one = Look(
-            window=id_, model=model, number=number, at=at, rows=rows, is_measured=bool(is_measured), columns=compared, drifted=drifted
-        )
+        one = Look(window=id_, model=model, number=number, is_measured=bool(is_measured), columns=compared, drifted=drifted)
         found.setdefault(model, []).append(one)
     return found
 

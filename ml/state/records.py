@@ -88,15 +88,11 @@ class Drift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """One metric of the champion on the labelled rows of a window.
-
-    `positives` of the `rows` are of a binary model's positive class; None where that was not written down.
-    """
+    """One metric of the champion on the labelled rows of a window."""
 
     metric: str
     value: float
     rows: int
-    positives: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -167,7 +167,6 @@ quality = Table(
     _text("metric", primary_key=True, length=32),
     Column("value", Float, nullable=False),
     Column("rows", Integer, nullable=False),
-    Column("positives", Integer, nullable=True),
 )
 
 estimates = Table(

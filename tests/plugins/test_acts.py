@@ -128,8 +128,9 @@ def test_a_write_that_a_foreign_page_made_the_browser_send_is_refused(
 
 
 def test_a_browser_that_tells_only_its_origin_may_act_from_airflows(pages: Pages, state: State) -> None:
-    found = act(pages, "promote", {"version": 99}, headers={"origin": "http://testserver", "x-perennial": "1"})
-    assert found.status == 409, "the request passed; the registry has no such version"
+    found = act(pages, "release", {"batch": "00" * 16}, headers={"origin": "http://testserver", "x-perennial": "1"})
+    assert found.status == 409
+    assert "no batch of loans in quarantine" in found.json()["text"], "the request passed"
 
 
 def test_what_cannot_be_done_is_told_and_stands_in_the_audit_log(pages: Pages, state: State) -> None:

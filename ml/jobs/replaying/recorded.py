@@ -24,7 +24,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, history, ledger, specs
 from ml.state.records import Decision, Drift, Quality, Training, Window
-from ml.training import champions
+from ml.training import champions, tested_model
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +96,7 @@ class _Champion:
     trained: Training
     learnt: ModelSpec
     fitted: Any
+    tested: Any | None
     reference: ReferenceProfile
 
 
@@ -111,7 +112,8 @@ def _opened(settings: Settings, state: State, window: Window) -> Iterator[_Champ
             reference = stack.enter_context(profile_file.opened(url, of=identity))
             if reference is not None:
                 fitted = champions.load(settings, champions.Champion(window.champion, trained, learnt))
-                found = _Champion(trained=trained, learnt=learnt, fitted=fitted, reference=reference)
+                tested = tested_model.load(settings, trained, learnt)
+                found = _Champion(trained=trained, learnt=learnt, fitted=fitted, tested=tested, reference=reference)
         except (PerennialError, FileNotFoundError) as error:
             found = _AS_STORED.format(error)
         yield found
@@ -152,7 +154,14 @@ def _measured(settings: Settings, state: State, window: Window, champion: _Champ
     spec = windows.watched(specs.recall(state, window.spec_hash), champion.learnt)
     try:
         found = measuring.look_at(
-            settings, state, window, champion.reference, spec=spec, champion=champion.fitted, trained=champion.trained
+            settings,
+            state,
+            window,
+            champion.reference,
+            spec=spec,
+            champion=champion.fitted,
+            tested=champion.tested,
+            trained=champion.trained,
         )
     except (PerennialError, FileNotFoundError) as error:
         return None, _AS_STORED.format(error)

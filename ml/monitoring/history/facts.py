@@ -21,11 +21,8 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One window. `share` (0-1): how many of its `columns` drifted; None where none was compared, or it was not measured.
-
-    `drifts`: of the columns that the page shows; `qualities` on labels, `estimates` without; `decision` is the newest about it.
-    """
+class Told:
+    """One window in numbers: how many of its `columns` drifted, `qualities` on labels, `estimates` without."""
 
     id: str
     number: int
@@ -36,9 +33,15 @@ class Seen:
     is_measured: bool
     columns: int = 0
     drifted: int = 0
-    drifts: tuple[Drift, ...] = ()
     qualities: tuple[Value, ...] = ()
     estimates: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen(Told):
+    """One window. `drifts`: of the columns that the page shows; `decision` is the newest about it."""
+
+    drifts: tuple[Drift, ...] = ()
     decision: Decision | None = None
 
     @property

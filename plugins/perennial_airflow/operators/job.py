@@ -51,8 +51,9 @@ class JobOperator(BaseOperator):
 
     def leave(self, context: Context, text: str) -> None:
         """Leaves a text for the page of the run."""
-        if text:
-            context["ti"].xcom_push(key=SAID, value=text[:_LONGEST_SAID])
+        run = context.get("ti")
+        if text and run is not None:  # a step that is called without Airflow has nobody to tell
+            run.xcom_push(key=SAID, value=text[:_LONGEST_SAID])
 
     def skip(self, reason: str) -> AirflowSkipException:
         """What to raise when there is calmly nothing to do: the task and what follows it are skipped, the run succeeds."""

@@ -31,7 +31,7 @@ def run(model: str, run: Annotated[str, Path(pattern=_RUN)]) -> Response:  # noq
 def measured(model: str, window: str) -> Response:
     """The page of the run that holds what was measured in a window."""
     settings = Settings.from_env()
-    found = ledger.find_window(State.open(settings), window)
+    found = ledger.find_window(State.open(settings).reader, window)
     if found is None or found.model != model or found.mlflow_run is None:
         return html.missing("No such run", "The window was not measured, or is not known.")
     return _led(links.run_url(settings, found.mlflow_run))
