@@ -67,13 +67,13 @@ class Seen:
         }
 
     def is_scheduled(self, window: int) -> bool:
-        """Whether `training.schedule` starts a training between the beginning of the window before and of this one."""
+        """Whether `training.schedule` starts a training between the beginning of the window before and of this one. Without dates: no."""
         from croniter import croniter
 
-        schedule, accepted = self.spec.training.schedule, self.accepted
-        if schedule is None:
+        schedule, begun, now = self.spec.training.schedule, self.accepted.start(window - 1), self.accepted.start(window)
+        if schedule is None or begun is None or now is None:
             return False
-        return bool(croniter(schedule, accepted.start(window - 1)).get_next(datetime) <= accepted.start(window))
+        return bool(croniter(schedule, begun).get_next(datetime) <= now)
 
     def drops(self) -> np.ndarray:
         """Windows x windows: by how much each model is worse than usual."""
