@@ -16,6 +16,8 @@ from ml.spec import ModelSpec
 from ml.state import State, approvals, batches, ledger, replays, specs, trainings
 from ml.state.records import Approval, Batch, Decision, Drift, Quality, Training, Window
 from ml.state.tables import details
+from ml.training.outcome import Check
+from ml.training.results import GateVerdict
 from tests.plugins.server import OPEN, Answer, Pages
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -82,7 +84,12 @@ def looked(state: State, spec: ModelSpec, *, start: int, days: float, drifted: b
 
 def trained(state: State, spec: ModelSpec, *, version: int, days: float, promoted: bool) -> None:
     at, key = NOW - timedelta(days=days), f"{spec.model}.train/run+{version}"
-    verdict = {"sentence": f"The gate's sentence {version} {SCRIPT}", "reasons": [{"name": "floor", "passed": None, "text": SCRIPT}]}
+    metrics = {"roc_auc": 0.8}
+    verdict = GateVerdict(
+        run=key, candidate="a", params={}, wins=promoted, sentence=f"The gate's sentence {version} {SCRIPT}",
+        reasons=[Check(name="floor", passed=None, text=SCRIPT)], metric="roc_auc", rows=100, gain=None, challenger=metrics, champion=None,
+        champion_version=None, baseline=metrics, metrics=metrics, mlflow_run="r", logged_model="m", model_sha256="0" * 64,
+    ).model_dump(mode="json")  # fmt: skip
     trainings.begin(
         state,
         Training(
