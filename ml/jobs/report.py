@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ml import specfile
 from ml.errors import CallError
+from ml.monitoring.concept import ConceptDrift
 from ml.monitoring.history.facts import History, Seen, Value
 from ml.settings import Settings
 from ml.spec import LOWER_IS_BETTER, ModelSpec
@@ -90,11 +91,11 @@ def report(settings: Settings, model: str, *, since: str = PERIOD, out: Path | N
         CallError: The period cannot be read, or `out` cannot be written.
     """
     from ml.monitoring.history.page import render
-    from ml.monitoring.history.words import meaning
+    from ml.monitoring.pages.standing import of_history
     from ml.monitoring.report import save
 
     spec = specfile.load(settings, model)
-    found = gather(State.open(settings), spec, since=_period(since), until=datetime.now(UTC))
+    found = gather(State.open(settings), spec, since=period_of(since), until=datetime.now(UTC))
     page = render(found)
     where = save(settings, model=model, window=NAME, page=page) if out is None else _written(out, page)
     log.info("history written model=%s windows=%d page=%s", model, len(found.windows), where)
@@ -103,7 +104,7 @@ def report(settings: Settings, model: str, *, since: str = PERIOD, out: Path | N
         since=found.since,
         until=found.until,
         page=where,
-        meaning=meaning(found),
+        meaning=of_history(found).sentences,
         columns=list(found.columns),
         windows=[_window(one) for one in found.windows],
         changes=[ChangeHistory.model_validate(one) for one in found.changes],
@@ -112,7 +113,11 @@ def report(settings: Settings, model: str, *, since: str = PERIOD, out: Path | N
 
 def gather(state: State, spec: ModelSpec, *, since: timedelta, until: datetime) -> History:
     """What the state database knows of the model in the period of that length that ends at `until`."""
-    after = until - since
+    return gathered(state, spec, after=until - since, until=until)
+
+
+def gathered(state: State, spec: ModelSpec, *, after: datetime, until: datetime) -> History:
+    """The same of the period between two moments."""
     crowned = trainings.champion(state, spec.model, as_of=until)
     columns = history.farthest(state, spec.model, after=after, most=_DRAWN_COLUMNS)
     return History(
@@ -127,6 +132,7 @@ def gather(state: State, spec: ModelSpec, *, since: timedelta, until: datetime) 
         decisions=tuple(history.decided(state, spec.model, after=after)),
         champion=None if crowned is None else crowned.version,
         drift_limit=spec.retraining.drift_share,
+        promise="" if spec.monitoring.false_alarms is None else str(spec.monitoring.false_alarms),
     )
 
 
@@ -134,7 +140,8 @@ def _windows(state: State, model: str, *, after: datetime, columns: list[str]) -
     compared = history.compared(state, model, after=after)
     drifts = history.drifts(state, model, after=after, columns=columns)
     qualities = history.qualities(state, model, after=after)
-    intervals = history.intervals(state, model, after=after)
+    intervals, concepts = history.intervals(state, model, after=after), history.concepts(state, model, after=after)
+    alarms = history.alarmed(state, model, after=after)
     estimates = history.estimates(state, model, after=after)
     decisions = {one.window: one for one in history.decided(state, model, after=after) if one.window is not None}
     found = []
@@ -158,6 +165,8 @@ def _windows(state: State, model: str, *, after: datetime, columns: list[str]) -
                     for guess in estimates.get(one.id, ())
                     if guess.value is not None
                 ),
+                alarms=tuple(alarms.get(one.id, ())),
+                concept=None if one.id not in concepts else ConceptDrift(**concepts[one.id]),
                 decision=decisions.get(one.id),
             )
         )
@@ -180,7 +189,8 @@ def _window(one: Seen) -> WindowHistory:
     return WindowHistory(**named, retrain=None if made is None else made.retrain, reasons=[] if made is None else made.reasons)
 
 
-def _period(since: str) -> timedelta:
+def period_of(since: str) -> timedelta:
+    """A period as `--since` writes it; `CallError` for anything else."""
     try:
         found = duration(since)
     except (ValueError, OverflowError) as error:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, cast, column, func, inspect, select, table
 
@@ -22,6 +23,14 @@ class Compared:
     window: str
     columns: int
     drifted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alarmed:
+    """A column of a window that drifted; `kind` as in `Drift`."""
+
+    column: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +96,22 @@ def drifts(state: State, model: str, *, after: datetime, columns: Sequence[str])
     return found
 
 
+def alarmed(state: State, model: str, *, after: datetime) -> dict[str, list[Alarmed]]:
+    """Window → what drifted in it, target and predictions too, the farthest beyond its threshold first."""
+    query = (
+        select(drift.c.window, drift.c.column, drift.c.kind, drift.c.value, drift.c.threshold)
+        .join(windows, windows.c.id == drift.c.window)
+        .where(_since(model, after), drift.c.drifted)
+        .order_by(windows.c.number, drift.c.column)
+    )
+    found: dict[str, list[tuple[float, Alarmed]]] = {}
+    with state.begin() as connection:
+        for row in connection.execute(query):
+            far = row.value / row.threshold if row.threshold > 0 else 0.0
+            found.setdefault(row.window, []).append((far, Alarmed(row.column, row.kind)))
+    return {window: [one for _, one in sorted(drifted, key=lambda item: -item[0])] for window, drifted in found.items()}
+
+
 def qualities(state: State, model: str, *, after: datetime) -> dict[str, list[Quality]]:
     """Window → the champion's metrics on its labelled rows."""
     query = select(quality).join(windows, windows.c.id == quality.c.window).where(_since(model, after)).order_by(quality.c.metric)
@@ -103,6 +128,13 @@ def intervals(state: State, model: str, *, after: datetime) -> dict[str, dict[st
     kept = query.where(_since(model, after), details.c.kind == "intervals")
     with state.begin() as connection:
         return {row.window: {name: (low, high) for name, (low, high) in row.content.items()} for row in connection.execute(kept)}
+
+
+def concepts(state: State, model: str, *, after: datetime) -> dict[str, dict[str, Any]]:
+    """Window → its quality against fresh models (`ml.monitoring.concept.ConceptDrift`) as JSON, where that was kept."""
+    query = select(details.c.window, details.c.content).join(windows, windows.c.id == details.c.window)
+    with state.begin() as connection:
+        return {row.window: row.content for row in connection.execute(query.where(_since(model, after), details.c.kind == "concept"))}
 
 
 def estimates(state: State, model: str, *, after: datetime) -> dict[str, list[Estimate]]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from ml.monitoring.concept import ConceptDrift
+from ml.state.history import Alarmed
 from ml.state.records import Decision, Drift, Promotion
 
 
@@ -24,7 +26,8 @@ class Value:
 class Seen:
     """One window. `share` (0-1): how many of its `columns` drifted; None where none was compared, or it was not measured.
 
-    `drifts`: of the columns that the page shows; `qualities` on labels, `estimates` without; `decision` is the newest about it.
+    `drifts`: of the columns that the page shows; `alarms`: what drifted, target and predictions too, the farthest first; `qualities` on
+    labels, `estimates` without; `concept` is that quality against fresh models; `decision` is the newest about it.
     """
 
     id: str
@@ -37,8 +40,10 @@ class Seen:
     columns: int = 0
     drifted: int = 0
     drifts: tuple[Drift, ...] = ()
+    alarms: tuple[Alarmed, ...] = ()
     qualities: tuple[Value, ...] = ()
     estimates: tuple[Value, ...] = ()
+    concept: ConceptDrift | None = None
     decision: Decision | None = None
 
     @property
@@ -71,6 +76,7 @@ class History:
         decisions: The decisions in the period, oldest first.
         champion: The version that serves at its end.
         drift_limit: From which share (0-1) of drifted columns on the policy asks for a training; None: never for drift alone.
+        promise: How many alarms chance may raise, such as `1 per 90d`; empty under fixed thresholds.
     """
 
     model: str
@@ -84,6 +90,7 @@ class History:
     decisions: tuple[Decision, ...]
     champion: int | None
     drift_limit: float | None
+    promise: str = ""
 
     @property
     def measured(self) -> tuple[Seen, ...]:

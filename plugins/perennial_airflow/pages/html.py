@@ -23,6 +23,11 @@ def foreign(content: bytes, *, status: int = 200) -> HTMLResponse:
     return HTMLResponse(content, status_code=status, headers={**_ALWAYS, **_SANDBOX})
 
 
+def whole(content: bytes, *, policy: str) -> HTMLResponse:
+    """A page of our own that is whole already, with the policy that it was made for; only Airflow's own pages may frame it."""
+    return HTMLResponse(content, headers={**_ALWAYS, "Content-Security-Policy": f"{policy}; frame-ancestors 'self'"})
+
+
 def own(title: str, body: str, *, status: int = 200) -> HTMLResponse:
     """A page of our own, without scripts. `body` is HTML: whatever came from outside has been escaped."""
     page = (
