@@ -24,7 +24,8 @@ FITTING = (
     "h5.MuiTypography-root,p.MuiTypography-root{font-size:1.1rem!important}header.perennial{overflow-x:auto}}"
 )
 """Evidently's page takes the width of its widest plot, and cuts off what a phone has no room for: here it is laid out anew."""
-_GUARD = '<script>if(self.origin!=="null"){{location.replace("{back}");self.stop();}}</script>'
+# What follows `plaintext` is text: none of it runs while the browser goes back.
+_GUARD = '<script>if(self.origin!=="null"){{location.replace("{back}");document.write("<plaintext hidden>");}}</script>'
 
 
 @dataclass(frozen=True, slots=True)
