@@ -1,6 +1,7 @@
 """The history of a model as one page, and as numbers: from the state database alone."""
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ml.settings import Settings
 from ml.spec import LOWER_IS_BETTER, ModelSpec
 from ml.spec.types import duration
 from ml.state import State, history, trainings
-from ml.state.records import Quality
+from ml.state.records import Decision, Quality
 
 log = logging.getLogger(__name__)
 
@@ -116,34 +117,35 @@ def gather(state: State, spec: ModelSpec, *, since: timedelta, until: datetime) 
     return gathered(state, spec, after=until - since, until=until)
 
 
-def gathered(state: State, spec: ModelSpec, *, after: datetime, until: datetime) -> History:
-    """The same of the period between two moments."""
+def gathered(state: State, spec: ModelSpec, *, after: datetime, until: datetime, by_column: bool = True) -> History:
+    """The same of the period between two moments; `by_column`: with the farthest columns' drift in each window."""
     crowned = trainings.champion(state, spec.model, as_of=until)
-    columns = history.farthest(state, spec.model, after=after, most=_DRAWN_COLUMNS)
+    columns = history.farthest(state, spec.model, after=after, most=_DRAWN_COLUMNS) if by_column else []
+    decisions = history.decided(state, spec.model, after=after, evidence=False)
     return History(
         model=spec.model,
         metric=spec.metric,
         is_lower_better=spec.metric in LOWER_IS_BETTER,
         since=after,
         until=until,
-        windows=_windows(state, spec.model, after=after, columns=columns),
+        windows=_windows(state, spec.model, after=after, columns=columns, decisions=decisions),
         columns=tuple(columns),
         changes=tuple(one for one in trainings.promotion_history(state, spec.model) if after < one.at <= until),
-        decisions=tuple(history.decided(state, spec.model, after=after)),
+        decisions=tuple(decisions),
         champion=None if crowned is None else crowned.version,
         drift_limit=spec.retraining.drift_share,
         promise="" if spec.monitoring.false_alarms is None else str(spec.monitoring.false_alarms),
     )
 
 
-def _windows(state: State, model: str, *, after: datetime, columns: list[str]) -> tuple[Seen, ...]:
+def _windows(state: State, model: str, *, after: datetime, columns: Sequence[str], decisions: Sequence[Decision]) -> tuple[Seen, ...]:
     compared = history.compared(state, model, after=after)
-    drifts = history.drifts(state, model, after=after, columns=columns)
+    drifts = history.drifts(state, model, after=after, columns=columns) if columns else {}
     qualities = history.qualities(state, model, after=after)
     intervals, concepts = history.intervals(state, model, after=after), history.concepts(state, model, after=after)
     alarms = history.alarmed(state, model, after=after)
     estimates = history.estimates(state, model, after=after)
-    decisions = {one.window: one for one in history.decided(state, model, after=after) if one.window is not None}
+    decided = {one.window: one for one in decisions if one.window is not None}
     found = []
     for one in history.taken(state, model, after=after):
         counted, known = compared.get(one.id), intervals.get(one.id, {})
@@ -167,7 +169,7 @@ def _windows(state: State, model: str, *, after: datetime, columns: list[str]) -
                 ),
                 alarms=tuple(alarms.get(one.id, ())),
                 concept=None if one.id not in concepts else ConceptDrift(**concepts[one.id]),
-                decision=decisions.get(one.id),
+                decision=decided.get(one.id),
             )
         )
     return tuple(found)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, cast, column, func, inspect, select, table
+from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, cast, column, func, inspect, literal_column, select, table
 
 from ml.state.records import Decision, Drift, Quality, Window, record
 from ml.state.store import State
@@ -146,9 +146,11 @@ def estimates(state: State, model: str, *, after: datetime) -> dict[str, list[Es
     return found
 
 
-def decided(state: State, model: str, *, after: datetime) -> list[Decision]:
-    """The decisions since a moment, oldest first: those about windows, and rollbacks."""
-    query = select(decisions).where(decisions.c.model == model, decisions.c.decided_at > after)
+def decided(state: State, model: str, *, after: datetime, evidence: bool = True) -> list[Decision]:
+    """The decisions since a moment, oldest first: those about windows, and rollbacks. Without their evidence, which is large, if asked."""
+    wanted = [one for one in decisions.c if evidence or one.name != "evidence"]
+    query = select(*wanted, *([] if evidence else [literal_column("'{}'", decisions.c.evidence.type).label("evidence")]))
+    query = query.where(decisions.c.model == model, decisions.c.decided_at > after)
     with state.begin() as connection:
         return [record(Decision, row) for row in connection.execute(query.order_by(decisions.c.decided_at, decisions.c.id))]
 

@@ -119,7 +119,7 @@ def model_facts(settings: Settings, state: State, model: str, *, after: datetime
     spec = spec_of(settings, state, model)
     recent = ledger.recent_windows(state, model, limit=MOST_WINDOWS + 1)
     since = max(after, recent[MOST_WINDOWS].as_of) if len(recent) > MOST_WINDOWS else after
-    history = gathered(state, spec, after=since, until=at)
+    history = gathered(state, spec, after=since, until=at, by_column=False)
     left = recent[MOST_WINDOWS].number if since > after and len(recent) > MOST_WINDOWS else 0
     docs = documented(state, model, after=after, limit=MOST_BATCHES)
     return ModelFacts(
