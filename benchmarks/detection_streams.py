@@ -3,20 +3,18 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from benchmarks import sets, streams
+from benchmarks import labelled
 from benchmarks.detection_scores import Change
-from benchmarks.sets import SetMissing
+from benchmarks.labelled import Labelled
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
-SYNTHETIC, ABRUPT, GRADUAL = "synthetic_known_drift", (10_000, 20_000, 30_000), (9_500, 20_000, 30_500)
+ABRUPT, GRADUAL = (10_000, 20_000, 30_000), (9_500, 20_000, 30_500)
 WIDTH, SEA_EVERY = 1_000, 12_500
 TOLERANCE = 2_500
 """Rows after a change within which an alarm finds it: the paper's for its larger sets, a quarter of the way to the next change."""
@@ -72,48 +70,38 @@ WEEKS = Plan(learn=10 * 336, held=10 * 336, window=336, is_ordered=True, block=4
 INJECTED = Plan(learn=1_000, held=1_000, window=500, first=(5_664, 5_664))
 
 
-def _of(name: str, frame: pd.DataFrame, labels: Any, changes: list[Change] | None, **keys: Any) -> Stream:
-    found = np.asarray(labels).astype(np.int64)
+def _of(name: str, known: Labelled, changes: list[Change] | None, *, one: Any = 1, **keys: Any) -> Stream:
+    """`one`: the label that becomes 1."""
+    frame = known.features
     facts = {"tolerance": TOLERANCE, "plan": ROWS_500} | keys
     return Stream(
         name=name,
         features=frame.to_numpy(dtype=float),
-        labels=found,
+        labels=(known.labels == one).to_numpy().astype(np.int64),
         columns=tuple(map(str, frame.columns)),
         changes=None if changes is None else tuple(changes),
         **facts,  # type: ignore[arg-type]
     )
 
 
-def _file(folder: str, name: str) -> Path:
-    file = sets.FOLDER / folder / name
-    if not file.is_file():
-        raise SetMissing(folder)
-    return file
-
-
 def _synthetic(name: str, file: str) -> Stream:
-    frame = pd.read_csv(_file(SYNTHETIC, file))
     starts, width = (ABRUPT, 0) if "abrupt" in name else (GRADUAL, WIDTH)
-    return _of(name, frame.drop(columns="class"), frame["class"], [Change(start, start + width) for start in starts])
+    return _of(name, labelled.synthetic(file), [Change(start, start + width) for start in starts])
 
 
 def _sea() -> Stream:
-    frame = pd.read_csv(_file(SYNTHETIC, "SEA_training_data.csv.gz"), header=None)
-    labels = pd.read_csv(_file(SYNTHETIC, "SEA_training_class.csv.gz"), header=None)[0]
-    return _of("SEA", frame, labels, [Change(start, start) for start in range(SEA_EVERY, len(frame), SEA_EVERY)])
+    known = labelled.sea()
+    return _of("SEA", known, [Change(start, start) for start in range(SEA_EVERY, len(known.frame), SEA_EVERY)])
 
 
 def _usenet1() -> Stream:
-    frame = pd.read_csv(_file("usenet1", "usenet1.csv"))
+    known = labelled.usenet1()
     changes = [Change(start, start) for start in (300, 600, 900, 1_200)]
-    labels = frame["Label"] == frame["Label"].max()
-    return _of("usenet1", frame.drop(columns="Label"), labels, changes, tolerance=150, plan=ROWS_25)
+    return _of("usenet1", known, changes, one=known.labels.max(), tolerance=150, plan=ROWS_25)
 
 
 def _elec2() -> Stream:
-    frame = pd.read_csv(_file("elec2", "electricity_9col.csv.gz")).drop(columns="date")
-    return _of("elec2", frame.drop(columns="class"), frame["class"].astype(str).isin(["UP", "1"]), None, plan=WEEKS)
+    return _of("elec2", labelled.elec2().without("date"), None, one="UP", plan=WEEKS)
 
 
 _FILES = {
@@ -127,7 +115,7 @@ _FILES = {
     "stagger abrupt": "stagger_0120_abrupto.csv.gz",
 }
 KNOWN: dict[str, list[tuple[str, Callable[[], Stream]]]] = {
-    SYNTHETIC: [*((name, partial(_synthetic, name, file)) for name, file in _FILES.items()), ("SEA", _sea)],
+    labelled.SYNTHETIC: [*((name, partial(_synthetic, name, file)) for name, file in _FILES.items()), ("SEA", _sea)],
     "usenet1": [("usenet1", _usenet1)],
     "elec2": [("elec2", _elec2)],
 }
@@ -135,13 +123,9 @@ KNOWN: dict[str, list[tuple[str, Callable[[], Stream]]]] = {
 
 @cache
 def _base(name: str) -> tuple[Floats, Labels, tuple[str, ...]]:
-    if name == "elec2":
-        frame = pd.read_csv(_file("elec2", "electricity_9col.csv.gz"))
-        labels = frame.pop("class").astype(str).isin(["UP", "1"])
-    else:
-        frame = streams.give_me_some_credit()
-        labels = frame.pop("SeriousDlqin2yrs") == "1"
-    return frame.to_numpy(dtype=float), labels.to_numpy().astype(np.int64), tuple(frame.columns)
+    known, one = (labelled.elec2(), "UP") if name == "elec2" else (labelled.give_me_some_credit(), 1)
+    labels = (known.labels == one).to_numpy().astype(np.int64)
+    return known.features.to_numpy(dtype=float), labels, tuple(known.features.columns)
 
 
 def injected(name: str, kind: str, *, width: int, seed: int) -> Iterator[Stream]:

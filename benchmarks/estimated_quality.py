@@ -24,6 +24,7 @@ private.set_environment()
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
+from benchmarks import labelled  # noqa: E402
 from benchmarks.sets import FOLDER, SEED, SETS, SetMissing  # noqa: E402
 from ml.monitoring.estimated import classes, numbers  # noqa: E402
 from ml.monitoring.estimated.audit import LAST, Matured, audit, matured  # noqa: E402
@@ -103,12 +104,8 @@ def employment() -> Stream:
 
 
 def electricity() -> Stream:
-    file = FOLDER / "elec2" / "electricity_9col.csv.gz"
-    if not file.is_file():
-        raise SetMissing("elec2")
-    frame = pd.read_csv(file).drop(columns="date")
-    up = frame["class"].astype(str).isin(["UP", "1"])
-    frame = frame.drop(columns="class").astype(float).assign(**{"class": np.where(up, "UP", "DOWN")})
+    known = labelled.elec2().without("date")
+    frame = known.features.astype(float).assign(**{"class": known.labels})
     frame["at"] = pd.date_range("1996-05-07", periods=len(frame), freq="30min", tz="UTC")
     spec = declared("binary", "class", frame, positive="UP", time="at")
     return _stream(spec, frame.iloc[:9000], frame.iloc[9000:], 336)

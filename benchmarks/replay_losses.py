@@ -6,11 +6,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.refitting import before_each_window
 from benchmarks.replay_streams import Stream
 from ml.policy.replay import LossHistory
 
-HISTORY = 8
-"""Windows that a model learns from."""
 Learner = Literal["trees", "logistic"]
 _SEED = 20_262
 
@@ -35,23 +34,12 @@ def _trained(stream: Stream, learner: Learner) -> tuple[npt.NDArray[np.float64],
     size, windows = stream.window, len(stream.labels) // stream.window
     is_in_one = np.argsort(np.random.default_rng(_SEED).random((windows, size)), axis=1) < size // 2
     found = [np.full((windows, windows), np.nan) for _ in range(3)]
-    for model in range(HISTORY, windows):
-        learnt, later = slice((model - HISTORY) * size, model * size), slice(model * size, windows * size)
-        wrong = (_said(stream, learner, learnt, later) != stream.labels[later]).reshape(-1, size)
+    for model, wrong in before_each_window(stream, lambda: _model(learner), size):
         half = is_in_one[model:]
         found[0][model, model:] = wrong.mean(axis=1)
         found[1][model, model:] = (wrong & half).sum(axis=1) / half.sum(axis=1)
         found[2][model, model:] = (wrong & ~half).sum(axis=1) / (~half).sum(axis=1)
     return tuple(found)
-
-
-def _said(stream: Stream, learner: Learner, learnt: slice, rows: slice) -> npt.NDArray[np.int64]:
-    classes, labels = np.unique(stream.labels[learnt], return_inverse=True)
-    if len(classes) == 1:
-        return np.full(rows.stop - rows.start, classes[0])
-    model = _model(learner).fit(stream.features[learnt], labels)
-    found: npt.NDArray[np.int64] = classes[np.asarray(model.predict(stream.features[rows])).astype(int)]
-    return found
 
 
 def _model(learner: Learner) -> Any:

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmarks import sets, streams
-from benchmarks.sets import SetMissing
+from benchmarks import labelled
+from benchmarks.labelled import Labelled
+from benchmarks.sets import path_of
 
-SYNTHETIC, SEED = "synthetic_known_drift", 20_260
+SEED = 20_260
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +24,6 @@ class Stream:
     window: int
 
 
-def _file(*path: str) -> Path:
-    file = sets.FOLDER.joinpath(*path)
-    if not file.is_file():
-        raise SetMissing(path[0])
-    return file
-
-
 def _of(name: str, frame: pd.DataFrame, labels: pd.Series, window: int) -> Stream:
     """Texts become the place of their label in the alphabet."""
     numbers = frame.apply(lambda one: one if pd.api.types.is_numeric_dtype(one) else one.astype("category").cat.codes)
@@ -38,50 +31,47 @@ def _of(name: str, frame: pd.DataFrame, labels: pd.Series, window: int) -> Strea
     return Stream(name=name, features=numbers.to_numpy(dtype=float), labels=codes, window=window)
 
 
+def _labelled(name: str, known: Labelled, window: int) -> Stream:
+    return _of(name, known.features, known.labels, window)
+
+
 def elec2() -> Stream:
     """Weeks of half-hours; without the date, which only moves on."""
-    frame = pd.read_csv(_file("elec2", "electricity_9col.csv.gz")).drop(columns="date")
-    return _of("elec2", frame.drop(columns="class"), frame["class"], 336)
+    return _labelled("elec2", labelled.elec2().without("date"), 336)
 
 
 def bank() -> Stream:
     """Without `duration`, which is known only after the call."""
-    frame = pd.read_csv(_file("bank_marketing", "bank-additional-full.csv.gz"), sep=";").drop(columns="duration")
+    frame = pd.read_csv(path_of("bank_marketing", "bank-additional-full.csv.gz"), sep=";").drop(columns="duration")
     return _of("bank_marketing", frame.drop(columns="y"), frame["y"], 500)
 
 
 def insects() -> Stream:
     """Six species; the last column."""
-    frame = pd.read_csv(_file("insects_gradual", "gradual_balanced_24150.csv.gz"), header=None)
+    frame = pd.read_csv(path_of("insects_gradual", "gradual_balanced_24150.csv.gz"), header=None)
     return _of("insects_gradual", frame.iloc[:, :-1], frame.iloc[:, -1], 250)
 
 
 def usenet1() -> Stream:
     """Words of messages, and whether their reader is interested."""
-    frame = pd.read_csv(_file("usenet1", "usenet1.csv"))
-    return _of("usenet1", frame.drop(columns="Label"), frame["Label"], 50)
+    return _labelled("usenet1", labelled.usenet1(), 50)
 
 
 def _synthetic(name: str, file: str) -> Callable[[], Stream]:
-    def read() -> Stream:
-        frame = pd.read_csv(_file(SYNTHETIC, file))
-        return _of(name, frame.drop(columns="class"), frame["class"], 500)
-
-    return read
+    return lambda: _labelled(name, labelled.synthetic(file), 500)
 
 
 def sea() -> Stream:
     """A change every 12,500 rows."""
-    frame = pd.read_csv(_file(SYNTHETIC, "SEA_training_data.csv.gz"), header=None)
-    return _of("SEA", frame, pd.read_csv(_file(SYNTHETIC, "SEA_training_class.csv.gz"), header=None)[0], 500)
+    return _labelled("SEA", labelled.sea(), 500)
 
 
 def acs() -> Stream:
     """Whether somebody is employed, in the order of the years."""
     folder = "acs_employment_ma"
-    then = pd.read_parquet(_file(folder, "employment_MA_reference.parquet"))
-    target = pd.read_parquet(_file(folder, "employment_MA_analysis_target.parquet"))
-    later = pd.read_parquet(_file(folder, "employment_MA_analysis.parquet")).merge(target[["id", "employed"]], on="id")
+    then = pd.read_parquet(path_of(folder, "employment_MA_reference.parquet"))
+    target = pd.read_parquet(path_of(folder, "employment_MA_analysis_target.parquet"))
+    later = pd.read_parquet(path_of(folder, "employment_MA_analysis.parquet")).merge(target[["id", "employed"]], on="id")
     frame = pd.concat([then, later]).sort_values(["year", "id"], kind="stable", ignore_index=True)
     gone = ["id", "year", "prediction", "predicted_probability", "employed"]
     return _of("acs_employment_ma", frame.drop(columns=gone), frame["employed"], 2_000)
@@ -89,7 +79,7 @@ def acs() -> Stream:
 
 def taxi() -> Stream:
     """Whether a trip takes longer than twelve minutes, in the order in which they began."""
-    files = sorted(_file("nyc_green_taxi_2020", "green_tripdata_2020-03.csv.gz").parent.glob("*.csv.gz"))
+    files = sorted(path_of("nyc_green_taxi_2020", "green_tripdata_2020-03.csv.gz").parent.glob("*.csv.gz"))
     frame = pd.concat([pd.read_csv(file, low_memory=False) for file in files], ignore_index=True)
     began, ended = (pd.to_datetime(frame[f"lpep_{end}_datetime"]) for end in ("pickup", "dropoff"))
     minutes = (ended - began).dt.total_seconds() / 60
@@ -110,8 +100,7 @@ def _shuffled(name: str, read: Callable[[], Stream]) -> Callable[[], Stream]:
 
 
 def _credit() -> Stream:
-    frame = streams.give_me_some_credit()
-    return _of("give_me_some_credit", frame.drop(columns="SeriousDlqin2yrs"), frame["SeriousDlqin2yrs"], 1_500)
+    return _labelled("give_me_some_credit", labelled.give_me_some_credit(), 1_500)
 
 
 BAR: dict[str, Callable[[], Stream]] = {

@@ -71,11 +71,20 @@ def _cuts(frame: pd.DataFrame, known: Known) -> Iterator[tuple[Positions, Positi
     yield from grouped.split(frame, frame[known.target], frame[known.group])
 
 
-def _csv(*path: str, separator: str = ",") -> pd.DataFrame:
+def path_of(*path: str) -> Path:
+    """A file below `FOLDER`.
+
+    Raises:
+        SetMissing: It is not there.
+    """
     file = FOLDER.joinpath(*path)
     if not file.is_file():
         raise SetMissing(path[0])
-    return pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False)
+    return file
+
+
+def _csv(*path: str, separator: str = ",") -> pd.DataFrame:
+    return pd.read_csv(path_of(*path), sep=separator, dtype=str, keep_default_na=False)
 
 
 def _telco() -> tuple[pd.DataFrame, None]:

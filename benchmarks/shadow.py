@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.detection_streams import KNOWN, Stream
+from benchmarks.refitting import HISTORY, before_each_window, wrong
 from benchmarks.sets import SetMissing
 from ml.policy import regret
 
 Floats = npt.NDArray[np.float64]
-HISTORY, TEST_SHARE = 8, 0.2
+TEST_SHARE = 0.2
 COSTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 SHARES = (0.0, 0.05)
 DELAY = 2
@@ -54,24 +55,18 @@ def matrix(stream: Stream) -> Matrix:
     size = WINDOWS.get(stream.name, 500)
     count = len(stream.labels) // size
     errors, tests = np.full((count, count), np.nan), np.full(count, np.nan)
-    for place in range(HISTORY, count):
+    for place, later in before_each_window(stream, _model, size):
         start, end = (place - HISTORY) * size, place * size
         held = end - int(TEST_SHARE * HISTORY * size)
-        tests[place] = _wrong(stream, slice(start, held), slice(held, end)).mean()
-        errors[place, place:] = _wrong(stream, slice(start, end), slice(end, count * size)).reshape(-1, size).mean(axis=1)
+        tests[place] = wrong(stream, _model, slice(start, held), slice(held, end)).mean()
+        errors[place, place:] = later.mean(axis=1)
     return Matrix(errors, tests)
 
 
-def _wrong(stream: Stream, learn: slice, judged: slice) -> Floats:
+def _model() -> Any:
     import xgboost
 
-    model = xgboost.XGBClassifier(n_estimators=40, max_depth=4, n_jobs=1, random_state=0)
-    if len(set(stream.labels[learn].tolist())) < 2:
-        other: Floats = (stream.labels[judged] != stream.labels[learn][0]).astype(float)
-        return other
-    model.fit(stream.features[learn], stream.labels[learn])
-    wrong: Floats = np.asarray(model.predict(stream.features[judged]) != stream.labels[judged], dtype=float)
-    return wrong
+    return xgboost.XGBClassifier(n_estimators=40, max_depth=4, n_jobs=1, random_state=0)
 
 
 def replay(known: Matrix, policy: Policy, *, cost: float, delay: int) -> tuple[float, int]:

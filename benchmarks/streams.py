@@ -7,8 +7,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from benchmarks import sets
-from benchmarks.sets import SetMissing
+from benchmarks import labelled
 
 _WARM_UP = 500
 
@@ -24,18 +23,12 @@ class Draw:
 
 def elec2() -> pd.DataFrame:
     """All of it but the date, which only moves on; the day of the week is a label."""
-    file = sets.FOLDER / "elec2" / "electricity_9col.csv.gz"
-    if not file.is_file():
-        raise SetMissing("elec2")
-    return pd.read_csv(file).drop(columns="date").astype({"day": "string", "class": "string"})
+    return labelled.elec2().frame.drop(columns="date").astype({"day": "string", "class": "string"})
 
 
 def give_me_some_credit() -> pd.DataFrame:
     """All of it but the row numbers; the outcome is a label."""
-    file = sets.FOLDER / "give_me_some_credit" / "cs-training.csv.gz"
-    if not file.is_file():
-        raise SetMissing("give_me_some_credit")
-    return pd.read_csv(file).iloc[:, 1:].astype({"SeriousDlqin2yrs": "string"})
+    return labelled.give_me_some_credit().frame.astype({"SeriousDlqin2yrs": "string"})
 
 
 READ: dict[str, Callable[[], pd.DataFrame]] = {"elec2": elec2, "give_me_some_credit": give_me_some_credit}

@@ -26,18 +26,19 @@ class KeptWorlds:
         now, kept = self._folder / name / "now", self._folder / name / "kept"
         monkeypatch.setenv("PERENNIAL_PROJECT", str(now / "project"))
         monkeypatch.setenv("PERENNIAL_HOME", str(now / "home"))
-        if not kept.exists():
-            for folder in ("dags", "expectations"):
-                (now / "project" / folder).mkdir(parents=True)
-            settings = Settings.from_env()
-            make(settings)
+        if now.exists():  # also what a making that failed has left
             self._forget(now)
-            shutil.copytree(now, kept)
-            return settings
+            shutil.rmtree(now)
+        if kept.exists():
+            shutil.copytree(kept, now)
+            return Settings.from_env()
+        for folder in ("dags", "expectations"):
+            (now / "project" / folder).mkdir(parents=True)
+        settings = Settings.from_env()
+        make(settings)
         self._forget(now)
-        shutil.rmtree(now)
-        shutil.copytree(kept, now)
-        return Settings.from_env()
+        shutil.copytree(now, kept)
+        return settings
 
     @staticmethod
     def _forget(now: Path) -> None:

@@ -1,14 +1,11 @@
 """Commands for declarations and deliveries."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ml.cli.app import Batch, Json, MaybeModel, Model, app, quarantine_app
 from ml.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 
 @app.command()

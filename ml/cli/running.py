@@ -1,14 +1,9 @@
 """Commands for the stack on this machine."""
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from ml.cli.app import app
 from ml.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 
 @app.command()

@@ -1,15 +1,12 @@
 """Commands for trainings, versions and champions."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ml.cli.app import Json, MaybeModel, Model, Reason, app
 from ml.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 
 @app.command()

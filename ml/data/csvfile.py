@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from ml.data.faults import FAILURE_COLUMNS, Unreadable, first_few, no_failures, shown
@@ -34,6 +35,7 @@ def read_csv(path: Path, *, packed: bool, csv: Csv) -> Read:
     ragged: list[arrow_csv.InvalidRow] = []
     table = _arrow(path, packed=packed, csv=csv, names=names, ragged=ragged, threads=True)
     _check_quotes(path, packed=packed, table=table, ragged=ragged)
+    _check_text(table)
     if not ragged:
         return table, np.arange(1, table.num_rows + 1, dtype=np.int64), no_failures(), []
     ragged.clear()
@@ -137,6 +139,17 @@ def _check_quotes(path: Path, *, packed: bool, table: pa.Table, ragged: list[arr
         quotes = sum(block.count(b'"') for block in iter(lambda: stream.read(_BLOCK_BYTES), b""))
     if quotes % 2:
         raise Unreadable(f"a quote is opened and never closed; the last row that could be told apart is {table.num_rows}")
+
+
+def _check_text(table: pa.Table) -> None:
+    """A zero byte is valid UTF-8 and no text: disks and transfers that failed leave it behind."""
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        for chunk in column.chunks:
+            text = chunk.buffers()[2]
+            if text is not None and not np.frombuffer(text, dtype=np.uint8).all():
+                found = pc.index(pc.match_substring(column, "\x00"), True).as_py()
+                if found >= 0:
+                    raise Unreadable(f"the file is damaged: a zero byte stands in column {name!r}, data row {found + 1}")
 
 
 def _with_ragged(table: pa.Table, ragged: list[arrow_csv.InvalidRow], width: int) -> Read:

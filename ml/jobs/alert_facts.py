@@ -22,6 +22,7 @@ class Facts:
         batches: Batch → its status now, of those that stood in quarantine when somebody was told.
         change: The newest change of champion.
         looked: The newest window that was measured, and the drift of its columns.
+        concept: The concept drift in it, as `ml.monitoring.concept.ConceptDrift` has it; None where it was not looked at.
         newest: The newest window, measured or not, with the decision about it, if there is one.
         overdue: Since when the newest window should have been decided at the latest; None as long as there is time.
     """
@@ -35,6 +36,7 @@ class Facts:
     batches: Mapping[str, str] = field(default_factory=dict)
     change: Promotion | None = None
     looked: tuple[Window, Sequence[Drift]] | None = None
+    concept: Mapping[str, Any] | None = None
     newest: tuple[Window, Decision | None] | None = None
     overdue: datetime | None = None
 

@@ -14,7 +14,8 @@ from ml.state.records import Alert, Drift
 KINDS = frozenset({"alarm", "monitoring"})
 FEW_SCHEDULES = 3
 """A window that is open for longer than so many schedules is not going to be decided by itself."""
-_FAMILIES = ("data quality", "data", "prediction", "target")
+_CONCEPT = "concept drift"
+_FAMILIES = ("data quality", "data", "prediction", "target", _CONCEPT)
 """In the order in which they are told: what is broken is mended before one asks what has moved."""
 _NAMED = 5
 
@@ -24,7 +25,7 @@ def alarms(facts: Facts) -> list[Condition]:
     if facts.looked is None or facts.looked[0].champion != facts.champion:
         return []
     window, drifts = facts.looked
-    found = _alarms(drifts)
+    found = _alarms(drifts) | _of_concept(facts, drifts)
     return [
         Condition(
             key=f"alarm/{window.champion}/{family}",
@@ -54,14 +55,20 @@ def failing(facts: Facts) -> list[Condition]:
 
 
 def unknown(facts: Facts) -> frozenset[str]:
-    """The keys of which nothing can be said now: an open window has not failed yet, and without labels no target was looked at."""
+    """The keys of which nothing can be said now: an open window has not failed yet, and without labels neither target nor concept drift
+    was looked at.
+    """
     silent = set()
     if facts.newest is not None and facts.newest[1] is None:
         silent.add("monitoring")
     if facts.looked is None:
         silent |= {f"alarm/{facts.champion}/{family}" for family in _FAMILIES}
-    elif not any(one.kind == "target" for one in facts.looked[1]):
-        silent.add(f"alarm/{facts.looked[0].champion}/target")
+    else:
+        window, drifts = facts.looked
+        if not any(one.kind == "target" for one in drifts):
+            silent.add(f"alarm/{window.champion}/target")
+        if facts.concept is None or facts.concept["obstacle"]:
+            silent.add(f"alarm/{window.champion}/{_CONCEPT}")
     return frozenset(silent if facts.looked is None or facts.looked[0].champion == facts.champion else silent & {"monitoring"})
 
 
@@ -80,11 +87,19 @@ def _alarms(drifts: Sequence[Drift]) -> dict[str, list[str]]:
     """Family → what alarms in it; nothing under fixed thresholds, which promise nothing."""
     found: dict[str, list[str]] = {}
     for drift in drifts:
-        for one in [] if drift.verdict is None else [drift.verdict, *drift.verdict["also"]]:
+        for one in drift.verdicts:
             if _is_told(one):
                 said = f"{drift.column} ({one['method']} {_short(one['value'])}, floor {_short(one['floor'])})"
                 found.setdefault(str(one["family"]), []).append(said)
     return found
+
+
+def _of_concept(facts: Facts, drifts: Sequence[Drift]) -> dict[str, list[str]]:
+    """The champion's alarm as a whole, which shares the promise of its columns."""
+    found = facts.concept
+    if found is None or not found["drifted"] or not any(one.verdicts for one in drifts):
+        return {}
+    return {_CONCEPT: [f"{found['metric']} {_short(found['now'])}, fresh models usually {_short(found['usual'])} (p {found['p']:.2g})"]}
 
 
 def _is_told(verdict: dict[str, Any]) -> bool:

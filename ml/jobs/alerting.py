@@ -16,7 +16,7 @@ from ml.jobs.alert_looks import FEW_SCHEDULES
 from ml.jobs.alerts import Message, messages, plan
 from ml.settings import Settings
 from ml.spec import AlertChannel
-from ml.state import State, alerts, batches, ledger, specs, trainings
+from ml.state import State, alerts, batches, estimates, ledger, specs, trainings
 from ml.state.records import Alert, Decision, Window
 
 log = logging.getLogger(__name__)
@@ -110,6 +110,7 @@ def facts(state: State, model: str, standing: Sequence[Alert] = (), *, at: datet
         batches={batch: one.status for batch, one in found.items() if one is not None},
         change=crowned,
         looked=None if measured is None else (measured, ledger.measurement(state, measured.id)[0]),
+        concept=None if measured is None else estimates.detail(state, measured.id, "concept"),
         newest=newest,
         overdue=due if due is not None and at > due else None,
     )

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from ml.jobs import alert_looks
 from ml.jobs.alert_facts import Condition, Facts, sentence
+from ml.state import ledger
 from ml.state.records import Alert
 
-ASKING = frozenset({"open", "claimed", "suggested"})
-"""States of a decision that asks for a training which has not come to an end."""
 _RULES = {
     "drift": ("drift_share", "drift_share", "drift alarm"),
     "quality": ("quality_drop", "quality", "quality has dropped"),
@@ -126,7 +125,7 @@ def _from_rules(facts: Facts) -> list[Condition]:
 
 
 def _asking(facts: Facts) -> list[Condition]:
-    asking = [one for one in facts.decisions if one.state in ASKING]
+    asking = [one for one in facts.decisions if one.state in ledger.ASKING]
     if not asking:
         return []
     newest = asking[0]

@@ -123,6 +123,7 @@ def measure(settings: Settings, state: State, subject: Subject, rows: Rows, *, l
             learnt=learnt,
             trained=trained,
             tested=tested,
+            at=subject.window.as_of,
             level=promised.level_beside(drifts),
         ),
         ranked=ranking.rank(drifts, {} if tested is None else tested.importances),

@@ -107,7 +107,7 @@ def mature_earlier(state: State, subject: Subject) -> None:
     """
     window, spec = subject.window, subject.spec
     before = estimates.of_champion(state, window.model, champion=window.champion, metric=spec.metric, before=window.number)
-    waiting = [one.window for one in before[-_LOOKED_BACK:] if one.estimate.matured_at is None]
+    waiting = [one.window for one in before if one.estimate.matured_at is None]
     for one in list(_mature(subject, waiting))[-_AT_ONCE:]:
         span = {"version": one.end_version, "after_version": one.start_version}
         labels = subject.table.read(**span, columns=[spec.target], **labels_seen.labels_of(window))[spec.target]
@@ -200,14 +200,14 @@ def _model_error(found: Estimated, metric: str) -> float:
 
 
 def _mature(subject: Subject, waiting: Sequence[Window]) -> Iterator[Window]:
-    """Those of the windows, oldest first, that have matured by the look.
+    """Those of the newest windows that are old enough, oldest first, that have matured by the look.
 
     Memory: the targets of about `_BLOCK_ROWS` rows. A window that is too young, or to which no label can have come, is not read.
     """
     spec, by = subject.spec, subject.window
     block: list[Window] = []
-    for one in waiting:
-        if not _is_old_enough(one, spec=spec, by=by) or _has_no_label(subject, one):
+    for one in [one for one in waiting if _is_old_enough(one, spec=spec, by=by)][-_LOOKED_BACK:]:
+        if _has_no_label(subject, one):
             continue
         is_apart = bool(block) and one.start_version != block[-1].end_version
         if block and (is_apart or sum(other.rows for other in block) + one.rows > _BLOCK_ROWS):

@@ -53,7 +53,7 @@ class Promised:
 
 def level_beside(drifts: Sequence[Drift]) -> float | None:
     """The level of a kind of drift that shares a look with these; None under fixed thresholds. All kinds have the same."""
-    return next((float(verdict["level"]) for one in drifts for verdict in looking.verdicts(one)), None)
+    return next((float(verdict["level"]) for one in drifts for verdict in one.verdicts), None)
 
 
 def of(state: State, window: Window, spec: ModelSpec) -> Promised | None:

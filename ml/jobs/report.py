@@ -25,7 +25,6 @@ PERIOD = "90d"
 NAME = "history"
 """The page's name beside the windows' pages."""
 _DRAWN_COLUMNS = 15
-_SHARES = frozenset({"roc_auc", "accuracy", "balanced_accuracy", "f1"})
 
 
 class _Result(BaseModel):
@@ -180,8 +179,6 @@ def _with_interval(one: Quality, interval: tuple[float, float] | None) -> Value:
     if interval is None:
         return Value(metric=one.metric, value=one.value, rows=one.rows)
     low, high = interval
-    if one.metric in _SHARES:
-        low, high = max(low, 0.0), min(high, 1.0)
     return Value(metric=one.metric, value=one.value, low=low, high=high, rows=one.rows)
 
 

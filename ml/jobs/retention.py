@@ -1,8 +1,8 @@
 """Removing what has grown old: pages and snapshots. No number is ever removed."""
 
 import logging
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
@@ -10,12 +10,9 @@ from ml.data.stores import own_store_of
 from ml.errors import PerennialError
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, history, ledger
-from ml.state.records import Window
+from ml.state import State, history
 
 log = logging.getLogger(__name__)
-
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Removed(BaseModel):
@@ -31,16 +28,15 @@ class Removed(BaseModel):
 def remove_old(settings: Settings, spec: ModelSpec, *, at: datetime) -> Removed:
     """Removes what is older than `monitoring.keep_reports`. Idempotent; says what it did in one line of the log.
 
-    The newest window's page stays, however old it is.
+    The newest window's page stays, however old it is, and so does what somebody works on or is asked about.
 
     Raises:
         PerennialError: A store cannot be opened.
     """
     if spec.monitoring.keep_reports is None:
         return Removed(before=None)
-    state, before = State.open(settings), at - spec.monitoring.keep_reports
-    windows = history.taken(state, spec.model, after=_BEGINNING)
-    old = [one for one in windows[:-1] if one.measured_at is not None and one.measured_at < before and not _is_needed(state, one)]
+    before = at - spec.monitoring.keep_reports
+    old = history.done_with(State.open(settings), spec.model, before=before)
     removed = Removed(
         before=before,
         pages=_pages(settings, spec.model, old),
@@ -58,21 +54,15 @@ def remove_old(settings: Settings, spec: ModelSpec, *, at: datetime) -> Removed:
     return removed
 
 
-def _is_needed(state: State, window: Window) -> bool:
-    """Whether somebody works on what the window has led to, or is asked about it."""
-    made = ledger.decision_for(state, window.id)
-    return made is None or made.state in {"open", "claimed", "suggested"}
-
-
-def _pages(settings: Settings, model: str, old: Iterable[Window]) -> list[str]:
+def _pages(settings: Settings, model: str, old: Sequence[str]) -> list[str]:
     folder = f"{settings.reports_url.rstrip('/')}/{model}"
-    return _remove(folder, {f"{one.id}.html" for one in old}, variable="PERENNIAL_REPORTS_URL")
+    return _remove(folder, {f"{one}.html" for one in old}, variable="PERENNIAL_REPORTS_URL")
 
 
-def _snapshots(settings: Settings, model: str, old: Iterable[Window]) -> list[str]:
+def _snapshots(settings: Settings, model: str, old: Sequence[str]) -> list[str]:
     from ml.monitoring import workspace
 
-    return [one.id for one in old if workspace.remove(settings, model, one.id)]
+    return workspace.remove(settings, model, old)
 
 
 def _remove(folder: str, names: set[str], *, variable: str) -> list[str]:

@@ -16,6 +16,7 @@ import pandas as pd
 from ml.data.labels import NO_LABELS
 from ml.data.table import ARRIVED, BATCH, ROW, AcceptedTable
 from ml.errors import ModelOwnerError
+from ml.jobs.said import joined, taken
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state.records import Watch
@@ -57,7 +58,7 @@ class Both:
     former: Predicted
 
     def take(self, positions: npt.NDArray[Any]) -> "Both":
-        return Both(_taken(self.new, positions), _taken(self.former, positions))
+        return Both(taken(self.new, positions), taken(self.former, positions))
 
 
 def present(table: AcceptedTable, as_of: datetime) -> Cursor:
@@ -117,7 +118,7 @@ def scored(settings: Settings, rows: pd.DataFrame, *, new: Side, former: Side, v
             mine, theirs = (_said(settings, side, batch.version, batch.key, rows[ROW].to_numpy()[place]) for side in (new, former))
             parts.append((place, mine, theirs))
     order = np.argsort(np.concatenate([place for place, _, _ in parts]), kind="stable")
-    return Both(_joined([one for _, one, _ in parts]), _joined([one for _, _, one in parts])).take(order)
+    return Both(joined([one for _, one, _ in parts]), joined([one for _, _, one in parts])).take(order)
 
 
 def loss_of(settings: Settings, *, new: Side, former: Side) -> losses.Loss:
@@ -209,13 +210,3 @@ def _in_order(
 def _latest(first: pd.Series, second: pd.Series) -> pd.Series:
     """The later of two moments, row by row. Of other resolutions pandas would compare objects, and fail where one is missing."""
     return pd.concat([one.astype("datetime64[us, UTC]") for one in (first, second)], axis=1).max(axis=1)
-
-
-def _joined(parts: list[Predicted]) -> Predicted:
-    probabilities = [part.probabilities for part in parts if part.probabilities is not None]
-    values = np.concatenate([part.values for part in parts])
-    return Predicted(values, pd.concat(probabilities, ignore_index=True) if probabilities else None)
-
-
-def _taken(said: Predicted, positions: npt.NDArray[Any]) -> Predicted:
-    return Predicted(said.values[positions], None if said.probabilities is None else said.probabilities.iloc[positions])

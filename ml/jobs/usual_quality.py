@@ -3,7 +3,7 @@
 Never against the champion's own first window: one that was born in a bad moment would never drop.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from ml.jobs import past
 from ml.jobs.tested_rows import HeldOutRows
 from ml.monitoring import concept
 from ml.monitoring.concept import ConceptDrift, Fresh, Observed
+from ml.monitoring.estimated.values import within_range
 from ml.spec import METRICS, ModelSpec
 from ml.state import State
 from ml.state.records import Training
@@ -36,6 +37,7 @@ def against_usual(
     learnt: ModelSpec,
     trained: Training,
     tested: HeldOutRows | None,
+    at: datetime,
     level: float | None = None,
 ) -> ConceptDrift:
     """The concept drift of the declared metric; where nothing can be said, its `obstacle` says why.
@@ -49,6 +51,7 @@ def against_usual(
         learnt: The declaration of the champion's training.
         trained: That training.
         tested: The champion's test rows, where they are known.
+        at: The moment of the look: later trainings do not change what is usual, so that another try finds the same.
         level: How often chance alone may say "drifted", 0-1: the promise's share; None: `LEVEL`.
     """
     metric, least = spec.metric, spec.monitoring.minimum_rows
@@ -59,7 +62,7 @@ def against_usual(
         seen = observed(metric, spec, judged["label"].to_numpy(), said, units)
     except Undefined as why:
         return ConceptDrift(yardstick="fresh", metric=metric, obstacle=f"{metric} is not defined on the labelled rows: {why}")
-    yardstick = concept.usual(_fresh(state, spec=spec, learnt=learnt, trained=trained, tested=tested))
+    yardstick = concept.usual(_fresh(state, spec=spec, learnt=learnt, trained=trained, tested=tested, at=at))
     found = [concept.against_fresh(metric, one, yardstick, level=LEVEL if level is None else level) for one in seen]
     return max(found, key=lambda one: (bool(one.obstacle), by_chance(one) or 0.0))
 
@@ -74,7 +77,7 @@ def by_chance(drift: ConceptDrift) -> float | None:
 
 
 def intervals(judged: pd.DataFrame, said: Predicted, units: paired.Units, *, spec: ModelSpec) -> dict[str, tuple[float, float]]:
-    """Metric → its 95 % interval on the labelled rows, the wider one where units are of two kinds.
+    """Metric → its 95 % interval on the labelled rows, within its range; the wider one where units are of two kinds.
 
     Metrics of which the rows cannot tell one are left out. Arguments: `against_usual`.
     """
@@ -86,7 +89,7 @@ def intervals(judged: pd.DataFrame, said: Predicted, units: paired.Units, *, spe
             continue
         known = [(one.low, one.high) for one in sides if one.low is not None and one.high is not None]
         if len(known) == len(sides):
-            found[metric] = max(known, key=lambda one: one[1] - one[0])
+            found[metric] = within_range(metric, *max(known, key=lambda one: one[1] - one[0]))
     return found
 
 
@@ -100,13 +103,13 @@ def observed(metric: str, spec: ModelSpec, labels: npt.NDArray[Any], said: Predi
     return [Observed(value=found.value, influence=found.influence, units=codes) for codes in units.declared()]
 
 
-def _fresh(state: State, *, spec: ModelSpec, learnt: ModelSpec, trained: Training, tested: HeldOutRows | None) -> list[Fresh]:
+def _fresh(state: State, *, spec: ModelSpec, learnt: ModelSpec, trained: Training, tested: HeldOutRows | None, at: datetime) -> list[Fresh]:
     """What fresh models scored, the oldest first: the champion's own has its interval. As long as few are known, its own alone."""
     verdict = verdict_of(trained)
     value = None if verdict is None else verdict.metrics.get(spec.metric)
     own = None if value is None else _own(float(value), spec.metric, learnt, tested)
     is_usual = spec.retraining.quality_baseline == "usual"
-    scores = past.fresh_scores(state, learnt, model=trained.model, metric=spec.metric, at=datetime.now(UTC)) if is_usual else []
+    scores = past.fresh_scores(state, learnt, model=trained.model, metric=spec.metric, at=at) if is_usual else []
     if not scores:
         return [] if own is None else [own]
     return [own if own is not None and key == trained.key else Fresh(value=score) for key, score in reversed(scores)]

@@ -4,9 +4,9 @@ import warnings
 from functools import cache
 
 from ml.private import set_environment
+from ml.state.records import NOT_FEATURES
 
-NOT_FEATURES = frozenset({"target", "prediction"})
-"""Kinds of drift that are measured and do not count in the share of drifted columns."""
+__all__ = ["NOT_FEATURES", "load_evidently"]
 
 
 @cache

@@ -117,20 +117,15 @@ def alarms(drifts: Sequence[Drift]) -> dict[Test, bool]:
     """Each test of a look that a promise judged, and whether it was an alarm; to be told to the next looks."""
     kept = {}
     for one in drifts:
-        for verdict in verdicts(one):
+        for verdict in one.verdicts:
             kept[_test(one.column, verdict["family"], verdict["method"])] = bool(verdict["is_alarm"])
     return kept
 
 
 def persists(drift: Drift) -> bool | None:
     """Whether a column's drift persists; None where that was not asked for."""
-    said = [bool(one["persists"]) for one in verdicts(drift) if one["persists"] is not None]
+    said = [bool(one["persists"]) for one in drift.verdicts if one["persists"] is not None]
     return any(said) if said else None
-
-
-def verdicts(drift: Drift) -> list[dict[str, Any]]:
-    """What was judged of a column under a promise, the shown one first; nothing under fixed thresholds."""
-    return [] if drift.verdict is None else [drift.verdict, *drift.verdict["also"]]
 
 
 def _test(column: str, family: str, method: str) -> Test:

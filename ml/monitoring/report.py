@@ -15,7 +15,6 @@ import pandas as pd
 from ml.data.stores import own_store_of
 from ml.monitoring import NOT_FEATURES, load_evidently, report_sections, workspace
 from ml.monitoring.frames import OTHER, harmless, sample, shown_label
-from ml.monitoring.looks import verdicts
 from ml.monitoring.pages.frame import FITTING
 from ml.monitoring.report_drift import Compared, drift_widgets, listed_only
 from ml.settings import Settings
@@ -170,7 +169,7 @@ def _head(spec: ModelSpec, window: Window, measurement: Measurement, *, compared
 def _alarms(measurement: Measurement) -> str:
     """The sentences of the columns that are alarms, the least likely by chance first."""
     found = sorted(
-        (verdict for one in measurement.drifts for verdict in verdicts(one) if verdict["is_alarm"]), key=lambda verdict: verdict["p_value"]
+        (verdict for one in measurement.drifts for verdict in one.verdicts if verdict["is_alarm"]), key=lambda verdict: verdict["p_value"]
     )
     more = f" … and {len(found) - SAID_ALARMS} more." if len(found) > SAID_ALARMS else ""
     return "; ".join(str(verdict["sentence"]) for verdict in found[:SAID_ALARMS]) + more or "none"
@@ -178,7 +177,7 @@ def _alarms(measurement: Measurement) -> str:
 
 def _origins(drifts: Sequence[Drift]) -> str:
     """Where the p-values come from: of how many comparisons."""
-    counted = Counter(str(verdict["origin"]) for one in drifts for verdict in verdicts(one))
+    counted = Counter(str(verdict["origin"]) for one in drifts for verdict in one.verdicts)
     floors = "an alarm is more than chance and not shown to be smaller than monitoring.drift says"
     return floors + "".join(f"; {count} {'is' if count == 1 else 'are'} {origin}" for origin, count in counted.most_common())
 

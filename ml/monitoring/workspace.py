@@ -6,7 +6,7 @@ that a second call writes the same file. Only a local folder: Evidently's interf
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -63,17 +63,21 @@ def fed(settings: Settings, window: Window) -> Iterator[None]:
         log.warning("Evidently's workspace was not fed window=%s", window.id, exc_info=True)
 
 
-def remove(settings: Settings, model: str, window: str) -> bool:
-    """Removes a window's snapshot; says whether there was one."""
-    path = _snapshot_path(folder_of(settings), model, window)
-    if not path.is_file():
-        return False
-    path.unlink(missing_ok=True)
-    return True
+def remove(settings: Settings, model: str, windows: Iterable[str]) -> list[str]:
+    """Removes the snapshots of these windows; returns those that had one."""
+    place = {str(snapshot_id(one)): one for one in windows}
+    there = [path for path in _snapshots(folder_of(settings), model).glob("*.json") if path.stem in place]
+    for path in there:
+        path.unlink(missing_ok=True)
+    return sorted(place[path.stem] for path in there)
+
+
+def _snapshots(folder: Path, model: str) -> Path:
+    return folder / str(project_id(model)) / "snapshots"
 
 
 def _snapshot_path(folder: Path, model: str, window: str) -> Path:
-    return folder / str(project_id(model)) / "snapshots" / f"{snapshot_id(window)}.json"
+    return _snapshots(folder, model) / f"{snapshot_id(window)}.json"
 
 
 def _write(folder: Path, window: Window, runs: list[Any]) -> None:

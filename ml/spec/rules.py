@@ -81,7 +81,7 @@ class Monitoring(Declared):
     Drift and quality are measured on all rows (text columns: on at most 20,000 a side).
     """
     keep_reports: Annotated[Duration, Field(gt=timedelta(0))] | None = timedelta(days=365)
-    """Pages of windows, Evidently's snapshots and profiles of former champions are removed when they are older. null: never.
+    """Windows' pages and Evidently's snapshots are removed when they are older. null: never.
 
     What was measured and decided is kept for ever.
     """
@@ -169,7 +169,7 @@ class Retraining(Declared):
     new_rows: Annotated[int, Field(ge=1)] | None = None
     """Retrain when so many rows with a final label have come since the last training; null: never."""
     age: Duration | None = None
-    """Retrain when the champion's data is so old; null: never."""
+    """Retrain when the last training, whoever won, took its data so long ago; null: never."""
     every_windows: Annotated[int, Field(ge=1)] | None = None
     """Retrain every so many windows; null: never."""
     minimum_rows: Annotated[int, Field(ge=1)] = 500

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, cast, column, func, inspect, literal_column, select, table
+from sqlalchemy import ColumnElement, Integer, and_, cast, func, literal_column, select
 
-from ml.state.records import Decision, Drift, Quality, Window, record
+from ml.state.ledger import ASKING
+from ml.state.records import NOT_FEATURES, Decision, Drift, Quality, Window, WindowEstimate, record
 from ml.state.store import State
 from ml.state.tables import decisions, details, drift, quality, windows
-
-NOT_FEATURES = ("target", "prediction")
-"""Kinds of drift that are measured and do not count in the share of drifted columns."""
-_ESTIMATES = table("estimates", *(column(name) for name in ("window", "metric", "value", "low", "high", "why")))
+from ml.state.tables import estimates as estimated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,23 +31,21 @@ class Alarmed:
     kind: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A metric of a window as it was estimated without labels, from `low` to `high`; where it is None, `why` says why."""
-
-    window: str
-    metric: str
-    value: float | None
-    low: float | None
-    high: float | None
-    why: str | None
-
-
 def taken(state: State, model: str, *, after: datetime) -> list[Window]:
     """The windows that were taken after a moment, oldest first."""
     query = select(windows).where(_since(model, after)).order_by(windows.c.number)
     with state.begin() as connection:
         return [record(Window, row) for row in connection.execute(query)]
+
+
+def done_with(state: State, model: str, *, before: datetime) -> list[str]:
+    """The ids of the windows that were measured before a moment, oldest first: not the newest one, and none whose decision waits."""
+    newest = select(func.max(windows.c.number)).where(windows.c.model == model).scalar_subquery()
+    old = (windows.c.model == model, windows.c.measured_at < before, windows.c.number < newest)
+    decided = select(decisions.c.id).where(decisions.c.model == model, decisions.c.window == windows.c.id)
+    query = select(windows.c.id).where(*old, decided.exists(), ~decided.where(decisions.c.state.in_(ASKING)).exists())
+    with state.begin() as connection:
+        return list(connection.execute(query.order_by(windows.c.number)).scalars())
 
 
 def compared(state: State, model: str, *, after: datetime) -> dict[str, Compared]:
@@ -137,12 +133,13 @@ def concepts(state: State, model: str, *, after: datetime) -> dict[str, dict[str
         return {row.window: row.content for row in connection.execute(query.where(_since(model, after), details.c.kind == "concept"))}
 
 
-def estimates(state: State, model: str, *, after: datetime) -> dict[str, list[Estimate]]:
-    """Window → what was estimated without labels; nothing where the database keeps no estimates."""
-    found: dict[str, list[Estimate]] = {}
+def estimates(state: State, model: str, *, after: datetime) -> dict[str, list[WindowEstimate]]:
+    """Window → what was estimated without labels, by the metric's name."""
+    query = select(estimated).join(windows, windows.c.id == estimated.c.window).where(_since(model, after)).order_by(estimated.c.metric)
+    found: dict[str, list[WindowEstimate]] = {}
     with state.begin() as connection:
-        for row in connection.execute(_estimated(model, after)) if _keeps_estimates(connection) else ():
-            found.setdefault(row.window, []).append(Estimate(**row._mapping))
+        for row in connection.execute(query):
+            found.setdefault(row.window, []).append(record(WindowEstimate, row))
     return found
 
 
@@ -157,12 +154,3 @@ def decided(state: State, model: str, *, after: datetime, evidence: bool = True)
 
 def _since(model: str, after: datetime) -> ColumnElement[bool]:
     return and_(windows.c.model == model, windows.c.as_of > after)
-
-
-def _estimated(model: str, after: datetime) -> Select[tuple[object, ...]]:
-    of_model = select(windows.c.id).where(_since(model, after))
-    return select(_ESTIMATES).where(_ESTIMATES.c.window.in_(of_model)).order_by(_ESTIMATES.c.window, _ESTIMATES.c.metric)
-
-
-def _keeps_estimates(connection: Connection) -> bool:
-    return inspect(connection).has_table(_ESTIMATES.name)

@@ -16,6 +16,8 @@ LEASE = timedelta(hours=8)
 """How long a claim holds when its run neither finishes nor gives it back."""
 MOST_TRIES = 3
 """After so many runs that came to no end a decision has failed: somebody must look."""
+ASKING = frozenset({"open", "claimed", "suggested"})
+"""States of a decision that asks for a training which has not come to an end."""
 GIVEN_UP = "none"
 """In place of the policy's version: the window could not be judged, and no rule was asked."""
 _LONGEST_ERROR = 1000

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, cast, func, select
 
-from ml.state.history import NOT_FEATURES, Alarmed
-from ml.state.records import Decision, Quality, Window, record
+from ml.state.history import Alarmed
+from ml.state.records import NOT_FEATURES, Decision, Quality, Window, record
 from ml.state.store import State
 from ml.state.tables import decisions, details, drift, promotions, quality, specs, windows
 

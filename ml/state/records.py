@@ -61,6 +61,10 @@ class Window:
     measured_at: datetime | None
 
 
+NOT_FEATURES = frozenset({"target", "prediction"})
+"""Kinds of drift that are measured and do not count in the share of drifted columns."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
     """How far one column of a window lies from the reference. `drifted` means `value >= threshold`, or what `verdict` says.
@@ -76,6 +80,11 @@ class Drift:
     threshold: float
     drifted: bool
     verdict: dict[str, Any] | None = None
+
+    @property
+    def verdicts(self) -> list[dict[str, Any]]:
+        """What was judged of the column under a promise, the shown one first; nothing under fixed thresholds."""
+        return [] if self.verdict is None else [self.verdict, *self.verdict["also"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

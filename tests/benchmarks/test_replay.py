@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks import replay as benchmark
-from benchmarks.replay_losses import HISTORY, losses
+from benchmarks.refitting import HISTORY
+from benchmarks.replay_losses import losses
 from benchmarks.replay_streams import Stream
 from ml.policy.replay import Costs, replay
 

@@ -21,8 +21,9 @@ from ml.jobs.replay import newest
 from ml.jobs.train import train
 from ml.registry.client import reaching
 from ml.settings import Settings
-from ml.state import State, batches, ledger, specs, trainings
-from ml.state.records import Decision, Window
+from ml.state import State, batches, ledger, trainings
+from ml.state.records import Decision
+from tests.state import made
 
 ROOT = Path(__file__).parents[2]
 
@@ -169,12 +170,7 @@ def test_a_champion_that_is_worse_than_the_former_one_is_rolled_back_and_the_win
 def _ask_for_a_training(settings: Settings, model: str) -> None:
     """A decision is open whose event was lost."""
     state, at = State.open(settings), datetime.now(UTC)
-    spec_hash = specs.remember(state, specfile.load(settings, model), at=at)
-    window = Window(
-        id="", model=model, number=0, start_version=-1, end_version=0, as_of=at, rows=1, labelled_rows=None, start_time=None, end_time=None,
-        champion=1, spec_hash=spec_hash, report_url=None, mlflow_run=None, measured_at=None,
-    )  # fmt: skip
-    opened = ledger.open_window(state, window)
+    opened = made.opened(state, specfile.load(settings, model), -1, as_of=at)
     decision = Decision(
         id=f"decision-{opened.id}", model=model, window=opened.id, retrain=True, reasons=["drift"], evidence={}, report_url=None,
         state="open", decided_at=at,

@@ -54,6 +54,7 @@ CSV_GZ = gzip.compress(b"a,b\n" + b"\n".join(b"%d,%s" % (i, NOISE[i * 8 : i * 8 
         (b"\n\n", "a.csv", "no header"),
         (b"a,b,a\n1,2,3\n", "a.csv", "columns stand twice: 'a'"),
         ("a,b\n1,M\xfcller\n".encode("latin-1"), "a.csv", "line 2 is not utf-8 text: byte 0xfc"),
+        (b"a,b\n1,2\n3,x\x00y\n", "a.csv", "a zero byte stands in column 'b', data row 2"),
         ("a,b\n1,2\n".encode("utf-16"), "a.csv", "utf-16, not utf-8"),
         (b'a,b\n1,"2\n3,4\n5,6\n', "a.csv", "never closed"),
         (CSV_GZ[: len(CSV_GZ) // 2], "a.csv.gz", "damaged or cut off"),

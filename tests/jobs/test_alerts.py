@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import yaml
 
 from ml.errors import OperatorError
 from ml.jobs import alerting
@@ -15,8 +14,10 @@ from ml.settings import Settings
 from ml.spec import AlertChannel
 from ml.state import State, alerts, batches, ledger, specs, trainings
 from ml.state.records import Alert, Batch, Decision, Drift, Promotion, Training, Window
-from tests.jobs.test_monitor import DECLARED
+from tests.jobs.test_monitor import declare
 from tests.plugins.test_reports import SPEC, opened
+from tests.state import made
+from tests.state.made import training
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -83,10 +84,7 @@ def test_several_decisions_that_ask_are_one_condition(state: str, title: str) ->
 
 
 def test_how_a_request_ended_is_said_truly() -> None:
-    made = Training(
-        key="k", model="m", spec_hash="", dataset_version=1, labels_version=None, as_of=NOW, reason="drift", decision="d", state="promoted",
-        started_at=NOW, version=4,
-    )  # fmt: skip
+    made = training(reason="drift", decision="d", version=4)
 
     def end(state: str, training: Training | None = None) -> str:
         return plan(facts(None, decisions=[judged(state=state)], training=training), [alert("retrain")]).closed[1]
@@ -97,10 +95,7 @@ def test_how_a_request_ended_is_said_truly() -> None:
 
 
 def test_a_failed_training_stands_until_a_later_one_comes_to_an_end() -> None:
-    failed = Training(
-        key="k", model="m", spec_hash="", dataset_version=1, labels_version=None, as_of=NOW, reason="drift", decision="d", state="failed",
-        started_at=NOW,
-    )  # fmt: skip
+    failed = training(reason="drift", decision="d", state="failed", started_at=NOW)
     asked = replace(judged(state="failed"), failures=[{"error": "out of memory"}])
     (one,) = conditions(facts(None, decisions=[asked], training=failed))
     assert (one.key, one.text.endswith("(drift) has failed: out of memory.")) == ("training", True)
@@ -119,10 +114,7 @@ def test_a_rollback_stands_until_another_version_is_promoted() -> None:
 
 
 def window(*, number: int = 3, champion: int = 1) -> Window:
-    return Window(
-        id=f"m-{number:06}", model="m", number=number, start_version=1, end_version=2, as_of=NOW, rows=500, labelled_rows=None,
-        start_time=None, end_time=None, champion=champion, spec_hash="", report_url=None, mlflow_run=None, measured_at=NOW,
-    )  # fmt: skip
+    return made.window(id=f"m-{number:06}", number=number, as_of=NOW, rows=500, champion=champion, measured_at=NOW)
 
 
 def said(family: str, *, alarm: bool = True, persists: bool | None = None, method: str = "psi") -> dict[str, Any]:
@@ -164,6 +156,19 @@ def test_an_alarm_is_over_when_a_look_has_none_of_its_kind() -> None:
     assert replaced.closed[2] == "Version 2 has become champion; the alarm was about the one before."
 
 
+def test_concept_drift_under_the_promise_is_told_and_is_over_once_enough_labels_say_so() -> None:
+    worse = {"metric": "roc_auc", "now": 0.61, "usual": 0.8, "p": 0.0004, "drifted": True, "obstacle": ""}
+    calm = drift("a", said("data", alarm=False))
+    (one,) = conditions(looked(calm, concept=worse))
+    assert (one.key, one.kind) == ("alarm/1/concept drift", "alarm")
+    assert one.text == "Concept drift, window 3: roc_auc 0.61, fresh models usually 0.8 (p 0.0004)."
+    assert conditions(looked(drift("a"), concept=worse)) == [], "fixed thresholds promise nothing"
+    stood, well = [alert(one.key)], {**worse, "drifted": False}
+    for unknown in (None, well | {"obstacle": "9 labelled rows"}):
+        assert plan(looked(calm, concept=unknown), stood).closed == {}
+    assert plan(looked(calm, concept=well), stood).closed == {1: "The newest window (3) has no alarm of concept drift."}
+
+
 def test_that_monitoring_fails_is_told_until_a_window_is_decided_again() -> None:
     lost = replace(judged(), policy=ledger.GIVEN_UP, rules=[], reasons=["could not be measured: version 1 is gone"])
     (one,) = plan(facts(None, newest=(window(), lost)), []).opened
@@ -192,12 +197,6 @@ def test_many_batches_are_one_message() -> None:
     (one,) = messages(held)
     assert (len(one.numbers), one.title) == (8, "m: 8 times: drift alarm")
     assert one.text.endswith("… and 3 more")
-
-
-def declare(settings: Settings, **monitoring: object) -> None:
-    folder = settings.dags / "loans"
-    folder.mkdir(exist_ok=True)
-    (folder / "model.yaml").write_text(yaml.safe_dump(DECLARED | {"monitoring": monitoring}))
 
 
 def test_a_message_is_due_until_it_was_delivered_and_its_end_is_told_once(settings: Settings) -> None:
@@ -242,9 +241,9 @@ def test_who_is_told_is_declared_or_comes_from_the_environment(settings: Setting
     everybody = settings.model_copy(update={"alerts": "mail, ops"})
     declare(settings)
     assert [one.connection for one in alerting.channels(everybody, "loans")] == ["mail", "ops"]
-    declare(settings, alerts=[])
+    declare(settings, monitoring={"alerts": []})
     assert alerting.channels(everybody, "loans") == ()
-    declare(settings, alerts=[{"notifier": "a.B", "events": ["drift"]}])
+    declare(settings, monitoring={"alerts": [{"notifier": "a.B", "events": ["drift"]}]})
     assert [one.notifier for one in alerting.channels(everybody, "loans")] == ["a.B"]
     assert alerting.of_environment('[{"notifier": "a.B"}]') == (AlertChannel(notifier="a.B"),)
     with pytest.raises(OperatorError, match="PERENNIAL_ALERTS cannot be read"):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
 
 from ml.jobs import audited, estimating, monitor, segments, tested_rows, usual_quality
 from ml.jobs.judged import judge
@@ -21,13 +22,15 @@ from ml.monitoring.concept import ConceptDrift
 from ml.registry import files
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, estimates, ledger
-from ml.state.records import Training, Window
+from ml.state import State, estimates, ledger, specs, trainings
+from ml.state.records import Window
 from ml.training import dataset
 from ml.training.evaluation import Predicted
 from ml.training.paired import Units
-from tests.jobs.test_monitor import EVIL, accept, declare, label, rows, trained  # noqa: F401
+from tests.jobs.test_labels_seen import TRAINED, taken, world
+from tests.jobs.test_monitor import EVIL, START, accept, declare, label, rows, trained  # noqa: F401
 from tests.monitoring.test_report import opened
+from tests.state import made
 from tests.state.test_estimates import estimate, measured
 from tests.state.test_ledger import NOW
 
@@ -227,11 +230,8 @@ def test_every_metric_has_a_standard_error_in_blocks_of_time(settings: Settings,
     labels, predicted = said(400, seed=3)
     declared = spec(promotion={"metric": metric})
     judged = judge(declared, pd.Series(labels), predicted, known={"yes", "no"})[0]
-    training = Training(
-        key="k", model="m", spec_hash="0", dataset_version=1, labels_version=None, as_of=NOW, reason="", decision=None, state="promoted",
-        started_at=NOW, version=1, verdict=verdict({metric: 0.9 if metric != "log_loss" else 0.1}),
-    )  # fmt: skip
-    asked = {"spec": declared, "learnt": declared, "trained": training, "tested": held_out()}
+    training = made.training(version=1, verdict=verdict({metric: 0.9 if metric != "log_loss" else 0.1}))
+    asked = {"spec": declared, "learnt": declared, "trained": training, "tested": held_out(), "at": NOW}
     state, units = State.open(settings), Units(400, np.arange(400) * 5 // 400)
     found = usual_quality.against_usual(state, judged, predicted, units, **asked)
     assert (found.units, found.obstacle) == (5, "")
@@ -248,6 +248,46 @@ def test_every_metric_has_a_standard_error_in_blocks_of_time(settings: Settings,
     assert "199 labelled rows since it was last judged, 200 (monitoring.minimum_rows)" in few.obstacle
     one = usual_quality.against_usual(state, judged, predicted, Units(400, None, np.zeros(400, dtype=np.intp)), **asked)
     assert "nothing tells their quality from chance" in one.obstacle
+
+
+def test_what_is_usual_is_that_of_the_windows_own_moment_however_late_it_is_measured(settings: Settings) -> None:
+    state, declared = State.open(settings), spec()
+    spec_hash = specs.remember(state, declared, at=NOW)
+    for number, score in enumerate((0.85, 0.9, 0.92, 0.1, 0.1, 0.1, 0.1)):
+        ended = NOW + timedelta(days=number - 2)
+        facts = {"key": f"k{number}", "started_at": ended, "finished_at": ended, "verdict": verdict({"roc_auc": score})}
+        training = trainings.begin(state, made.training(spec_hash=spec_hash, **facts))
+    labels, predicted = said(400, seed=3)
+    judged = judge(declared, pd.Series(labels), predicted, known={"yes", "no"})[0]
+    asked = {"spec": declared, "learnt": declared, "trained": training, "tested": held_out()}
+    found = usual_quality.against_usual(state, judged, predicted, Units(400), **asked, at=NOW)
+    assert found.usual == pytest.approx(0.9)
+
+
+def test_an_interval_ends_where_the_metric_does() -> None:
+    said = Predicted(np.array([1.0, 2.0, 9.0]), None)
+    judged = pd.DataFrame({"label": [1.0, 2.0, 3.0], "prediction": said.values})
+    changes = {"task": "regression", "positive": None, "evaluation": {}}
+    found = usual_quality.intervals(judged, said, Units(3), spec=spec(**changes))
+    assert (found["mae"][0], found["rmse"][0], found["r2"][1]) == (0.0, 0.0, 1.0)
+    assert min(found["mae"][1], found["rmse"][1]) > 1 > 0 > found["r2"][0]
+
+
+def test_windows_too_young_to_mature_do_not_hide_older_ones(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimating, "_LOOKED_BACK", 2)
+    matured: list[int] = []
+    monkeypatch.setattr(estimating, "_save", lambda *args: matured.append(args[2].number))
+    table, state, declared = world(settings, *[1.0] * 5, label_delay="1h")
+    opened = [taken(settings, state, declared, start, start + 1) for start in range(1, 6)]
+    for one in opened:
+        estimates.save(state, one.id, [estimate("roc_auc")], more={})
+        ledger.save_measurement(
+            state, one.id, drifts=[], qualities=[], labelled_rows=0, report_url="", mlflow_run=None, at=NOW
+        )  # fmt: skip
+    now = replace(opened[-1], as_of=START + timedelta(minutes=200 + 60))
+    model = DummyClassifier(strategy="constant", constant="no").fit(pd.DataFrame({"a": [0, 1]}), ["no", "yes"])
+    estimating.mature_earlier(state, estimating.Subject(table, model, now, declared, TRAINED, {"yes", "no"}))
+    assert matured == [1]
 
 
 def verdict(metrics: dict[str, float]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from ml.monitoring.drift import Pin, profile_of
 from ml.monitoring.looks import look
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, ledger, specs
+from ml.state import State, ledger
 from ml.state.records import Drift, Window
+from tests.state.made import opened
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -36,14 +37,7 @@ def spec(schedule: str | None = "@hourly", **monitoring: object) -> ModelSpec:
 
 def window(state: State, number: int, *, champion: int, alarm: bool | None) -> Window:
     """A measured window, six hours after the one before; `alarm` None: judged by fixed thresholds."""
-    made = ledger.open_window(
-        state,
-        Window(
-            id="", model="m", number=0, start_version=number, end_version=number + 1, as_of=NOW + timedelta(hours=6 * number), rows=100,
-            labelled_rows=None, start_time=None, end_time=None, champion=champion, spec_hash=specs.remember(state, spec(), at=NOW),
-            report_url=None, mlflow_run=None, measured_at=None,
-        ),
-    )  # fmt: skip
+    made = opened(state, spec(), number, as_of=NOW + timedelta(hours=6 * number), champion=champion)
     also = [{"family": "data quality", "method": "missing_share", "is_alarm": False}]
     verdict = None if alarm is None else {"family": "data", "method": "wasserstein", "is_alarm": alarm, "also": also}
     drift = Drift(column="a", kind="numeric", method="wasserstein", value=1.0, threshold=0.1, drifted=True, verdict=verdict)

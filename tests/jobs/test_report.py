@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-from sqlalchemy import text
 
 from ml.errors import CallError
 from ml.jobs.report import report
-from ml.monitoring import NOT_FEATURES
 from ml.monitoring.history.facts import History, Seen
 from ml.monitoring.history.figures import figures
 from ml.settings import Settings
-from ml.state import State, estimates, history, ledger, specs, trainings
+from ml.state import State, estimates, ledger, trainings
 from ml.state.records import Decision, Drift, Quality, Window
 from tests.jobs.test_monitor import DECLARED, EVIL
 from tests.plugins.test_reports import SPEC
+from tests.state import made
+from tests.state.test_estimates import estimate
 
 NOW = datetime.now(UTC)
 
@@ -34,11 +34,7 @@ def drift(column: str, value: float, kind: str = "numeric") -> Drift:
 def look(settings: Settings, *, days: int, start: int, value: float = 0.8, interval: bool = True, champion: int = 1) -> Window:
     """A measured and decided window, so many days ago."""
     state, at = State.open(settings), NOW - timedelta(days=days)
-    asked = Window(
-        id="", model="loans", number=0, start_version=start, end_version=start + 1, as_of=at, rows=200, labelled_rows=None, start_time=None,
-        end_time=None, champion=champion, spec_hash=specs.remember(state, SPEC, at=at), report_url=None, mlflow_run=None, measured_at=None,
-    )  # fmt: skip
-    window = ledger.open_window(state, asked)
+    window = made.opened(state, SPEC, start, as_of=at, rows=200, champion=champion)
     ledger.save_measurement(
         state,
         window.id,
@@ -54,7 +50,7 @@ def look(settings: Settings, *, days: int, start: int, value: float = 0.8, inter
         at=at,
     )
     if interval:
-        estimates.save(state, window.id, [], more={"intervals": {"roc_auc": [value - 0.05, value + 0.05], "accuracy": [0.6, 1.2]}})
+        estimates.save(state, window.id, [], more={"intervals": {"roc_auc": [value - 0.05, value + 0.05], "accuracy": [0.6, 0.9]}})
     no = Decision(
         id=f"d{start}", model="loans", window=window.id, retrain=False, reasons=[f"nothing asks: {EVIL}"], evidence={}, report_url="x",
         state="no", decided_at=at,
@@ -85,7 +81,7 @@ def test_the_numbers_are_those_of_the_period_with_intervals_where_an_error_is_kn
     assert (second.columns, second.drifted, second.share) == (2, 1, 0.5), "predictions do not count"
     values = {one.metric: one for one in second.qualities}
     assert (values["roc_auc"].low, values["roc_auc"].high) == (pytest.approx(0.69), pytest.approx(0.79))
-    assert (values["accuracy"].low, values["accuracy"].high) == (0.6, 1.0)
+    assert (values["accuracy"].low, values["accuracy"].high) == (0.6, 0.9)
     assert values["f1"].low is None, "the rows could not tell"
     assert next(one for one in first.qualities if one.metric == "roc_auc").low is None, "it was measured by an earlier version"
     assert len(report(loans, "loans", since="500d").windows) == 3
@@ -123,13 +119,10 @@ def test_names_from_the_data_are_text_and_only_our_two_scripts_may_run(loans: Se
     assert charts["quality"]["data"][0]["error_y"]["array"][0] is None
 
 
-def test_estimates_are_shown_as_soon_as_the_database_keeps_them(loans: Settings) -> None:
+def test_estimates_are_shown_where_there_is_a_value(loans: Settings) -> None:
     state = State.open(loans)
-    with state.begin() as connection:
-        connection.execute(text("DROP TABLE IF EXISTS estimates"))
-        connection.execute(text('CREATE TABLE estimates ("window" TEXT, metric TEXT, value FLOAT, low FLOAT, high FLOAT, why TEXT)'))
-        rows = "('loans-000003', 'roc_auc', 0.72, 0.7, 0.75, ''), ('loans-000002', 'roc_auc', NULL, NULL, NULL, 'no')"
-        connection.execute(text(f"INSERT INTO estimates VALUES {rows}"))
+    estimates.save(state, "loans-000003", [estimate("roc_auc", value=0.72, low=0.7, high=0.75)], more={})
+    estimates.save(state, "loans-000002", [estimate("roc_auc", value=None, low=None, high=None, why="no")], more={})
     found = report(loans, "loans")
     assert [[(one.value, one.low) for one in window.estimates] for window in found.windows] == [[], [(0.72, 0.7)]]
     assert "Without labels roc_auc was estimated at 0.72 in window 3 (95 % interval 0.7 to 0.75)." in found.meaning
@@ -164,10 +157,6 @@ def test_a_window_that_was_given_up_is_counted_and_not_measured(loans: Settings)
     found = report(loans, "loans")
     assert [one.is_measured for one in found.windows] == [True, True, True, False]
     assert "1 of them could not be measured, or not yet" in " ".join(found.meaning)
-
-
-def test_both_layers_mean_the_same_by_a_feature() -> None:
-    assert set(history.NOT_FEATURES) == NOT_FEATURES
 
 
 def test_the_heat_map_is_coloured_by_what_was_judged_and_not_by_the_floor() -> None:

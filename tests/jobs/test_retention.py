@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import yaml
+from sqlalchemy import event
 
 from ml import specfile
 from ml.jobs import retention
@@ -13,9 +13,9 @@ from ml.jobs.reference_profile import forget_older, url_of
 from ml.monitoring import workspace
 from ml.settings import Settings
 from ml.state import State, ledger, trainings
-from ml.state.records import Training
-from tests.jobs.test_monitor import DECLARED
+from tests.jobs.test_monitor import declare
 from tests.jobs.test_report import look
+from tests.state import made
 
 NOW = datetime.now(UTC)
 
@@ -32,11 +32,6 @@ def loans(settings: Settings) -> Settings:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("x")
     return settings
-
-
-def declare(settings: Settings, **monitoring: object) -> None:
-    (settings.dags / "loans").mkdir(exist_ok=True)
-    (settings.dags / "loans" / "model.yaml").write_text(yaml.safe_dump(DECLARED | {"monitoring": monitoring}))
 
 
 def remove(settings: Settings, at: datetime = NOW) -> retention.Removed:
@@ -66,10 +61,18 @@ def test_what_a_person_is_asked_about_stays(loans: Settings) -> None:
     assert remove(loans).pages == []
 
 
+def test_a_look_asks_of_no_window_by_itself_however_many_are_old(loans: Settings) -> None:
+    asked: list[str] = []
+    engine = State.open(loans).engine
+    event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    assert len(remove(loans, at=NOW + timedelta(days=500)).pages) == 2
+    assert len([one for one in asked if one.startswith("SELECT")]) == 1
+
+
 def test_null_keeps_everything_and_another_period_counts_at_once(loans: Settings) -> None:
-    declare(loans, keep_reports=None)
+    declare(loans, monitoring={"keep_reports": None})
     assert remove(loans) == retention.Removed(before=None)
-    declare(loans, keep_reports="250d")
+    declare(loans, monitoring={"keep_reports": "250d"})
     assert remove(loans).pages == ["loans-000001.html", "loans-000002.html"]
 
 
@@ -77,10 +80,8 @@ def test_profiles_of_champions_long_gone_are_removed_but_not_those_of_the_last_t
     state, spec_hash = State.open(loans), ledger.recent_windows(State.open(loans), "loans", limit=1)[0].spec_hash
     for version in (1, 2, 3):
         at = NOW - timedelta(days=2000 - version)
-        training = Training(
-            key=f"k{version}", model="loans", spec_hash=spec_hash, dataset_version=0, labels_version=None, as_of=at, reason="",
-            decision=None, state="promoted", started_at=at, mlflow_run=f"run{version}", version=version,
-        )  # fmt: skip
+        facts = {"key": f"k{version}", "version": version, "mlflow_run": f"run{version}", "started_at": at}
+        training = made.training(model="loans", spec_hash=spec_hash, **facts)
         trainings.begin(state, training)
         trainings.crown(state, model="loans", version=version, kind="promote", at=at, by="gate", reason="", key=training.key)
         path = Path(url_of(loans, training))

@@ -109,15 +109,16 @@ def test_a_shadow_learns_from_what_was_labelled_before_and_its_loss_is_the_windo
 
 @pytest.fixture
 def subject(trained: Settings) -> Callable[..., tuple[State, Subject, shadow_fit.Asked, ModelSpec]]:  # noqa: F811
-    """The second window of a champion that learnt from 800 rows, with 200 rows; 200 more came before."""
+    """The second window of a champion that learnt from 800 rows, with 200 rows; 200 came before, all with one label if that is named."""
 
-    def made(**regret: Any) -> tuple[State, Subject, shadow_fit.Asked, ModelSpec]:
+    def made(before: str | None = None, **regret: Any) -> tuple[State, Subject, shadow_fit.Asked, ModelSpec]:
         declare(trained, retraining=SHADOWED | {"regret": {"shadow_windows": 1, **regret}})
         state = State.open(trained)
         training = trainings.of_version(state, "loans", 1)
         assert training is not None
         learnt = specs.recall(state, training.spec_hash)
-        accept(trained, rows(200, seed=2, first=800), "b2")
+        first = rows(200, seed=2, first=800)
+        accept(trained, first if before is None else first.assign(late=before), "b2")
         one = str(monitor.take_window(trained, "loans").window)
         found = {"drifts": [], "qualities": [Quality(metric="roc_auc", value=0.9, rows=200)], "labelled_rows": 200, "report_url": "r"}
         found_at = ledger.find_window(state, one)
@@ -195,27 +196,18 @@ def test_a_recipe_that_cannot_be_fitted_now_is_told_with_what_it_cost(
     assert measured(trained, given) == found, "it is not tried again"
 
 
-@pytest.mark.parametrize(("labelled", "why"), [
-    (lambda frame: frame.assign(late="no"), "the same 'late', 'no'"),
-    (lambda frame: frame.head(10), "a training needs 50"),
-    (None, "are gone (part-0.parquet); bring the table's files back"),
+@pytest.mark.parametrize(("newest", "is_gone", "why"), [
+    (200, False, "the same 'late', 'no'"),
+    (10, False, "a training needs 50"),
+    (200, True, "rows that it would learn from are gone"),
 ], ids=["one class", "ten rows", "rows gone"])  # fmt: skip
-def test_rows_that_teach_nothing_cost_no_fit(
-    trained: Settings,  # noqa: F811
-    subject: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    labelled: Callable[[pd.DataFrame], pd.DataFrame] | None,
-    why: str,
-) -> None:
-    given, read = subject(), dataset.labelled
-
-    def changed(*args: Any, **known: Any) -> pd.DataFrame:
-        if labelled is None:
-            raise FileNotFoundError("part-0.parquet")
-        return labelled(read(*args, **known)) if known["columns"] else read(*args, **known)
-
-    monkeypatch.setattr(dataset, "labelled", changed)
-    found = measured(trained, given)
+def test_rows_that_teach_nothing_cost_no_fit(trained: Settings, subject: Any, newest: int, is_gone: bool, why: str) -> None:  # noqa: F811
+    state, about, asked, learnt = subject(before="no")
+    if is_gone:
+        for path in Path(trained.tables_url, "loans", "rows").rglob("*.parquet"):
+            path.unlink()
+    recipe = learnt.model_copy(update={"training": learnt.training.model_copy(update={"history_rows": newest})})
+    found = measured(trained, (state, about, asked, recipe))
     assert found is not None
     assert (found.value, found.fits) == (None, 0)
     assert why in found.why

@@ -20,10 +20,11 @@ from ml.registry import lockfile, models
 from ml.registry.client import tracking
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, ledger, specs, trainings
-from ml.state.records import Decision, Window
+from ml.state import State, ledger, trainings
+from ml.state.records import Decision
 from ml.training import champions, dataset
 from ml.training.evaluation import predict
+from tests.state import made
 from tests.training.worlds import LOGISTIC, NOW, RIDGE, TREE, XGBOOST, accept, declare, visits, with_mlflow
 
 FOREST = {"name": "forest", "class": "sklearn.ensemble.RandomForestRegressor", "params": {"n_estimators": 10}}
@@ -45,26 +46,7 @@ def shop(home: Settings) -> ModelSpec:
 def ask(settings: Settings, spec: ModelSpec, number: int = 1) -> Decision:
     """An open decision that asks for a training."""
     state = State.open(settings)
-    window = ledger.open_window(
-        state,
-        Window(
-            id="",
-            model="shop",
-            number=0,
-            start_version=number,
-            end_version=number + 1,
-            as_of=NOW,
-            rows=10,
-            labelled_rows=None,
-            start_time=None,
-            end_time=None,
-            champion=1,
-            spec_hash=specs.remember(state, spec, at=NOW),
-            report_url=None,
-            mlflow_run=None,
-            measured_at=None,
-        ),
-    )
+    window = made.opened(state, spec, number)
     decision = Decision(
         id=f"d-{window.id}",
         model="shop",

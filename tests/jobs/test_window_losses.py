@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -11,8 +10,9 @@ from ml.monitoring.shadowed import Shadow
 from ml.policy import Losses, Usual
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, estimates, ledger, specs
+from ml.state import State, estimates, ledger
 from ml.state.records import Quality, Training, Window
+from tests.state import made
 from tests.state.test_ledger import NOW
 from tests.training.worlds import spec_of
 
@@ -36,29 +36,11 @@ def declared(every: int | None = 2) -> ModelSpec:
 
 def judged(state: State, *found: Shadow | None, champion: int = 1) -> Window:
     """The newest of windows in which the champion's accuracy was .8, with these shadows."""
-    spec = declared()
-    name = specs.remember(state, spec, at=NOW)
     newest = None
     for one in found:
         last = ledger.last_window(state, "m")
         start = 0 if last is None else last.end_version
-        facts: dict[str, Any] = {"labelled_rows": None, "start_time": None, "end_time": None, "report_url": None, "mlflow_run": None}
-        newest = ledger.open_window(
-            state,
-            Window(
-                id="",
-                model="m",
-                number=0,
-                start_version=start,
-                end_version=start + 1,
-                as_of=NOW + timedelta(days=start),
-                rows=500,
-                champion=champion,
-                spec_hash=name,
-                measured_at=None,
-                **facts,
-            ),
-        )
+        newest = made.opened(state, declared(), start, as_of=NOW + timedelta(days=start), rows=500, champion=champion)
         qualities = [Quality(metric="accuracy", value=0.8, rows=500)]
         ledger.save_measurement(state, newest.id, drifts=[], qualities=qualities, labelled_rows=500, report_url="", mlflow_run=None, at=NOW)
         if one is not None:
@@ -79,20 +61,8 @@ def trained(version: int = 1, *, days: float = -1) -> Training:
         "gain": None,
     }
     more = {"challenger": {"accuracy": 0.9}, "champion": None, "champion_version": None, "baseline": {}, "mlflow_run": "r"}
-    return Training(
-        key=f"run{version}",
-        model="m",
-        spec_hash="s",
-        dataset_version=0,
-        labels_version=None,
-        as_of=NOW + timedelta(days=days),
-        reason="",
-        decision=None,
-        state="promoted",
-        started_at=NOW,
-        version=version,
-        verdict={**verdict, **more, "logged_model": "l", "model_sha256": "x"},
-    )
+    said = {**verdict, **more, "logged_model": "l", "model_sha256": "x"}
+    return made.training(key=f"run{version}", as_of=NOW + timedelta(days=days), version=version, verdict=said)
 
 
 def losses(state: State, window: Window, *, spec: ModelSpec | None = None, training: Training | None = None) -> Losses:

@@ -13,22 +13,19 @@ from ml.errors import ConcurrentChange, ModelOwnerError, StoreUnavailable
 from ml.jobs import judged as judging
 from ml.jobs import windows
 from ml.settings import Settings
-from ml.state import State, ledger, specs
+from ml.state import State, ledger
 from ml.state.records import Window
 from ml.state.tables import quality
 from ml.training.evaluation import Predicted
 from tests.data.models import spec_of
+from tests.state import made
 
 Step = Callable[[State, Window], AbstractContextManager[None]]
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 def opened(state: State) -> Window:
-    window = Window(
-        id="", model="loans", number=0, start_version=1, end_version=2, as_of=NOW, rows=1, labelled_rows=None, start_time=None,
-        end_time=None, champion=1, spec_hash=specs.remember(state, spec_of(), at=NOW), report_url=None, mlflow_run=None, measured_at=None,
-    )  # fmt: skip
-    return ledger.open_window(state, window)
+    return made.opened(state, spec_of())
 
 
 @pytest.mark.parametrize("error", [ValueError("a\nsecond line"), KeyError("x"), FileNotFoundError("gone")])
@@ -105,12 +102,14 @@ def test_a_window_that_kills_whoever_tries_it_is_given_up_after_three_tries(sett
     assert (made.retrain, made.policy) == (False, ledger.GIVEN_UP)
 
 
-def test_stores_that_do_not_answer_are_no_tries_and_measuring_begins_the_tries_of_deciding(settings: Settings) -> None:
+def test_silent_stores_and_a_person_who_stops_it_are_no_tries_and_measuring_begins_the_tries_of_deciding(
+    settings: Settings,
+) -> None:
     state = State.open(settings)
     window = opened(state)
-    for _ in range(windows.MOST_TRIES + 1):
-        with pytest.raises(StoreUnavailable):
-            tried(state, window, windows.measuring, StoreUnavailable("gone"))
+    for error in [StoreUnavailable("gone"), KeyboardInterrupt()] * windows.MOST_TRIES:
+        with pytest.raises(type(error)):
+            tried(state, window, windows.measuring, error)
     for step in (windows.measuring, windows.judging):
         for _ in range(windows.MOST_TRIES - 1):
             with pytest.raises(Killed):

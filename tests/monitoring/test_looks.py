@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ml.errors import ModelOwnerError, NoData
-from ml.monitoring import distances, looks
+from ml.monitoring import distances
 from ml.monitoring import drift as drifting
 from ml.monitoring.alarms.own_windows import NO_TIME, Cut, OwnWindows
 from ml.monitoring.drift import Pin, profile_of
@@ -35,7 +35,7 @@ def one(pin: Pin, reference: Any, window: Any, own: OwnWindows = NO_TIME) -> Dri
 
 
 def by_method(drift: Drift) -> Mapping[str, dict[str, Any]]:
-    return {verdict["method"]: verdict for verdict in looks.verdicts(drift)}
+    return {verdict["method"]: verdict for verdict in drift.verdicts}
 
 
 def normal(rows: int, *, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -65,7 +65,7 @@ def test_kinds_that_are_looked_at_share_the_level_and_no_other() -> None:
     assert families(made) == ["data", "data quality", "target", "prediction"]
     assert [drift.verdict["level"] for drift in judged(made, level=0.02)] == [0.005] * 3
     assert [drift.verdict["level"] for drift in judged(made[:1], level=0.02)] == [0.01]
-    assert [verdict["method"] for verdict in looks.verdicts(judged(made, level=0.02)[1])] == ["wasserstein"], "labels may come late"
+    assert [verdict["method"] for verdict in judged(made, level=0.02)[1].verdicts] == ["wasserstein"], "labels may come late"
 
 
 def test_a_column_is_shown_by_a_share_where_only_that_is_an_alarm() -> None:

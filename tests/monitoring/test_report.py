@@ -21,6 +21,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state.records import Quality, Window
 from tests.monitoring.two_frames import drifts_of
+from tests.state import made
 
 EVIL = "</script><script>window.hurt=1</script>"
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -83,10 +84,7 @@ def page(declared: ModelSpec, *, count: int = 300) -> tuple[str, report.Measurem
 
 
 def opened(count: int) -> Window:
-    return Window(
-        id="m-000001", model="m", number=1, start_version=2, end_version=4, as_of=NOW, rows=count, labelled_rows=None, start_time=NOW,
-        end_time=NOW, champion=3, spec_hash="0", report_url=None, mlflow_run=None, measured_at=None,
-    )  # fmt: skip
+    return made.window(2, end_version=4, id="m-000001", number=1, as_of=NOW, rows=count, start_time=NOW, end_time=NOW, champion=3)
 
 
 class Tags(HTMLParser):

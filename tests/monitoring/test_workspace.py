@@ -2,18 +2,15 @@
 
 import json
 import logging
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 
 from ml.monitoring import workspace
 from ml.settings import Settings
-from ml.state.records import Window
+from tests.state import made
 
-WINDOW = Window(
-    id="loans-000001", model="loans", number=1, start_version=0, end_version=1, as_of=datetime(2026, 5, 1, tzinfo=UTC), rows=7,
-    labelled_rows=None, start_time=None, end_time=None, champion=3, spec_hash="x", report_url=None, mlflow_run=None, measured_at=None,
-)  # fmt: skip
+WINDOW = made.window(id="loans-000001", model="loans", number=1, champion=3)
 
 
 class Run:
@@ -39,8 +36,8 @@ def test_a_window_is_one_snapshot_however_often_it_is_measured(settings: Setting
     assert (written["name"], written["metadata"]["champion"]) == ("loans-000001", "3")
     files = {path.name for path in workspace.folder_of(settings).rglob("*") if path.is_file()}
     assert files == {snapshot.name, "metadata.json", "dashboard.json"}, "nothing half-written is left"
-    assert workspace.remove(settings, "loans", WINDOW.id)
-    assert not workspace.remove(settings, "loans", WINDOW.id)
+    assert workspace.remove(settings, "loans", [WINDOW.id, "loans-000009"]) == [WINDOW.id]
+    assert workspace.remove(settings, "loans", [WINDOW.id]) == []
 
 
 def test_what_a_person_has_made_of_the_project_stays(settings: Settings) -> None:

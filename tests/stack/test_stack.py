@@ -18,8 +18,8 @@ from ml.errors import StackError
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.stack import Addresses, Ports, processes, record
-from ml.state import State, ledger, specs
-from ml.state.records import Window
+from ml.state import State, ledger
+from tests.state import made
 
 DECLARED = """
 model: loans
@@ -247,24 +247,7 @@ def _remember_report(settings: Settings) -> None:
         page.parent.mkdir(parents=True)
         page.write_text(HOSTILE, encoding="utf-8")
     (settings.home / "data_docs" / "loans" / "out.html").symlink_to(settings.home / "stack.json")
-    window = Window(
-        id="",
-        model="loans",
-        number=0,
-        start_version=0,
-        end_version=1,
-        as_of=at,
-        rows=10,
-        labelled_rows=None,
-        start_time=None,
-        end_time=None,
-        champion=1,
-        spec_hash=specs.remember(state, spec, at=at),
-        report_url=None,
-        mlflow_run=None,
-        measured_at=None,
-    )
-    opened = ledger.open_window(state, window)
+    opened = made.opened(state, spec)
     report = str(settings.home / "reports" / "loans" / "1.html")
     ledger.save_measurement(state, opened.id, drifts=[], qualities=[], labelled_rows=0, report_url=report, mlflow_run=None, at=at)
 

@@ -2,41 +2,22 @@
 
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
 from ml.state import State, ledger, trainings
-from ml.state.records import Decision, Training, Window
+from ml.state.records import Decision, Window
 from ml.state.sql import insert_once
 from ml.state.tables import decisions, specs
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+from tests.state import made
+from tests.state.made import NOW
 
 
 def window(state: State, *, start: int) -> Window:
     with state.begin() as connection:
         insert_once(connection, specs, {"hash": "0" * 16, "model": "m", "text": "{}", "first_used_at": NOW})
-    return ledger.open_window(
-        state,
-        Window(
-            id="",
-            model="m",
-            number=0,
-            start_version=start,
-            end_version=start + 1,
-            as_of=NOW,
-            rows=10,
-            labelled_rows=None,
-            start_time=None,
-            end_time=None,
-            champion=1,
-            spec_hash="0" * 16,
-            report_url=None,
-            mlflow_run=None,
-            measured_at=None,
-        ),
-    )
+    return ledger.open_window(state, made.window(start))
 
 
 def decided(state: State, *, start: int, minutes: int = 0) -> Decision:
@@ -250,11 +231,5 @@ def test_a_failure_is_told_whoever_found_it_until_a_training_has_finished(state:
     assert ledger.claim(state, "m", run="next", at=at) is None
     assert [found.id for found in ledger.standing_failures(state, "m")] == [one.id]
     assert [found.id for found in ledger.standing_failures(state, "m")] == [one.id]
-    trainings.begin(
-        state,
-        Training(
-            key="by hand", model="m", spec_hash="0" * 16, dataset_version=3, labels_version=None, as_of=at, reason="r", decision=None,
-            state="challenger", started_at=at,
-        ),
-    )  # fmt: skip
+    trainings.begin(state, made.training(key="by hand", state="challenger", started_at=at))
     assert ledger.standing_failures(state, "m") == []

@@ -16,9 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from ml.settings import Settings
 from ml.state import State, ledger, suggestions
-from ml.state.records import Decision, Window
+from ml.state.records import Decision
 from ml.state.sql import insert_once
 from ml.state.tables import specs
+from tests.state import made
 from tests.state.test_ledger import NOW
 
 LEASE = timedelta(hours=8)
@@ -53,13 +54,7 @@ class Ledger(RuleBasedStateMachine):
     def add(self, state: str) -> Decision:
         self.now += timedelta(minutes=10)
         start = self.windows = self.windows + 1
-        window = ledger.open_window(
-            self.state,
-            Window(
-                id="", model=self.model, number=0, start_version=start, end_version=start + 1, as_of=self.now, rows=1, labelled_rows=None,
-                start_time=None, end_time=None, champion=1, spec_hash="0" * 16, report_url=None, mlflow_run=None, measured_at=None,
-            ),
-        )  # fmt: skip
+        window = ledger.open_window(self.state, made.window(start, model=self.model, as_of=self.now))
         decision = Decision(
             id=f"d-{window.id}", model=self.model, window=window.id, retrain=True, reasons=["drift"], evidence={}, report_url=None,
             state=state, decided_at=self.now, policy="p", until=self.now + ANSWER if state == "suggested" else None,

@@ -7,6 +7,7 @@ from ml.state import State, batches, ledger, trainings
 from ml.state.records import Promotion, Training
 from ml.state.sql import insert_once
 from ml.state.tables import specs
+from tests.state import made
 from tests.state.test_ledger import NOW, decided
 from tests.state.test_store import batch
 
@@ -14,21 +15,7 @@ from tests.state.test_store import batch
 def begun(state: State, key: str = "run") -> Training:
     with state.begin() as connection:
         insert_once(connection, specs, {"hash": "0" * 16, "model": "m", "text": "{}", "first_used_at": NOW})
-    return trainings.begin(
-        state,
-        Training(
-            key=key,
-            model="m",
-            spec_hash="0" * 16,
-            dataset_version=3,
-            labels_version=None,
-            as_of=NOW,
-            reason="r",
-            decision=None,
-            state="running",
-            started_at=NOW,
-        ),
-    )
+    return trainings.begin(state, made.training(key=key, dataset_version=3, reason="r", state="running"))
 
 
 def crown(state: State, version: int, **changes: object) -> Promotion | None:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 CONFIDENCE = 0.95
-_RANGES = {"mae": (0.0, math.inf), "rmse": (0.0, math.inf), "log_loss": (0.0, math.inf)}
+_RANGES = {"mae": (0.0, math.inf), "rmse": (0.0, math.inf), "log_loss": (0.0, math.inf), "r2": (-math.inf, 1.0)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,11 @@ def interval(metric: str, value: float, *, error: float, confidence: float) -> t
     """`value` plus and minus a normal quantile of standard errors, cut where the metric's range ends."""
     from scipy.special import ndtri
 
-    least, most = _RANGES.get(metric, (0.0, 1.0))
     half = float(ndtri((1 + confidence) / 2)) * error
-    return max(value - half, least), min(value + half, most)
+    return within_range(metric, value - half, value + half)
+
+
+def within_range(metric: str, low: float, high: float) -> tuple[float, float]:
+    """An interval of a metric of `ml.spec.METRICS`, cut where the metric's range ends."""
+    least, most = _RANGES.get(metric, (0.0, 1.0))
+    return max(low, least), min(high, most)

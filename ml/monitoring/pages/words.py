@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from ml.monitoring import NOT_FEATURES
 from ml.monitoring.history.facts import Seen, Value
 from ml.monitoring.history.words import counted, day, number
-from ml.monitoring.looks import verdicts
 from ml.monitoring.pages.facts import Meaning, Tone, WindowFacts, rule
 from ml.state.records import Decision
 
@@ -37,7 +36,7 @@ def of_window(facts: WindowFacts) -> Meaning:
     found = tone(seen, facts.drift_limit)
     if not seen.is_measured:
         return _unmeasured(facts)
-    provisional = sum(any(one["is_alarm"] and one["is_provisional"] for one in verdicts(drift)) for drift in facts.drifts)
+    provisional = sum(any(one["is_alarm"] and one["is_provisional"] for one in drift.verdicts) for drift in facts.drifts)
     said = (
         [_looked(facts), *_since(facts)],
         drift(seen, facts.drift_limit, promise=facts.promise, provisional=provisional),

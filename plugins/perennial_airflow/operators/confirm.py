@@ -1,52 +1,39 @@
 """The step of `<model>.confirm` that waits for a person."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowSkipException
 
 from ml.settings import Settings
-from perennial_airflow.edge import error_edge
-from perennial_airflow.operators.approve import person
-from perennial_airflow.operators.job import JobOperator, training_run
+from perennial_airflow.operators.asking import AskingOperator
+from perennial_airflow.operators.job import training_run
+
+if TYPE_CHECKING:
+    from ml.jobs.approval import Question
 
 
-class ConfirmRetraining(ApprovalOperator):
-    """Asks a person in Airflow whether a training that the policy suggests shall start.
+class ConfirmRetraining(AskingOperator):
+    """Asks whether a training that the policy suggests shall start.
 
-    While it waits it is `awaiting_input`: no worker, no slot. Without an answer in time the answer is no. Whatever is answered is
-    written into the ledger; `announce` acts upon it. How long the question stands comes from the ledger, not from this file.
+    Whatever is answered is written into the ledger; `announce` acts upon it. How long the question stands comes from the ledger, not
+    from this file.
     """
 
-    ui_color = JobOperator.ui_color
-
     def __init__(self, *, model: str, **kwargs: Any) -> None:
-        super().__init__(subject=f"Shall {model} be trained again?", defaults=ApprovalOperator.REJECT, **kwargs)
-        self.model = model
+        super().__init__(model=model, subject=f"Shall {model} be trained again?", **kwargs)
 
-    def execute(self, context: Context) -> Any:
-        """Asks, and lets the task wait; `execute_complete` goes on."""
-        with error_edge():
-            from ml.jobs.suggestion import ask
+    def ask(self, settings: Settings, context: Context) -> "Question | dict[str, Any]":
+        """About the suggestion that stands."""
+        from ml.jobs.suggestion import ask
 
-            found = ask(Settings.from_env(), self.model, run=training_run(context))
-        if found.question is None:
-            self.log.info("nobody is asked: %s", found.reason)
-            raise AirflowSkipException(found.reason)
-        self.subject, self.body, self.response_timeout = found.question.subject, found.question.body, found.question.timeout
-        self.log.info("%s Without an answer within %s the answer is no.\n\n%s", self.subject, self.response_timeout, self.body)
-        return super().execute(context)
+        found = ask(settings, self.model, run=training_run(context))
+        return found.question or self.nobody(found.reason)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+    def answered(self, settings: Settings, context: Context, *, approved: bool, by: str | None) -> dict[str, Any] | None:
         """Writes the answer into the ledger."""
-        given = HITLOperator.execute_complete(self, context, event)
-        with error_edge():
-            from ml.jobs.suggestion import answer
+        from ml.jobs.suggestion import answer
 
-            approved = given["chosen_options"] == [ApprovalOperator.APPROVE]
-            by = person(given["responded_by_user"])
-            said = answer(Settings.from_env(), run=training_run(context), approved=approved, by=by)
+        said = answer(settings, run=training_run(context), approved=approved, by=by)
         if said is None:
             self.log.info("the suggestion stands no longer: it was answered elsewhere, or its time was over")
             return None

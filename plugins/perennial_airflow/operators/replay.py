@@ -1,18 +1,18 @@
 """The steps of `<model>.replay`."""
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowSkipException
 
 from ml.errors import NoData
 from ml.settings import Settings
-from perennial_airflow.edge import error_edge
 from perennial_airflow.links import ResultLink, report_url
-from perennial_airflow.operators.approve import person
+from perennial_airflow.operators.asking import AskingOperator
 from perennial_airflow.operators.job import JobOperator
+
+if TYPE_CHECKING:
+    from ml.jobs.approval import Question
 
 _TOLD = 10
 """So often a try says how far it is."""
@@ -64,51 +64,34 @@ class _Steps:
             self.operator.say(f"{done} of {total} models")
 
 
-class SuggestPolicy(ApprovalOperator):
-    """Asks a person in Airflow whether the recommended policy shall be declared, where it would have cost less than the declared one.
+class SuggestPolicy(AskingOperator):
+    """Asks whether the recommended policy shall be declared, where it would have cost less than the declared one.
 
-    While it waits it is `awaiting_input`: no worker, no slot. Without an answer in time the answer is no. The answer is written down;
-    nothing here writes `model.yaml`, which is the team's.
+    The answer is written down; nothing here writes `model.yaml`, which is the team's.
     """
 
-    ui_color = JobOperator.ui_color
-    template_fields = (*ApprovalOperator.template_fields, "at")
-    operator_extra_links = (*ApprovalOperator.operator_extra_links, ResultLink(name="Replay"))
+    template_fields = (*AskingOperator.template_fields, "at")
+    operator_extra_links = (*AskingOperator.operator_extra_links, ResultLink(name="Replay"))
 
     def __init__(self, *, model: str, at: Any, **kwargs: Any) -> None:
-        super().__init__(subject=f"Shall {model} be retrained by another policy?", defaults=ApprovalOperator.REJECT, **kwargs)
-        self.model = model
+        super().__init__(model=model, subject=f"Shall {model} be retrained by another policy?", **kwargs)
         self.at = at
         self.link = ""
 
-    def execute(self, context: Context) -> Any:
-        """Asks, and lets the task wait; `execute_complete` goes on."""
+    def ask(self, settings: Settings, context: Context) -> "Question | dict[str, Any]":  # noqa: ARG002
+        """About what the replay recommends."""
+        from ml.jobs.replaying.suggesting import ask
+
         self.link = report_url(self.model, "replay")
-        with error_edge():
-            from ml.jobs.replaying.suggesting import ask
+        found = ask(settings, self.model, at=datetime.fromisoformat(self.at["at"]), page=self.link)
+        return found.question or self.nobody(found.reason)
 
-            found = ask(Settings.from_env(), self.model, at=datetime.fromisoformat(self.at["at"]), page=self.link)
-        if found.question is None:
-            self.log.info("nobody is asked: %s", found.reason)
-            raise AirflowSkipException(found.reason)
-        self.subject, self.body, self.response_timeout = found.question.subject, found.question.body, found.question.timeout
-        self.log.info("%s Without an answer within %s the answer is no.\n\n%s", self.subject, self.response_timeout, self.body)
-        return super().execute(context)
-
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+    def answered(self, settings: Settings, context: Context, *, approved: bool, by: str | None) -> dict[str, Any]:  # noqa: ARG002
         """Writes the answer down, and says what to do after a yes."""
-        self.link = report_url(self.model, "replay")
-        given = HITLOperator.execute_complete(self, context, event)
-        with error_edge():
-            from ml.jobs.replaying.suggesting import answer
+        from ml.jobs.replaying.suggesting import answer
 
-            said = answer(
-                Settings.from_env(),
-                self.model,
-                at=datetime.fromisoformat(self.at["at"]),
-                approved=given["chosen_options"] == [ApprovalOperator.APPROVE],
-                by=person(given["responded_by_user"]),
-            )
+        self.link = report_url(self.model, "replay")
+        said = answer(settings, self.model, at=datetime.fromisoformat(self.at["at"]), approved=approved, by=by)
         if not said.approved:
             self.log.info("no, by %s: model.yaml stays as it is", said.by or "nobody: the time is over")
         elif not said.diff:
