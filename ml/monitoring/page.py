@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
+_CELL = re.compile(r"<td( [^>]*)?>(.*?)</td>", re.DOTALL)
 _DRAW = """
 (function () {
   var charts = JSON.parse(document.getElementById("charts").textContent), names = Object.keys(charts);
@@ -71,8 +73,14 @@ def table(title: str, text: str, names: Sequence[str], rows: Sequence[str]) -> s
     if not rows:
         return f'<h2>{title}</h2><p class="muted">None in this period.</p>'
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    table = f'<table class="cards"><thead><tr>{head}</tr></thead><tbody>{"".join(_named(row, names) for row in rows)}</tbody></table>'
     return f'<h2>{title}</h2><p class="muted">{text}</p><div class="wide" tabindex="0" role="region" aria-label="{title}">{table}</div>'
+
+
+def _named(row: str, names: Sequence[str]) -> str:
+    """The row with its column's name at each cell: on a phone, where the head is out of sight, they stand beside the values."""
+    name = iter(names)
+    return _CELL.sub(lambda cell: f'<td data-name="{escape(next(name, ""), quote=True)}"{cell[1] or ""}><span>{cell[2]}</span></td>', row)
 
 
 def lines(texts: Iterable[str]) -> str:

@@ -248,7 +248,7 @@ VERSION = VersionFacts(model="loans", version=3, made_at=NOW, reason="drift", st
         ({"state": "running"}, "waits for its end"),
         ({"value": None}, "How good it is was not written down."),
         ({"value": math.nan}, "How good it is was not written down."),
-        ({"baseline": 0.5}, "without any feature one reaches 0.5. There was no champion"),
+        ({"baseline": 0.5}, "without any feature it would be 0.5. There was no champion"),
         ({"former": 2, "former_value": 0.78}, "Too few rows could be compared to tell"),
         (
             {"former": 2, "former_value": 0.7, "comparison": Comparison(gain=0.1, low=0.02, high=0.18, confidence=0.9)},

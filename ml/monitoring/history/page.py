@@ -27,7 +27,7 @@ def render(history: History) -> str:
 
 
 def _body(history: History, charts: dict[str, Any]) -> str:
-    period = f"{history.since:%Y-%m-%d %H:%M} to {history.until:%Y-%m-%d %H:%M} UTC"
+    period = f"{history.since:%Y-%m-%d} to {history.until:%Y-%m-%d}"
     parts = [
         nav(of_page(history.model, "History")),
         f'<h1>{escape(history.model)}: history</h1><p class="muted">From {period}, from what was recorded then.</p>',

@@ -206,7 +206,7 @@ def _beside(facts: VersionFacts) -> list[str]:
     if facts.value is None or not math.isfinite(facts.value):
         return ["How good it is was not written down."]
     on = f"On {counted(facts.rows, 'test row')} it reached {facts.metric} {number(facts.value)}"
-    than = f"; without any feature one reaches {number(facts.baseline)}" if facts.baseline is not None else ""
+    than = f"; without any feature it would be {number(facts.baseline)}" if facts.baseline is not None else ""
     if facts.former is None or facts.former_value is None:
         return [f"{on}{than}. There was no champion to compare with."]
     found = facts.comparison
