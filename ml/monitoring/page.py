@@ -68,12 +68,14 @@ def meaning(text: str) -> str:
     return f'<section class="means"><h2>What this means</h2><p>{escape(text)}</p></section>'
 
 
-def table(title: str, text: str, names: Sequence[str], rows: Sequence[str]) -> str:
-    """A table with its heading; `rows` are HTML, the other texts are not from data."""
+def table(title: str, text: str, names: Sequence[str], rows: Sequence[str], *, cards: bool = False) -> str:
+    """A table with its heading; `rows` are HTML, the other texts are not from data. `cards`: on a phone each row is a card."""
     if not rows:
         return f'<h2>{title}</h2><p class="muted">None in this period.</p>'
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-    table = f'<table class="cards"><thead><tr>{head}</tr></thead><tbody>{"".join(_named(row, names) for row in rows)}</tbody></table>'
+    body = "".join(_named(row, names) for row in rows) if cards else "".join(rows)
+    kind = ' class="cards"' if cards else ""
+    table = f"<table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f'<h2>{title}</h2><p class="muted">{text}</p><div class="wide" tabindex="0" role="region" aria-label="{title}">{table}</div>'
 
 

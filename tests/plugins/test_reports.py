@@ -40,7 +40,7 @@ for line in sys.stdin:
         pages = [reports.report(*one) for one in asked["pages"]]
         found = [(page.status_code, page.body.decode(), page.headers["content-security-policy"]) for page in pages]
     else:
-        led = [reports.entry(None), *(reports.model_entry(one) for one in ("loans", "https:evil.example")), docs.page("loans", "b 1.html")]
+        led = [reports.entry(None), *(reports.model_entry(one) for one in ("loans", "https:evil.example")), docs.page("loans", "b1.html")]
         found = [one.headers["location"] for one in led]
     print(json.dumps(found), flush=True)
 """
@@ -181,4 +181,4 @@ def test_the_page_of_a_replay_has_an_address_and_its_absence_is_explained(child:
 def test_addresses_without_a_folder_lead_into_it_and_never_out_of_the_pages(child: Child) -> None:
     found = child.ask()
     assert found[:3] == ["reports/index.html", "loans/index.html", "https%3Aevil.example/index.html"]
-    assert found[3] == "../../reports/loans/data-docs/b%201.html"
+    assert found[3] == "../../reports/loans/data-docs/b1.html"

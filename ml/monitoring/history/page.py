@@ -69,7 +69,9 @@ def _decisions(history: History) -> str:
         f'<td>{_verdict(one)}</td><td class="why">{page.lines(one.reasons)}</td></tr>'
         for one in reversed(history.decisions)
     ]
-    return page.table("Decisions", "The newest first; the deciding reason stands first.", ("Time (UTC)", "Window", "Decision", "Why"), rows)
+    return page.table(
+        "Decisions", "The newest first; the deciding reason stands first.", ("Time (UTC)", "Window", "Decision", "Why"), rows, cards=True
+    )
 
 
 def _window_link(one: Decision) -> str:
@@ -96,13 +98,13 @@ def _champions(changes: Sequence[Promotion]) -> str:
         f'<td class="why">{escape(one.reason)}</td></tr>'
         for one in reversed(changes)
     ]
-    return page.table("Champions", "Changes of champion, the newest first.", ("Time (UTC)", "Champion", "How", "Why"), rows)
+    return page.table("Champions", "Changes of champion, the newest first.", ("Time (UTC)", "Champion", "How", "Why"), rows, cards=True)
 
 
 def _windows(history: History) -> str:
     rows = [_row(one, history.metric) for one in reversed(history.windows)]
     names = ("Window", "Time (UTC)", "Champion", "Rows", "Labelled", "Drifted columns", history.metric)
-    return page.table("Windows", "The newest first.", names, rows)
+    return page.table("Windows", "The newest first.", names, rows, cards=True)
 
 
 def _row(one: Seen, metric: str) -> str:
@@ -125,7 +127,7 @@ def _metrics(history: History) -> str:
         for one in reversed(history.windows)
         if one.qualities
     ]
-    return page.table("Other metrics", "On labelled rows, with 95 % intervals where one is known.", ("Window", *found), rows)
+    return page.table("Other metrics", "On labelled rows, with 95 % intervals where one is known.", ("Window", *found), rows, cards=True)
 
 
 def _metric(one: Seen, name: str) -> str:
