@@ -62,7 +62,7 @@ class Settings(BaseModel):
 
     @property
     def incoming(self) -> Path:
-        """What relative data URLs in a `model.yaml` are relative to."""
+        """What relative data URLs in a `model.yaml` are relative to, but those that begin with `./`."""
         return self.home / "incoming"
 
 

@@ -69,8 +69,7 @@ def inspect(path: Path) -> tuple[ModelSpec | None, list[Fault]]:
     except (OSError, UnicodeDecodeError) as error:
         return None, [Fault(name, 1, "", f"cannot be read: {error}", "Make it a readable UTF-8 file")]
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        root, content = _parsed(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -93,6 +92,23 @@ def inspect(path: Path) -> tuple[ModelSpec | None, list[Fault]]:
             Fault(name, _line(root, ("model",)), "model", f"{spec.model!r} is not the name of its folder, {path.parent.name!r}", cure)
         )
     return (None if faults else spec), faults
+
+
+def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
+    """The tree of a text and what it says. Read by libyaml where PyYAML has it; a fault is told in the words of PyYAML's own parser."""
+    try:
+        return _with(getattr(yaml, "CSafeLoader", yaml.SafeLoader), text)
+    except (yaml.YAMLError, ValueError):
+        return _with(yaml.SafeLoader, text)
+
+
+def _with(kind: Any, text: str) -> tuple[yaml.Node | None, Any]:
+    loader = kind(text)
+    try:
+        root = loader.get_single_node()
+        return root, None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
 
 
 def line_of(path: Path, *loc: int | str) -> int:

@@ -1,5 +1,7 @@
 """Numbers and nouns as sentences need them."""
 
+import re
+
 
 def counted(number: int, noun: str, *, plural: str | None = None) -> str:
     """A number with its noun.
@@ -8,6 +10,24 @@ def counted(number: int, noun: str, *, plural: str | None = None) -> str:
     ('1 row', '0 rows', '1200 rows', '2 batches')
     """
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def percent(share: float, *, digits: int = 0) -> str:
+    """A share (0-1) as all texts write it.
+
+    >>> percent(0.95), percent(0.1234, digits=1)
+    ('95 %', '12.3 %')
+    """
+    return f"{100 * share:.{digits}f} %"
+
+
+def size(text: str) -> str:
+    """A length of a window as people write it.
+
+    >>> size("336rows"), size("1batch"), size("7d")
+    ('336 rows', '1 batch', '7d')
+    """
+    return re.sub(r"(\d)([a-z]{2,})", r"\1 \2", text)
 
 
 def chance(p: float) -> str:

@@ -28,7 +28,25 @@ class PerennialPlugin(AirflowPlugin):
 
     name = "perennial"
     fastapi_apps = [{"app": _Pages(), "url_prefix": "/perennial", "name": "Perennial"}]  # noqa: RUF012  # Airflow's own form
+    # No slash at the begin of an address: Airflow puts the path of its base_url there.
     external_views = [  # noqa: RUF012
-        {"name": "Reports", "href": "/perennial/reports", "destination": "nav", "category": "browse", "url_route": "perennial-reports"},
+        {
+            "name": "Models",
+            "href": "perennial/models",
+            "destination": "nav",
+            "url_route": "perennial-models",
+            "nav_top_level": True,
+            "icon": "perennial/static/1/perennial.svg",
+            "icon_dark_mode": "perennial/static/1/perennial-dark.svg",
+        },
+        # Without a `url_route` a view shows no tab.
+        {"name": "Model", "href": "perennial/dags/{DAG_ID}", "destination": "dag", "url_route": "perennial-model"},
+        {"name": "Reports", "href": "perennial/reports", "destination": "nav", "category": "browse", "url_route": "perennial-reports"},
+        {
+            "name": "What and why",
+            "href": "perennial/runs/{DAG_ID}/{RUN_ID}",
+            "destination": "dag_run",
+            "url_route": "perennial-run",
+        },
     ]
     listeners = [preload]  # noqa: RUF012

@@ -57,7 +57,7 @@ def find(settings: Settings, spec: ModelSpec, *, seen: Mapping[str, str]) -> lis
     Hidden files, and names that end like unfinished ones (`.tmp`, `.part`, …), are left alone.
 
     Args:
-        settings: Relative patterns stand below its `incoming`.
+        settings: Relative patterns stand below its `incoming`, those that begin with `./` in its `project`.
         spec: Names the source.
         seen: URL → fingerprint of what was judged already; a changed file is a new delivery.
 
@@ -89,7 +89,9 @@ def find(settings: Settings, spec: ModelSpec, *, seen: Mapping[str, str]) -> lis
 
 
 def _matches(settings: Settings, pattern: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    full = pattern if "://" in pattern or pattern.startswith("/") else str(settings.incoming / pattern)
+    full = pattern
+    if "://" not in pattern and not pattern.startswith("/"):
+        full = str((settings.project if pattern.startswith("./") else settings.incoming) / pattern)
     try:
         fs, path = store_of(full)
         fs.invalidate_cache()  # some remember what they listed as long as the process lives

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from ml.data.delta import AppendLog, Commit
 from ml.settings import Settings
+from ml.state.records import Predicted
 
 _TIME = pa.timestamp("us", "UTC")
 
@@ -47,6 +48,13 @@ class PredictionLog:
         """The batches that this version has scored."""
         return {str(commit.facts["batch"]) for commit in self.log.commits() if commit.facts["champion"] == champion}
 
+    def summed(self) -> list[Predicted]:
+        """What each version has predicted so far, from the log alone; by version."""
+        commits: dict[int, list[Commit]] = {}
+        for commit in self.log.commits():
+            commits.setdefault(int(commit.facts["champion"]), []).append(commit)
+        return [_summed(version, commits[version], self.log.url) for version in sorted(commits)]
+
     def read(
         self, *, champion: int | None = None, batches: Sequence[str] | None = None, columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
@@ -63,6 +71,19 @@ class PredictionLog:
 
 def _is_wanted(commit: Commit, champion: int | None, batches: Sequence[str] | None) -> bool:
     return (champion is None or commit.facts["champion"] == champion) and (batches is None or commit.facts["batch"] in batches)
+
+
+def _summed(version: int, commits: Sequence[Commit], url: str) -> Predicted:
+    times = [datetime.fromisoformat(commit.facts["scored_at"]) for commit in commits]
+    return Predicted(
+        version=version,
+        batches=len(commits),
+        rows=sum(commit.rows for commit in commits),
+        files=sum(len(commit.files) for commit in commits),
+        first_at=min(times),
+        last_at=max(times),
+        url=url,
+    )
 
 
 def _array(column: pd.Series) -> pa.Array:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ml import specfile
 from ml.data.casting import KINDS, column_kinds
 from ml.data.delta import AppendLog, Commit
-from ml.data.footers import present
+from ml.data.footers import latest, present
 from ml.data.labels import NO_LABELS, LabelTable
 from ml.errors import ModelOwnerError, NoData
 from ml.settings import Settings
@@ -84,6 +84,11 @@ class AcceptedTable:
         """How many rows of a batch were delivered with a value in a column, without reading it; None where the file does not tell."""
         counts = [present(footer, column) for footer in self.log.footers(batch)]
         return None if None in counts else sum(one for one in counts if one is not None)
+
+    def newest_time(self, batch: Commit, column: str) -> datetime | None:
+        """The latest value of a column of times in a batch, without reading it; None where the file does not tell."""
+        found = [latest(footer, column) for footer in self.log.footers(batch)]
+        return None if None in found else max((one for one in found if one is not None), default=None)
 
     def known_ids(self, ids: "pd.Series[Any]") -> "pd.Series[Any]":
         """Those of the ids that accepted rows have already, in their order. The model must declare `id`.

@@ -34,6 +34,7 @@ class Rows:
         beside: Target and the columns of `columns`; the target is missing where no label is known.
         own: How many of them are the window's.
         said: What the champion says of all of them.
+        compared: What is compared with the predictions on the test rows, of the window's own: the tested model's words, if it was kept.
         judged: The labelled ones, as `ml.jobs.judged.judge` has them.
         late: The keys of the late ones.
         ask: What another model says of all of them.
@@ -42,6 +43,7 @@ class Rows:
     beside: pd.DataFrame
     own: int
     said: Predicted
+    compared: Predicted
     judged: pd.DataFrame
     late: pd.MultiIndex
     ask: Callable[[Any], Predicted]
@@ -139,7 +141,9 @@ def measure(settings: Settings, state: State, subject: Subject, rows: Rows, *, l
 def _segments(spec: ModelSpec, rows: Rows, tested: tested_rows.HeldOutRows | None) -> list[Segment]:
     if tested is None or not spec.evaluation.slices:
         return []
-    return segments.measure(spec, beside=rows.beside, own=rows.own, said=rows.said, judged=rows.judged, tested=tested)
+    return segments.measure(
+        spec, beside=rows.beside, own=rows.own, said=rows.said, compared=rows.compared, judged=rows.judged, tested=tested
+    )
 
 
 def ordered(drifts: Sequence[Drift], ranked: Sequence[Ranked]) -> list[Drift]:

@@ -5,6 +5,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from ml.jobs import audited
+from ml.monitoring.estimated.audit import Audit
+from ml.monitoring.segments import Segment
 from ml.state import State, estimates, specs
 from ml.state.records import Window
 
@@ -19,17 +21,6 @@ class EstimateResult(BaseModel):
     measured: float | None
 
 
-class AuditResult(BaseModel):
-    """How well the champion's estimates of the declared metric did in earlier windows; as `ml.monitoring.estimated.audit.Audit`."""
-
-    windows: int
-    share_inside: float | None
-    mean_absolute_error: float | None
-    mae_of_assuming_nothing: float | None
-    trusted: bool
-    sentence: str
-
-
 class EstimatedResult(BaseModel):
     """The champion's quality in a window as it was estimated without labels. `confidence` (0-1) is that of the intervals."""
 
@@ -39,7 +30,7 @@ class EstimatedResult(BaseModel):
     confidence: float
     metric: str
     metrics: dict[str, EstimateResult]
-    audit: AuditResult
+    audit: Audit
 
 
 class ConceptResult(BaseModel):
@@ -82,21 +73,6 @@ class RankedResult(BaseModel):
     score: float | None
 
 
-class SegmentResult(BaseModel):
-    """A declared slice of the window beside the champion's test rows; as `ml.monitoring.segments.Segment`."""
-
-    column: str
-    value: str
-    rows: int
-    share: float
-    test_share: float
-    labelled_rows: int
-    quality: dict[str, float] | None
-    test_quality: dict[str, float] | None
-    prediction_drift: float | None
-    method: str | None
-
-
 class BeyondResult(BaseModel):
     """What was measured beside drift and plain quality; nothing in a window that an earlier version measured."""
 
@@ -104,7 +80,7 @@ class BeyondResult(BaseModel):
     concept: ConceptResult | None = None
     shadow: ShadowResult | None = None
     ranking: list[RankedResult] = []
-    segments: list[SegmentResult] = []
+    segments: list[Segment] = []
 
 
 def facts(state: State, window: Window) -> dict[str, Any]:
@@ -132,5 +108,5 @@ def estimated(state: State, window: Window) -> EstimatedResult | None:
         confidence=first.confidence,
         metric=metric,
         metrics={one.metric: EstimateResult.model_validate(one, from_attributes=True) for one in found},
-        audit=AuditResult.model_validate(audited.of(state, window, metric), from_attributes=True),
+        audit=audited.of(state, window, metric),
     )

@@ -52,11 +52,14 @@ def promote_version(settings: Settings, model: str, version: int, *, by: str, re
     return change
 
 
-def rollback(settings: Settings, model: str, *, by: str, reason: str) -> ChampionChange:
+def rollback(settings: Settings, model: str, *, by: str, reason: str, to: int | None = None) -> ChampionChange:
     """Makes the version that served before the present champion the champion again; a second rollback goes one further back.
+
+    `to`: only if that is this version, the one that whoever asks has seen.
 
     Raises:
         UnknownVersion: There is no champion, or none before it, or it is no longer in the registry.
+        ConcurrentChange: The champion was changed meanwhile, so that the way back would lead to another version than `to`.
     """
     from ml.registry import models
 
@@ -67,6 +70,10 @@ def rollback(settings: Settings, model: str, *, by: str, reason: str) -> Champio
     if len(former) < 2:
         present = f"version {former[-1]} is its first" if former else "it has no champion"
         raise UnknownVersion(f"{model} has no former champion to go back to: {present}.")
+    if to is not None and former[-2] != to:
+        raise ConcurrentChange(
+            f"the champion of {model} was changed meanwhile: back would be version {former[-2]} now, not {to}. Look again"
+        )
     models.check_version(settings, model, former[-2])
     return _crown(settings, state, model, former[-2], now=history[-1], kind="rollback", by=by, reason=reason)
 

@@ -36,8 +36,7 @@ def judge(spec: ModelSpec, labels: pd.Series, said: Predicted, *, known: set[str
             notes.append(f"Quality leaves out {(~is_known).sum():,} rows whose label is neither of the model's two classes: {names}.")
         judged = judged[is_known]
     found = metrics(spec, judged["label"], saying.taken(said, judged.index.to_numpy()))
-    positives = int((judged["label"] == label_text(spec.positive)).sum()) if spec.task == "binary" else None
-    return judged, [Quality(metric=name, value=value, rows=len(judged), positives=positives) for name, value in found.items()], notes
+    return judged, [Quality(metric=name, value=value, rows=len(judged)) for name, value in found.items()], notes
 
 
 def metrics(spec: ModelSpec, labels: pd.Series, said: Predicted) -> dict[str, float]:

@@ -1,4 +1,7 @@
-"""Which labelled rows the champion's quality in a window is of: each label counts once, in the window by which it is known and final."""
+"""Which labelled rows the champion's quality in a window is of: each label counts once, in the window by which it is known and final.
+
+So do labels of rows that were accepted before the champion's training, if they were not known and final then: it has not learnt from them.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,10 +14,10 @@ import pandas as pd
 
 from ml.data.delta import Commit
 from ml.data.labels import NO_LABELS, LabelTable
-from ml.data.table import BATCH, ROW, AcceptedTable
+from ml.data.table import ARRIVED, BATCH, ROW, AcceptedTable
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, ledger
+from ml.state import State, ledger, specs
 from ml.state.records import Training, Window
 from ml.training.dataset import is_final
 
@@ -30,7 +33,7 @@ class Seen:
         fresh: `_batch`, `_row` and target of each row that has a final label now and had none when the champion's quality was last judged;
             the last of them are the window's own.
         late: How many of `fresh` were accepted before the window.
-        known: Rows with a final label since the champion's training, judged before or not.
+        known: Rows whose label became known and final since the champion's training, judged before or not.
     """
 
     fresh: pd.DataFrame
@@ -68,24 +71,32 @@ def present_labels(settings: Settings, model: str) -> int:
 
 
 def seen(table: AcceptedTable, state: State, window: Window, *, spec: ModelSpec, trained: Training) -> Seen:
-    """What the window knows about rows since the champion's training.
+    """What the window knows about labels since the champion's training.
 
     Memory: a block of rows, and what is fresh. Batches of which the log and the files' footers tell enough are not read at all.
     """
-    columns = [name for name in (spec.target, spec.time) if name is not None]
+    then = _Then(trained, specs.recall(state, trained.spec_hash))
+    columns = list(dict.fromkeys(name for name in (spec.target, spec.time, then.spec.time) if name is not None))
     last = _last_judged(state, window, metric=spec.metric, least=spec.monitoring.minimum_rows)
     parts = [table.read(version=window.end_version, after_version=window.end_version, columns=columns)]
     late = known = 0
-    for block in _blocks(table.batches(version=window.end_version, after_version=trained.dataset_version), window, last):
-        if (told := _without_reading(table, block, window, last, spec=spec)) is not None:
+    for block in _blocks(table.batches(version=window.end_version), trained, window, last):
+        is_old = block[-1].version <= trained.dataset_version
+        if is_old and then.knew_all(table, block, window):
+            continue
+        if not is_old and (told := _without_reading(table, block, window, last, spec=spec)) is not None:
             known += told
             continue
-        span = {"version": block[-1].version, "after_version": block[0].version - 1}
-        rows = table.read(**span, columns=columns, **labels_of(window))
+        end, start = block[-1].version, block[0].version - 1
+        rows = table.read(version=end, after_version=start, columns=columns, **labels_of(window))
         fresh = is_known(rows, window, spec=spec)
+        if is_old:
+            fresh &= ~is_known(
+                table.read(version=end, after_version=start, columns=columns, labels_version=then.labels), trained, spec=then.spec
+            )
         known += int(fresh.sum())
         if last is not None and block[-1].version <= last.end_version:
-            fresh &= ~is_known(table.read(**span, columns=columns, **labels_of(last)), last, spec=spec)
+            fresh &= ~is_known(table.read(version=end, after_version=start, columns=columns, **labels_of(last)), last, spec=spec)
         late += int(fresh.sum()) if block[-1].version <= window.start_version else 0
         if fresh.any():
             parts.append(rows[fresh])
@@ -93,9 +104,35 @@ def seen(table: AcceptedTable, state: State, window: Window, *, spec: ModelSpec,
     return Seen(whole[[BATCH, ROW, spec.target]], late, known)
 
 
-def _blocks(batches: Sequence[Commit], window: Window, last: Window | None) -> Iterator[list[Commit]]:
-    """Batches in their order, so many that a block has about `_BLOCK_ROWS` rows; none on both sides of where a window ends or begins."""
-    edges = {window.start_version, *([] if last is None else [last.end_version])}
+@dataclass(frozen=True, slots=True)
+class _Then:
+    """What the champion's training knew: `spec` is its declaration, whose `label_delay` said which labels were final."""
+
+    trained: Training
+    spec: ModelSpec
+
+    @property
+    def labels(self) -> int:
+        """The labels version of the training."""
+        return NO_LABELS if self.trained.labels_version is None else self.trained.labels_version
+
+    def knew_all(self, table: AcceptedTable, block: Sequence[Commit], window: Window) -> bool:
+        """Whether the window can know no more of a block of older rows, as far as that is told without reading it."""
+        if window.labels_version != self.labels and any(table.delivered(batch, self.spec.target) != batch.rows for batch in block):
+            return False
+        if self.spec.label_delay is None:
+            return True
+        limit = self.trained.as_of - self.spec.label_delay
+        times = [table.newest_time(batch, name) for batch in block for name in (ARRIVED, self.spec.time) if name is not None]
+        return all(one is not None and one <= limit for one in times)
+
+
+def _blocks(batches: Sequence[Commit], trained: Training, window: Window, last: Window | None) -> Iterator[list[Commit]]:
+    """Batches in their order, so many that a block has about `_BLOCK_ROWS` rows; none on both sides of where a window ends or begins.
+
+    Nor on both sides of the training.
+    """
+    edges = {trained.dataset_version, window.start_version, *([] if last is None else [last.end_version])}
     block: list[Commit] = []
     for batch in batches:
         crosses = bool(block) and any(block[-1].version <= edge < batch.version for edge in edges)
@@ -128,21 +165,19 @@ def _without_reading(table: AcceptedTable, block: Sequence[Commit], window: Wind
     return total if delivered == total and was_judged else None
 
 
-def is_known(rows: pd.DataFrame, window: Window, *, spec: ModelSpec) -> npt.NDArray[np.bool_]:
-    """Which rows have a label that is final at the window's moment (`label_delay`): earlier ones are not like those that come late."""
-    found: npt.NDArray[np.bool_] = (rows[spec.target].notna() & is_final(rows, spec, window.as_of)).to_numpy(dtype=bool)
+def is_known(rows: pd.DataFrame, by: Window | Training, *, spec: ModelSpec) -> npt.NDArray[np.bool_]:
+    """Which rows have a label that is final at the moment of `by` (`label_delay`): earlier ones are not like those that come late."""
+    found: npt.NDArray[np.bool_] = (rows[spec.target].notna() & is_final(rows, spec, by.as_of)).to_numpy(dtype=bool)
     return found
 
 
-def late_rows(
-    table: AcceptedTable, window: Window, found: Seen, *, spec: ModelSpec, trained: Training, also: Sequence[str] = ()
-) -> Iterator[pd.DataFrame]:
+def late_rows(table: AcceptedTable, window: Window, found: Seen, *, spec: ModelSpec, also: Sequence[str] = ()) -> Iterator[pd.DataFrame]:
     """The rows of `found` from before the window, with the champion's columns, the target and those of `also`: a batch at a time."""
     late = found.fresh.head(found.late)
     if late.empty:
         return
     by_batch = {str(key): rows.set_index(ROW)[spec.target] for key, rows in late.groupby(BATCH, sort=False)}
-    for batch in table.batches(version=window.start_version, after_version=trained.dataset_version):
+    for batch in table.batches(version=window.start_version):
         if batch.key not in by_batch:
             continue
         labels = by_batch[batch.key]

@@ -48,7 +48,7 @@ class WindowResult(BaseModel):
 
 def drift_result(drifts: Sequence[Drift]) -> DriftResult:
     """What was recorded, told apart by kind."""
-    shown = {one.column: ColumnDrift.model_validate(one, from_attributes=True) for one in drifts}
+    shown = {one.column: _shown(one) for one in drifts}
     kinds = {one.kind: shown[one.column] for one in drifts}
     features = [one for one in drifts if one.kind not in NOT_FEATURES]
     return DriftResult(
@@ -57,3 +57,11 @@ def drift_result(drifts: Sequence[Drift]) -> DriftResult:
         target=kinds.get("target"),
         prediction=kinds.get("prediction"),
     )
+
+
+def _shown(one: Drift) -> ColumnDrift:
+    from ml.monitoring.looks import told
+
+    said = told(one)
+    verdict = {**said[0], "also": said[1:]} if said else None
+    return ColumnDrift(method=one.method, value=one.value, threshold=one.threshold, drifted=one.drifted, verdict=verdict)

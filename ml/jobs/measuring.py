@@ -17,10 +17,12 @@ from ml.jobs import judged as judging
 from ml.jobs import promised as promising
 from ml.jobs import said as saying
 from ml.jobs.estimating import Subject
+from ml.jobs.noted import notes
 from ml.jobs.promised import Promised
 from ml.monitoring import NOT_FEATURES, report, report_drift, workspace
 from ml.monitoring import drift as drifting
-from ml.monitoring.drift import MISSING_SHARE, Pin
+from ml.monitoring.alarms import basis
+from ml.monitoring.drift import Pin
 from ml.monitoring.looks import look
 from ml.monitoring.profile_file import ReferenceProfile, plot_rows, positions
 from ml.monitoring.window_columns import MeasuredColumns, Read, measure_columns
@@ -29,7 +31,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger
 from ml.state.records import Drift, Quality, Training, Window
-from ml.training import champions, dataset
+from ml.training import champions, dataset, tested_model
 from ml.training.evaluation import Predicted, predict
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ class LookedAt:
         beside: The columns of `beyond_drift.columns`; the target is missing where no final label is known.
         target: The window's labels, final or not.
         said: What the champion says of all of them.
+        compared: What is compared with the reference's predictions, of the window's own: the tested model's words.
+        doubt: Why these are the champion's instead (`basis.told`); empty where they are not.
         late: The keys of the earlier ones.
         ask: What another model says of all of them.
     """
@@ -50,6 +54,8 @@ class LookedAt:
     beside: pd.DataFrame
     target: pd.Series
     said: Predicted
+    compared: Predicted
+    doubt: str
     late: pd.MultiIndex
     ask: Callable[[Any], Predicted]
 
@@ -72,7 +78,9 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         settings,
         state,
         Subject(table, found.champion, window, spec, trained, found.known),
-        beyond_drift.Rows(beside=rows.beside, own=len(rows.target), said=rows.said, judged=judged, late=rows.late, ask=rows.ask),
+        beyond_drift.Rows(
+            beside=rows.beside, own=len(rows.target), said=rows.said, compared=rows.compared, judged=judged, late=rows.late, ask=rows.ask
+        ),
         learnt=learnt,
         drifts=drifts,
     )
@@ -82,7 +90,7 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         qualities=found.qualities,
         labelled_rows=len(judged) - late_rows,
         late_rows=late_rows,
-        notes=[*_notes(spec, drifts, judged, late=late_rows), *found.strange],
+        notes=[*notes(spec, drifts, judged, late=late_rows, doubt=rows.doubt), *found.strange],
         promise=found.promise,
         sections=beyond.sections(spec),
     )
@@ -132,12 +140,15 @@ def look_at(
     champion = champions.load(settings, champions.Champion(window.champion, trained, learnt))
     if not window.rows:
         raise NoData(f"window {window.id} has no rows, so nothing can be measured in it; the next look takes a new one")
-    said = saying.of_window(champion, table, window, spec=spec)
+    tested = tested_model.load(settings, trained, learnt)
+    said = saying.of_window_by([champion] if tested is None else [champion, tested], table, window, spec=spec)
     rows = _looked_at(state, champion, table, window, spec=spec, trained=trained, said=said)
     known = judging.classes(spec, reference)
     judged, qualities, strange = judging.judge(spec, rows.beside[spec.target], rows.said, known=known)
     end, start = window.end_version, window.start_version
-    read = _Rows(lambda names: table.read_columns(names, version=end, after_version=start), rows.beside[spec.target], said)
+    read = _Rows(
+        lambda names: table.read_columns(names, version=end, after_version=start), rows.beside[spec.target], rows.compared, rows.doubt
+    )
     promised = promising.of(state, window, spec)
     if promised is not None and len(judged) >= spec.monitoring.minimum_rows:
         promised = promised.with_quality()
@@ -157,17 +168,18 @@ def look_at(
 
 
 def _looked_at(
-    state: State, champion: Any, table: AcceptedTable, window: Window, *, spec: ModelSpec, trained: Training, said: Predicted
+    state: State, champion: Any, table: AcceptedTable, window: Window, *, spec: ModelSpec, trained: Training, said: Sequence[Predicted]
 ) -> LookedAt:
+    """`said`: the champion's words of the window's rows, then those of the tested model if that was kept."""
     wanted = beyond_drift.columns(spec)
     versions = {"version": window.end_version, "after_version": window.start_version}
     own = table.read(**versions, columns=wanted, **labels_seen.labels_of(window))
     target, is_known = own[spec.target], labels_seen.is_known(own, window, spec=spec)
-    found, said_of_them = [own[wanted].assign(**{spec.target: target.where(is_known)})], [said]
+    found, said_of_them = [own[wanted].assign(**{spec.target: target.where(is_known)})], [said[0]]
     seen = labels_seen.seen(table, state, window, spec=spec, trained=trained)
 
     def late_rows() -> Iterator[pd.DataFrame]:
-        return labels_seen.late_rows(table, window, seen, spec=spec, trained=trained, also=wanted)
+        return labels_seen.late_rows(table, window, seen, spec=spec, also=wanted)
 
     def ask(model: Any) -> Predicted:
         of_own = saying.of_window(model, table, window, spec=spec)
@@ -177,7 +189,8 @@ def _looked_at(
         found.append(late[wanted])
         said_of_them.append(predict(champion, late, task=spec.task))
     beside, keys = pd.concat(found, ignore_index=True), dataset.row_keys(seen.fresh.head(seen.late))
-    return LookedAt(beside, target, saying.joined(said_of_them), keys, ask)
+    doubt = basis.TWIN if len(said) == 1 else ""
+    return LookedAt(beside, target, saying.joined(said_of_them), said[-1], doubt, keys, ask)
 
 
 def _store(settings: Settings, state: State, window: Window, measurement: report.Measurement, *, page: str) -> None:
@@ -199,7 +212,7 @@ def _store(settings: Settings, state: State, window: Window, measurement: report
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The window's rows: `read` gives columns of them, `said` is what the champion said of them.
+    """The window's rows: `read` gives columns of them, `said` is what of predictions is compared, `doubt` what speaks against that.
 
     `target` has the final labels that the window is the first to know: its own rows', then late ones'. Labels that are not final yet are
     not like those that are: what comes early may be the rare class.
@@ -208,15 +221,13 @@ class _Rows:
     read: Read
     target: pd.Series
     said: Predicted
+    doubt: str
 
 
 def _compare(
     spec: ModelSpec, reference: ReferenceProfile, rows: _Rows, promised: Promised | None
 ) -> tuple[report_drift.Compared, list[Drift], str]:
-    """The drift of features and target from the rows that the champion learnt from, and of its predictions.
-
-    The predictions are compared with what the tested model said of the test rows of its training. With a promise, its sentence.
-    """
+    """The drift of features, target and predictions from the reference. With a promise, its sentence."""
     most, count = spec.monitoring.sample_rows, len(rows.said.values)
     pins = drifting.feature_pins(spec)
     measured = measure_columns(pins, reference=reference, read=rows.read, rows=count, draw=most, is_promised=promised is not None)
@@ -226,7 +237,7 @@ def _compare(
     for pin, name, held in others:
         taken = draw if len(held) == count else positions(len(held), len(draw))
         before[pin.column], now[pin.column] = reference.drawn(name), held.iloc[taken].reset_index(drop=True)
-    drifts, promise = _drifts(measured, reference, others, promised)
+    drifts, promise = _drifts(measured, reference, others, promised, doubt=rows.doubt)
     compared = report_drift.Compared(
         reference=pd.DataFrame(before),
         window=pd.DataFrame(now),
@@ -245,13 +256,21 @@ def _others(spec: ModelSpec, rows: _Rows) -> list[tuple[Pin, str | None, pd.Seri
 
 
 def _drifts(
-    measured: MeasuredColumns, reference: ReferenceProfile, others: Sequence[tuple[Pin, str | None, pd.Series]], promised: Promised | None
+    measured: MeasuredColumns,
+    reference: ReferenceProfile,
+    others: Sequence[tuple[Pin, str | None, pd.Series]],
+    promised: Promised | None,
+    *,
+    doubt: str,
 ) -> tuple[list[Drift], str]:
     """By fixed thresholds; or what the promise says of all columns together, and its sentence."""
     sides = [(pin, name, drifting.profile_of(pin, held)) for pin, name, held in others]
     if promised is None:
         return [*measured.drifts, *(drifting.compare(pin, reference=reference.profile(name), window=now) for pin, name, now in sides)], ""
-    looks = [look(pin, reference=reference.profile(name), window=now, own=reference.own_windows(name)) for pin, name, now in sides]
+    looks = [
+        look(pin, reference=reference.profile(name), window=now, own=reference.own_windows(name), doubt="" if name else doubt)
+        for pin, name, now in sides
+    ]
     return promised.judged([*measured.looks, *looks])
 
 
@@ -261,32 +280,6 @@ def prediction_column(spec: ModelSpec) -> str:
     while name in spec.columns:
         name += "_"
     return name
-
-
-def _notes(spec: ModelSpec, drifts: list[Drift], judged: pd.DataFrame, *, late: int) -> list[str]:
-    lost = [one.column for one in drifts if one.method == MISSING_SHARE]
-    notes = []
-    if lost:
-        notes.append(
-            "Shown by the change of the share of missing values, because that has drifted and the distance has not, or because there is "
-            f"no value on one side: {', '.join(lost)}."
-        )
-    if late and len(judged) == late:
-        notes.append("No row of this window has a label yet that is final: target drift and quality are of earlier rows.")
-    elif judged.empty and any(one.kind == "target" for one in drifts):
-        notes.append("No label of this window is of a class that the champion knows: quality cannot be seen.")
-    elif judged.empty:
-        notes.append("No row of this window has a label yet that is final: neither target drift nor quality can be seen.")
-    if late:
-        notes.append(
-            f"Quality is of {len(judged):,} labelled rows: {len(judged) - late:,} of this window, and {late:,} that were accepted before "
-            "it and whose label became known since the champion's quality was last judged."
-        )
-    if not judged.empty and judged["label"].nunique() < 2:
-        notes.append("All labelled rows have the same label: quality is not drawn, and some metrics are not defined.")
-    if spec.features.text:
-        notes.append("Texts are compared by how well a classifier tells reference from window by their words (ROC AUC, 0.5 is alike).")
-    return notes
 
 
 def _drifted(drifts: Sequence[Drift]) -> int:

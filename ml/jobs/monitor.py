@@ -22,6 +22,7 @@ from ml.jobs.watch import WatchResult, watch
 from ml.settings import Settings
 from ml.state import State, ledger, specs, trainings
 from ml.state.records import Decision, Window
+from ml.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ class TakenWindow(BaseModel):
 class Measured(BeyondResult):
     """What was measured in a window.
 
-    Quality is of `quality_rows` rows: the window's labelled ones, and rows that were accepted before it, since the champion's
-    training, and whose labels became known since its quality was last judged.
+    Quality is of `quality_rows` rows: the window's labelled ones, and rows that were accepted before it and whose labels became known
+    since the champion's training and since its quality was last judged.
     """
 
     model: str
@@ -134,7 +135,7 @@ def take_window(settings: Settings, model: str) -> TakenWindow:
         if not windows.give_up(state, last, f"could not be measured in time: version {crowned.version} has become champion"):
             return TakenWindow(model=model, window=last.id)
     if crowned is None:
-        return TakenWindow(model=model, window=None, reason="no champion yet: a training must promote a first version")
+        return TakenWindow(model=model, window=None, reason=f"no champion yet; `perennial train {model}` makes a first one")
 
     from ml.data.table import AcceptedTable
 
@@ -142,11 +143,15 @@ def take_window(settings: Settings, model: str) -> TakenWindow:
     start = max(windows.training_of(state, model, crowned.version).dataset_version, last.end_version if last is not None else -1)
     newest = table.version()
     if newest is None or newest <= start:
-        return TakenWindow(model=model, window=None, reason=f"no new rows since dataset version {start}")
+        reason = f"no new rows since dataset version {start}; `perennial ingest {model}` takes in what has been delivered"
+        return TakenWindow(model=model, window=None, reason=reason)
     end = windows.end_of(table, spec, start=start, newest=newest)
     rows = table.count(version=end, after_version=start)
     if rows < spec.monitoring.minimum_rows:
-        reason = f"{rows} new rows of {spec.monitoring.minimum_rows} (monitoring.minimum_rows): the window waits for more"
+        reason = (
+            f"{counted(rows, 'new row')} of the {spec.monitoring.minimum_rows} that a window needs (monitoring.minimum_rows); "
+            f"`perennial ingest {model}` takes in more"
+        )
         return TakenWindow(model=model, window=None, reason=reason)
     opened = windows.opened(settings, state, spec, table, start=start, end=end, rows=rows, champion=crowned.version, at=at)
     log.info("window taken window=%s rows=%d versions=%d..%d champion=%d", opened.id, rows, start + 1, end, crowned.version)

@@ -3,8 +3,9 @@
 import difflib
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -29,11 +30,23 @@ build(__file__)
 
 
 class NewModel(BaseModel):
-    """The files that were written, and what was noticed on the way."""
+    """The files that were written, what was inferred from how many rows, and what was noticed on the way.
+
+    `features`: kind → the columns that the model sees; `ignored`: column → why it does not; `expectations`: how many the suite has.
+    """
 
     model: str
     files: list[Path]
     notes: list[str]
+    rows: int
+    task: str
+    target: str
+    positive: str | None
+    time: str | None
+    id: str | None
+    features: dict[str, list[str]]
+    ignored: dict[str, str]
+    expectations: int
 
 
 def new(
@@ -71,16 +84,45 @@ def new(
     found = {column.name: column for column in columns}
     named = id or next((column.name for column in columns if column.is_id and column.name not in {target, time}), None)
     task = targets.task_of(found[target], taken.table.column(target), rows=taken.table.num_rows)
+    taken = replace(taken, url=_portable(settings, taken.url))
     draft = declaration.Draft(name, target, task, time, named, columns, taken)
     text = declaration.text(draft)
     spec = _checked(text)
     frame, notes = _cast(taken, spec)
-    notes = [*taken.notes, *task.notes, *notes, *targets.close_to_target(frame, spec), *_remarks(columns, spec)]
-    suite = suites.dump(infer_suite(frame, spec))
+    notes = [*taken.notes, *task.notes, *notes, *targets.close_to_target(frame, spec), *_remarks(spec)]
+    inferred = infer_suite(frame, spec)
+    suite = suites.dump(inferred)
     for path, content in zip(paths, (suite, text, _DAG.format(model=name)), strict=True):
         _write(path, content)
     _make_incoming(settings, specfile.load(settings, name))
-    return NewModel(model=name, files=[paths[1], paths[2], paths[0]], notes=notes)
+    return NewModel(
+        model=name,
+        files=[paths[1], paths[2], paths[0]],
+        notes=notes,
+        rows=taken.table.num_rows,
+        expectations=len(inferred["expectations"]),
+        **_inferred(spec, columns),
+    )
+
+
+def _portable(settings: Settings, url: str) -> str:
+    """A path within the project as relative to it: the declaration stands there too, on every machine."""
+    path = Path(url)
+    return url if "://" in url or not path.is_relative_to(settings.project) else f"./{path.relative_to(settings.project).as_posix()}"
+
+
+def _inferred(spec: ModelSpec, columns: "list[Profile]") -> "dict[str, Any]":
+    why = {column.name: column.why for column in columns}
+    kinds = ("numeric", "categorical", "text", "datetime")
+    return {
+        "task": spec.task,
+        "target": spec.target,
+        "positive": None if spec.positive is None else str(spec.positive),
+        "time": spec.time,
+        "id": spec.id,
+        "features": {kind: list(getattr(spec.features, kind)) for kind in kinds if getattr(spec.features, kind)},
+        "ignored": {name: why.get(name, "") for name in spec.features.ignore},
+    }
 
 
 def _paths(settings: Settings, name: str) -> tuple[Path, Path, Path]:
@@ -155,12 +197,8 @@ def _cast(sample: "Sample", spec: ModelSpec) -> "tuple[pd.DataFrame, list[str]]"
     return converted.frame, converted.reasons
 
 
-def _remarks(columns: "list[Profile]", spec: ModelSpec) -> list[str]:
-    notes = [
-        f"{column.name!r} is ignored: {column.why}"
-        for column in columns
-        if column.name in spec.features.ignore and column.why and column.name != spec.id
-    ]
+def _remarks(spec: ModelSpec) -> list[str]:
+    notes = []
     if spec.time is None and spec.features.datetime:
         option = f"--time {shlex.quote(spec.features.datetime[0])}"
         notes.append(f"{spec.features.datetime[0]!r} holds times: `{option}` makes splits and windows follow it")
@@ -174,7 +212,7 @@ def _make_incoming(settings: Settings, spec: ModelSpec) -> None:
     urls = spec.data.source.urls if isinstance(spec.data.source, Files) else ()
     for url in urls:
         folder = url.rpartition("/")[0]
-        if "://" not in url and not url.startswith("/") and not any(sign in folder for sign in "*?[$"):
+        if "://" not in url and not url.startswith(("/", "./")) and not any(sign in folder for sign in "*?[$"):
             (settings.incoming / folder).mkdir(parents=True, exist_ok=True)
 
 

@@ -78,7 +78,9 @@ def show(settings: Settings, model: str, batch: str) -> QuarantineDetails:
     return QuarantineDetails(batch=_shown(found), original=kept.original, failures=kept.failures, first_failures=values)
 
 
-def release(settings: Settings, model: str, batch: str, *, repaired: str | None = None, force: bool = False) -> BatchResult:
+def release(
+    settings: Settings, model: str, batch: str, *, repaired: str | None = None, force: bool = False, note: str | None = None
+) -> BatchResult:
     """Judges a quarantined batch again, and accepts it when it passes; idempotent.
 
     Args:
@@ -88,6 +90,7 @@ def release(settings: Settings, model: str, batch: str, *, repaired: str | None 
         repaired: A corrected file that takes the place of the original: it becomes a batch of its own.
         force: Accept although the suite says no; what cannot be read or cast cannot be forced. With `repaired`: close the batch also
             for a file that was accepted before, as a delivery of its own.
+        note: Who releases the original and why, for the record: the first of its reasons from then on.
 
     Raises:
         DataOwnerError: No batch in quarantine is called so.
@@ -96,12 +99,12 @@ def release(settings: Settings, model: str, batch: str, *, repaired: str | None 
     found = _one(settings, model, batch)
     if repaired is not None:
         return _replaced(settings, found, repaired if "://" in repaired else str(Path(repaired).absolute()), force=force)
-    result = _again(settings, found, force=force)
+    result = _again(settings, found, force=force, note=note)
     log.info("release model=%s batch=%s status=%s force=%s", model, found.id, result.status, force)
     return result
 
 
-def _again(settings: Settings, found: Batch, *, force: bool) -> BatchResult:
+def _again(settings: Settings, found: Batch, *, force: bool, note: str | None) -> BatchResult:
     from ml.data.deliveries import Fetched, declared_format, spooled
     from ml.data.reading import kind_of
     from ml.data.table import AcceptedTable
@@ -123,6 +126,7 @@ def _again(settings: Settings, found: Batch, *, force: bool) -> BatchResult:
         forced = force and judged.convertible
         if judged.frame is not None and (judged.verdict.passed or forced):
             reasons = [] if judged.verdict.passed else ["accepted by force although:", *judged.verdict.reasons]
+            reasons = [note, *reasons] if note else reasons
             return accept(state, table, spec, judged, batch=found.id, source=kept.source, at=found.arrived_at, reasons=reasons)
         fetched = Fetched(path, kept.name, kept.source, found.id, None, kind)
         result = quarantined(settings, spec, judged, fetched, at)

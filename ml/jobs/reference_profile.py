@@ -1,4 +1,4 @@
-"""What a champion learnt from, kept as a profile: made at the first look, so that a window costs only itself."""
+"""What windows of a champion are compared with, kept as a profile: made at the first look, so that a window costs only itself."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ml.data.table import PLACE, AcceptedTable
 from ml.errors import ConcurrentChange, NoData
-from ml.jobs.said import compared_prediction
+from ml.jobs.said import compared_prediction, of_places
 from ml.monitoring import drift as drifting
 from ml.monitoring import profile_file
 from ml.monitoring.alarms.own_windows import NO_TIME, Cut
@@ -24,8 +24,9 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, trainings
 from ml.state.records import Training
-from ml.training import champions, dataset, reference
+from ml.training import champions, dataset, reference, tested_model
 from ml.training.evaluation import predict
+from ml.training.span import Span, spanned
 from ml.training.split import by_time, split
 
 
@@ -36,7 +37,7 @@ def url_of(settings: Settings, training: Training) -> str:
 
 @contextmanager
 def kept(settings: Settings, training: Training, *, learnt: ModelSpec, window_rows: int) -> Iterator[ReferenceProfile]:
-    """The profile of the rows that a champion learnt from, and of what its tested model said of the test rows.
+    """The profile of all rows of the time that a champion learnt from, and of what its tested model says of those that it did not learn.
 
     It is made where there is none, or one that cannot be read, of another format or of other rows; two that make it at once make the
     same. Where a column of it turns out to be broken while it is used, it is removed, and the next attempt makes it anew. What was kept
@@ -83,15 +84,17 @@ def forget_older(settings: Settings, training: Training) -> list[str]:
 
 
 def make(settings: Settings, training: Training, *, learnt: ModelSpec, window_rows: int) -> None:
-    """Writes the profile anew. Memory: a chunk of columns of the reference at a time."""
+    """Writes the profile anew. Memory: a chunk of columns of the reference at a time, and a piece of its rows."""
     try:
-        keys = _keys(settings, learnt, training)
+        keys = dataset.labelled_of_training(settings, learnt, training, [PLACE])  # found once, whatever the number of features
         if keys.empty:
             raise NoData(f"the training of version {training.version} of {training.model} has no rows left: train again")
-        test = keys.iloc[split(keys, learnt).test]
-        columns = _columns(settings, learnt, training, _Rows(keys, test, window_rows))
-        tested = {} if learnt.task == "regression" else labels(test[learnt.target]).counts
-        profile_file.write(url_of(settings, training), columns, of=identity(training), rows=len(keys), tested=tested)
+        rows = _Rows(
+            keys, keys.iloc[split(keys, learnt).test], spanned(settings, learnt, keys, version=training.dataset_version), window_rows
+        )
+        columns = _columns(settings, learnt, training, rows)
+        tested = {} if learnt.task == "regression" else labels(rows.test[learnt.target]).counts
+        profile_file.write(url_of(settings, training), columns, of=identity(training), rows=len(rows.span.keys), tested=tested)
     except FileNotFoundError as error:
         raise NoData(
             f"the rows that version {training.version} of {training.model} learnt from are gone ({error}), and no profile of them "
@@ -110,24 +113,13 @@ def identity(training: Training) -> dict[str, object]:
     }
 
 
-def _keys(settings: Settings, learnt: ModelSpec, training: Training) -> pd.DataFrame:
-    """Target, time, group, keys and `PLACE` of the rows that the champion learnt from: found once, whatever the number of features."""
-    return dataset.labelled(
-        settings,
-        learnt,
-        version=training.dataset_version,
-        as_of=training.as_of,
-        labels_version=training.labels_version,
-        columns=[PLACE],
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """What a profile is of: `keys` are those of the rows that the champion learnt from, `test` of those that judged it."""
+    """What a profile is of: `keys` are those of the rows that the champion learnt from, `test` of those that judged it; `span` has all."""
 
     keys: pd.DataFrame
     test: pd.DataFrame
+    span: Span
     window_rows: int
 
     def cut(self, learnt: ModelSpec, frame: pd.DataFrame) -> Cut | None:
@@ -138,23 +130,23 @@ class _Rows:
 
 
 def _columns(settings: Settings, learnt: ModelSpec, training: Training, rows: _Rows) -> Iterator[KeptColumn]:
-    pins = drifting.feature_pins(learnt)
+    """The target is of the rows that have a final label, the features are of all rows of their time, as in a window."""
+    pins, whole = drifting.feature_pins(learnt), rows.span.keys
     drawn = profile_file.plot_rows(learnt.monitoring.sample_rows, columns=len(pins))
-    places = profile_file.positions(len(rows.keys), drawn)
-    cut = rows.cut(learnt, rows.keys)
-    yield _kept(learnt.target, drifting.target_pin(learnt), rows.keys[learnt.target], places, cut)
-    by_name = {pin.column: pin for pin in pins}
+    target = rows.keys[learnt.target]
+    yield _kept(learnt.target, drifting.target_pin(learnt), target, profile_file.positions(len(target), drawn), rows.cut(learnt, rows.keys))
+    by_name, cut, places = {pin.column: pin for pin in pins}, rows.cut(learnt, whole), profile_file.positions(len(whole), drawn)
     table = AcceptedTable.of(settings, learnt.model, learnt)
-    chosen = rows.keys[PLACE].to_numpy()
-    for chunk in chunks(list(by_name), rows=len(rows.keys), texts=texts_of(pins)):
+    chosen = whole[PLACE].to_numpy()
+    for chunk in chunks(list(by_name), rows=len(whole), texts=texts_of(pins)):
         read = table.read_columns(chunk, version=training.dataset_version, places=chosen)
         for name in chunk:
             kept_as = _kept_text if by_name[name].measured_as == "text" else _kept_values
             yield kept_as(by_name[name], read[name], places, cut)
         del read  # or two chunks would be held while the next one is read
-    said = _said(settings, learnt, training, rows.test)
+    said, of = _said(settings, learnt, training, rows)
     pin = drifting.prediction_pin(learnt, "prediction", has_probability=pd.api.types.is_float_dtype(said.dtype))
-    yield _kept(None, pin, said, profile_file.positions(len(said), drawn), rows.cut(learnt, rows.test))
+    yield _kept(None, pin, said, profile_file.positions(len(said), drawn), rows.cut(learnt, of))
 
 
 def _kept(name: str | None, pin: Pin, column: pd.Series, places: npt.NDArray[np.int64], cut: Cut | None) -> KeptColumn:
@@ -173,14 +165,20 @@ def _kept_text(pin: Pin, column: pa.ChunkedArray, places: npt.NDArray[np.int64],
     return KeptColumn(pin.column, whole, drawn, NO_TIME if cut is None else own_windows(pin, there, whole, cut))
 
 
-def _said(settings: Settings, learnt: ModelSpec, training: Training, test: pd.DataFrame) -> pd.Series:
-    """What the tested model said of the test rows: a model is surer of rows that it was fitted on.
+def _said(settings: Settings, learnt: ModelSpec, training: Training, rows: _Rows) -> tuple[pd.Series, pd.DataFrame]:
+    """What the tested model says of rows that it was not fitted on, labelled or not, and their keys: it is surer of those that it was.
 
-    Trainings that did not keep it are asked for what their promoted model says.
+    Of trainings that did not keep the tested model: what it said of the test rows; where that was not kept either, what their promoted
+    model says of them.
     """
-    found = reference.load(settings, training, test)
+    tested = tested_model.load(settings, training, learnt)
+    if tested is not None:
+        of = rows.span.keys.iloc[rows.span.held_out]
+        table = AcceptedTable.of(settings, learnt.model, learnt)
+        return compared_prediction(learnt, of_places(tested, table, of[PLACE].to_numpy(), learnt, version=training.dataset_version)), of
+    found = reference.load(settings, training, rows.test)
     if found is None:
         champion = champions.load(settings, champions.Champion(int(training.version or 0), training, learnt))
         found = predict(champion, dataset.of_training(settings, learnt, training).test, task=learnt.task)
         dataset.forget()
-    return compared_prediction(learnt, found)
+    return compared_prediction(learnt, found), rows.test

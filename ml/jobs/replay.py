@@ -16,6 +16,7 @@ from ml.jobs.replaying.showing import shown
 from ml.settings import Settings
 from ml.spec import ModelSpec, Replay, Retraining
 from ml.state import State, replays, specs
+from ml.wording import counted, percent, size
 
 if TYPE_CHECKING:
     from ml.jobs.replaying.losses import Losses, Watcher
@@ -250,7 +251,7 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
     learnt = f"all windows before it, at least {asked.history}" if asked.growing else f"the {asked.history} windows before it"
     notes = [
         world.recipe.sentence,
-        f"A model learns from {learnt}; a window is {accepted.size.replace('rows', ' rows')}. Each training is taken to pass the gate.",
+        f"A model learns from {learnt}; a window is {size(accepted.size)}. Each training is taken to pass the gate.",
         _unit(spec),
     ]
     if accepted.clock == "time":
@@ -259,7 +260,10 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
             + ("." if spec.label_delay is None and asked.label_delay is None else " and the label delay.")
         )
     elif accepted.clock == "delivered":
-        notes.append("Of the rows only the order in which they were delivered is known: each window stands for a day.")
+        notes.append(
+            "Of the rows only the order in which they were delivered is known, so windows have numbers and no dates; where a rule counts "
+            "time, a window is taken for a day."
+        )
     else:
         notes.append("Batches and labels count from when they arrived.")
     if spec.training.history_rows is not None:
@@ -267,13 +271,11 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
     if spec.retraining.drift_share is None:
         notes.append("Drift alone asks for nothing as it is declared; it was played as if half of the columns were enough.")
     if world.delay:
-        notes.append(
-            f"Labels come {world.delay} window{'' if world.delay == 1 else 's'} late; as many are left out before the judged part."
-        )
+        notes.append(f"Labels come {counted(world.delay, 'window')} late; as many are left out before the judged windows.")
     if asked.sample < 1:
-        notes.append(f"Of each window a sample of {asked.sample:.0%} of the rows was taken.")
+        notes.append(f"Of each window a sample of {percent(asked.sample)} of the rows was taken.")
     if played.unjudged:
-        notes.append(f"{played.unjudged} windows could not be judged and count in no total.")
+        notes.append(f"{counted(played.unjudged, 'window')} could not be judged and count in no total.")
     return [*notes, *sentences]
 
 
@@ -287,4 +289,4 @@ def _unit(spec: ModelSpec) -> str:
 def _recommendation(spec: ModelSpec, sentence: str, cost: float) -> str:
     if spec.retraining.cost is not None:
         return sentence
-    return f"{sentence} (No cost is declared: this is for a retraining that costs {cost:g}; write yours as retraining.cost.)"
+    return f"{sentence} No cost is declared: this is for a retraining that costs {cost:g}; write yours as retraining.cost."

@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.dataclasses import dataclass as result
 
 from ml import specfile
 from ml.errors import CallError
 from ml.monitoring.concept import ConceptDrift
-from ml.monitoring.history.facts import History, Seen, Value
+from ml.monitoring.history.facts import History, Seen, Told, Value
 from ml.settings import Settings
 from ml.spec import LOWER_IS_BETTER, ModelSpec
 from ml.spec.types import duration
@@ -31,33 +33,13 @@ class _Result(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
-class MetricValue(_Result):
-    """A metric with its 95 % interval; `low` and `high` are None where no standard error is known, `rows` where it was estimated."""
-
-    metric: str
-    value: float
-    low: float | None
-    high: float | None
-    rows: int | None
-
-
-class WindowHistory(_Result):
+@result(frozen=True, kw_only=True)
+class WindowHistory(Told):
     """What was measured in one window. `share` is 0-1; `retrain` is None before a decision."""
 
-    id: str
-    number: int
-    at: datetime
-    champion: int
-    rows: int
-    labelled_rows: int | None
-    is_measured: bool
-    columns: int
-    drifted: int
     share: float | None
-    qualities: list[MetricValue]
-    estimates: list[MetricValue]
     retrain: bool | None = None
-    reasons: list[str] = []
+    reasons: list[str] = field(default_factory=list)
 
 
 class ChangeHistory(_Result):
@@ -183,7 +165,7 @@ def _with_interval(one: Quality, interval: tuple[float, float] | None) -> Value:
 
 
 def _window(one: Seen) -> WindowHistory:
-    named: dict[str, Any] = {name: getattr(one, name) for name in WindowHistory.model_fields if hasattr(one, name)}
+    named: dict[str, Any] = {own.name: getattr(one, own.name) for own in fields(WindowHistory) if hasattr(one, own.name)}
     made = one.decision
     return WindowHistory(**named, retrain=None if made is None else made.retrain, reasons=[] if made is None else made.reasons)
 

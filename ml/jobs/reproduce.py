@@ -78,7 +78,8 @@ def reproduce(settings: Settings, model: str, version: int) -> Reproduced:
     training = trainings.of_version(state, model, version)
     verdict = verdict_of(training) if training is not None else None
     if training is None or verdict is None:
-        raise UnknownVersion(f"{model} version {version} was made by no training that the state database knows, so nothing says from what.")
+        known = ", ".join(map(str, trainings.versions(state, model))) or "none yet"
+        raise UnknownVersion(f"{model} has no version {version} whose training the state database knows; versions that it knows: {known}")
     spec = specs.recall(state, training.spec_hash)
     start = time.perf_counter()
     try:

@@ -1,5 +1,6 @@
-"""What the champion said of a window's rows, and what of it is compared."""
+"""What the champion and its tested twin said of a window's rows, and what of it is compared."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,31 @@ _TEXT_CELLS = 100
 
 def of_window(champion: Any, table: AcceptedTable, window: Window, *, spec: ModelSpec) -> Predicted:
     """The champion's predictions for the window's rows, in their order. Memory: a piece of the rows at a time."""
+    return of_window_by([champion], table, window, spec=spec)[0]
+
+
+def of_window_by(models: Sequence[Any], table: AcceptedTable, window: Window, *, spec: ModelSpec) -> list[Predicted]:
+    """The predictions of each of the models, at least one: rows are read once for all."""
     versions = {"version": window.end_version, "after_version": window.start_version}
     pieces = table.pieces(spec.features.used, **versions, rows=piece_rows(spec))
-    return joined([predict(champion, piece, task=spec.task) for piece in pieces])
+    said = [[predict(model, piece, task=spec.task) for model in models] for piece in pieces]
+    return [joined(list(of)) for of in zip(*said, strict=True)]
+
+
+def of_places(model: Any, table: AcceptedTable, places: npt.NDArray[np.int64], spec: ModelSpec, *, version: int) -> Predicted:
+    """A model's predictions for accepted rows of a version, by their positions (`PLACE`), ascending. Memory: a piece at a time."""
+    start, after = 0, -1
+    for batch in table.batches(version=version):  # of old batches without such a row nothing is read
+        if start + batch.rows > places[0]:
+            break
+        start, after = start + batch.rows, batch.version
+    said = []
+    for piece in table.pieces(spec.features.used, version=version, after_version=after, rows=piece_rows(spec)):
+        first, end = np.searchsorted(places, [start, start + len(piece)])
+        if end > first:
+            said.append(predict(model, piece.iloc[places[first:end] - start].reset_index(drop=True), task=spec.task))
+        start += len(piece)
+    return joined(said)
 
 
 def piece_rows(spec: ModelSpec) -> int:

@@ -11,7 +11,7 @@ from ml import specfile
 from ml.errors import CallError, DataOwnerError, UnknownVersion
 from ml.settings import Settings
 from ml.spec import Csv, Files, ModelSpec
-from ml.state import State
+from ml.state import State, origins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +99,8 @@ def score_new(settings: Settings, model: str) -> ScoreResult:
         frame = table.read(version=batch.version, after_version=batch.version - 1, columns=columns)
         made = _predictions(spec, pipeline, frame[frame[BATCH] == batch.key].reset_index(drop=True))
         rows += predictions.append(made, champion=version, batch=batch.key, scored_at=datetime.now(UTC))
+    # Also where nothing waited: what a run that was killed, or an earlier Perennial, did not sum up is summed up now.
+    origins.save_predictions(State.open(settings), model, predictions.summed())
     log.info("rows scored model=%s version=%d batches=%d rows=%d", model, version, len(waiting), rows)
     return ScoreResult(model=model, version=version, batches=len(waiting), rows=rows)
 

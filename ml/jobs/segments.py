@@ -22,7 +22,7 @@ _NAME = "prediction"
 
 
 def measure(
-    spec: ModelSpec, *, beside: pd.DataFrame, own: int, said: Predicted, judged: pd.DataFrame, tested: HeldOutRows
+    spec: ModelSpec, *, beside: pd.DataFrame, own: int, said: Predicted, compared: Predicted, judged: pd.DataFrame, tested: HeldOutRows
 ) -> list[Segment]:
     """Each segment of each declared column, in the order of the model card.
 
@@ -31,6 +31,7 @@ def measure(
         beside: The columns of the segments: the window's rows, then the late ones.
         own: How many of them are the window's.
         said: What the champion says of all of these rows.
+        compared: What the tested model says of the window's.
         judged: The labelled ones, indexed by position.
         tested: The champion's test rows.
     """
@@ -40,19 +41,27 @@ def measure(
         before = groups(spec, column, development=tested.learnt[column], test=tested.segments[column])
         for value in dict.fromkeys([*before, *now]):
             sides = [masks.get(value, np.zeros(rows, dtype=bool)) for masks, rows in ((now, len(beside)), (before, len(tested.labels)))]
-            found.append(_segment(spec, (column, value), sides, own=own, said=said, judged=judged, tested=tested))
+            found.append(_segment(spec, (column, value), sides, own=own, said=said, compared=compared, judged=judged, tested=tested))
     return found
 
 
 def _segment(
-    spec: ModelSpec, named: tuple[str, str], sides: list[Mask], *, own: int, said: Predicted, judged: pd.DataFrame, tested: HeldOutRows
+    spec: ModelSpec,
+    named: tuple[str, str],
+    sides: list[Mask],
+    *,
+    own: int,
+    said: Predicted,
+    compared: Predicted,
+    judged: pd.DataFrame,
+    tested: HeldOutRows,
 ) -> Segment:
     now, before = sides
     least = spec.evaluation.minimum_slice_rows
     inside = judged[now[judged.index]]
     mine = saying.taken(said, inside.index.to_numpy()) if len(inside) >= least else None
     theirs = saying.taken(tested.said, before) if before.sum() >= least else None
-    drift = _prediction_drift(spec, saying.taken(said, now & (np.arange(len(now)) < own)), theirs) if now[:own].sum() >= least else None
+    drift = _prediction_drift(spec, saying.taken(compared, now[:own]), theirs) if now[:own].sum() >= least else None
     return Segment(
         column=named[0],
         value=named[1],

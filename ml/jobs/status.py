@@ -12,6 +12,7 @@ from ml.jobs.history import WatchStatus, watch_status
 from ml.jobs.reconcile import Failure, OpenRequest, Suggestion, failure, requests, suggested
 from ml.settings import Settings
 from ml.state import State, approvals, batches, estimates, ledger, replays, trainings, watches
+from ml.state.records import NOT_FEATURES
 
 _SHOWN_DECISIONS = 5
 
@@ -28,7 +29,11 @@ class ChampionStatus(BaseModel):
 
 
 class WindowStatus(BaseModel):
-    """The newest window and what was seen in it. `drift_share` is 0-1."""
+    """The newest window and what was seen in it. `drift_share` is 0-1.
+
+    `columns`: how many feature columns were compared; `drifted`: which of them have drifted, the farthest first; `also_drifted`: which of
+    "target" and "prediction" have.
+    """
 
     number: int
     rows: int
@@ -37,6 +42,9 @@ class WindowStatus(BaseModel):
     end_time: datetime | None
     measured_at: datetime | None
     drift_share: float | None
+    columns: int = 0
+    drifted: list[str] = []
+    also_drifted: list[str] = []
     quality: dict[str, float]
     estimated: EstimatedResult | None
     concept: ConceptResult | None
@@ -196,7 +204,8 @@ def _window(state: State, model: str) -> WindowStatus | None:
     if window is None:
         return None
     drifts, qualities = ledger.measurement(state, window.id)
-    features = [one for one in drifts if one.kind not in {"target", "prediction"}]
+    features = [one for one in drifts if one.kind not in NOT_FEATURES]
+    farthest = sorted((one for one in features if one.drifted), key=lambda one: -one.value / one.threshold)
     decision = ledger.decision_for(state, window.id)
     return WindowStatus(
         number=window.number,
@@ -205,7 +214,10 @@ def _window(state: State, model: str) -> WindowStatus | None:
         start_time=window.start_time,
         end_time=window.end_time,
         measured_at=window.measured_at,
-        drift_share=sum(one.drifted for one in features) / len(features) if features else None,
+        drift_share=len(farthest) / len(features) if features else None,
+        columns=len(features),
+        drifted=[one.column for one in farthest],
+        also_drifted=[one.kind for one in drifts if one.kind in NOT_FEATURES and one.drifted],
         quality={one.metric: one.value for one in qualities},
         estimated=estimated(state, window),
         concept=estimates.detail(state, window.id, "concept"),

@@ -104,7 +104,7 @@ def kept(settings: Settings, training: Training, *, spec: ModelSpec, learnt: Mod
 
 def _made(settings: Settings, training: Training, *, spec: ModelSpec, learnt: ModelSpec, of: dict[str, Any]) -> bytes | None:
     """The file's content; None where the run did not keep what was said of each test row. Memory: a chunk of columns at a time."""
-    keys = _rows(settings, learnt, training, [])
+    keys = dataset.labelled_of_training(settings, learnt, training, [])
     parts = split(keys, learnt)
     most = MOST_NUMBERS if learnt.task == "regression" else MOST_ROWS
     places = parts.test[positions(len(parts.test), most)]
@@ -117,11 +117,13 @@ def _made(settings: Settings, training: Training, *, spec: ModelSpec, learnt: Mo
     frame = _described(rows, said, paired.units(rows, learnt), target=rows[learnt.target])
     columns = [*learnt.features.numeric, *learnt.features.categorical] if learnt.task == "regression" else []
     for chunk in chunks(columns, rows=len(keys)):
-        found = _rows(settings, learnt, training, list(chunk))
+        found = dataset.labelled_of_training(settings, learnt, training, list(chunk))
         frame = pd.concat([frame, found[list(chunk)].iloc[places].reset_index(drop=True).add_prefix(_FEATURE)], axis=1)
     cuts = parts.development[positions(len(parts.development), MOST_LEARNT)]
     if spec.evaluation.slices:
-        cut = _rows(settings, learnt, training, list(spec.evaluation.slices))[list(spec.evaluation.slices)].add_prefix(_SEGMENT)
+        cut = dataset.labelled_of_training(settings, learnt, training, list(spec.evaluation.slices))[
+            list(spec.evaluation.slices)
+        ].add_prefix(_SEGMENT)
         frame = pd.concat([frame, cut.iloc[places].reset_index(drop=True)], axis=1)
         frame = pd.concat([frame.assign(tested=True), cut.iloc[cuts].assign(tested=False)], ignore_index=True)
     return _content(frame, {**of, "importances": _importances(settings, training)})
@@ -135,17 +137,6 @@ def _described(rows: pd.DataFrame, said: Predicted, units: paired.Units, *, targ
         if codes is not None:
             frame[name] = codes
     return frame
-
-
-def _rows(settings: Settings, learnt: ModelSpec, training: Training, columns: list[str]) -> pd.DataFrame:
-    return dataset.labelled(
-        settings,
-        learnt,
-        version=training.dataset_version,
-        as_of=training.as_of,
-        labels_version=training.labels_version,
-        columns=columns,
-    )
 
 
 def _importances(settings: Settings, training: Training) -> dict[str, float]:

@@ -214,8 +214,8 @@ def train(
         assert frozen is not None, "a manual training always has something to do"
         say(f"training on dataset version {frozen.dataset_version}: {frozen.reason}")
         _tune_all(settings, frozen, say)
-        verdict = gate(settings, run=run)
-        say(f"judged: {verdict.candidate} {'wins' if verdict.wins else 'does not win'}")
+        say("testing the best of them on rows that none has seen")
+        gate(settings, run=run)
         say(f"registered version {register(settings, run=run)}")
         return promote(settings, run=run)
     except BaseException as error:
@@ -278,6 +278,7 @@ def _result(state: State, training: Training, verdict: GateVerdict) -> TrainResu
     return TrainResult(
         model=training.model,
         version=training.version,
+        candidate=verdict.candidate,
         promoted=training.state == "promoted",
         champion=now.version if now is not None else None,
         metrics=verdict.metrics,

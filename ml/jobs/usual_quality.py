@@ -3,6 +3,7 @@
 Never against the champion's own first window: one that was born in a bad moment would never drop.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -63,7 +64,14 @@ def against_usual(
     except Undefined as why:
         return ConceptDrift(yardstick="fresh", metric=metric, obstacle=f"{metric} is not defined on the labelled rows: {why}")
     yardstick = concept.usual(_fresh(state, spec=spec, learnt=learnt, trained=trained, tested=tested, at=at))
-    found = [concept.against_fresh(metric, one, yardstick, level=LEVEL if level is None else level) for one in seen]
+    promised = LEVEL if level is None else level
+    found = [concept.against_fresh(metric, one, yardstick, level=promised) for one in seen]
+    if spec.time is not None and tested is not None:
+        found += [
+            concept.against_fresh(metric, replace(seen[0], units=None), yardstick, level=promised, error=error)
+            for one in _tested(metric, learnt, tested)[:1]
+            if (error := concept.of_stretches(one, len(judged))) is not None
+        ]
     return max(found, key=lambda one: (bool(one.obstacle), by_chance(one) or 0.0))
 
 
@@ -119,10 +127,14 @@ def _own(value: float, metric: str, learnt: ModelSpec, tested: HeldOutRows | Non
     """The champion's metric on its test rows with the wider of the intervals that their units give."""
     if tested is None:
         return Fresh(value=value)
-    try:
-        found = observed(metric, learnt, tested.labels, tested.said, tested.units)
-    except Undefined:
-        return Fresh(value=value)
-    sides = [concept.tested(one) for one in found]
+    sides = [concept.tested(one) for one in _tested(metric, learnt, tested)]
     half = max(((one.high - one.value) for one in sides if one.high is not None), default=None)
     return Fresh(value=value) if half is None else Fresh(value=value, low=value - half, high=value + half)
+
+
+def _tested(metric: str, learnt: ModelSpec, tested: HeldOutRows) -> list[Observed]:
+    """The metric on the test rows, once for each kind of unit; nothing where they do not define it."""
+    try:
+        return observed(metric, learnt, tested.labels, tested.said, tested.units)
+    except Undefined:
+        return []

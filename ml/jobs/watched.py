@@ -112,5 +112,5 @@ def kept(found: Watch, spec: ModelSpec) -> str:
 def _so_far(found: Watch) -> str:
     if not found.rows:
         return f"version {found.version} is watched beside version {found.former}; no label has become known yet"
-    losses = f"mean loss {found.loss / found.rows:.4f} against {found.former_loss / found.rows:.4f}"
-    return f"version {found.version} is watched beside version {found.former}: {losses} on {counted(found.rows, 'row')}"
+    losses = f"mean loss {found.loss / found.rows:.4f} (version {found.former}: {found.former_loss / found.rows:.4f})"
+    return f"version {found.version} is watched beside version {found.former}: {losses} on the same {counted(found.rows, 'row')}"

@@ -7,7 +7,9 @@ It is not compared with its own first window: one that was trained in a bad one 
 
 Each row's influence on the metric is summed within blocks of time or entities, whose sums have the variance that dependent rows really
 cause (cluster-robust, Liang & Zeger 1986; batch means, Schmeiser 1982); the effective number of units (Kish 1965) gives the degrees of
-freedom. The functions look once at a level that the caller states: who looks often spends it over the looks.
+freedom. Blocks of a window cannot tell what all of them have in common: a window of one day is as good or bad as that day. So stretches of
+the test rows that are as long as the window tell how far such stretches lie apart (`of_stretches`). The functions look once at a level that
+the caller states: who looks often spends it over the looks.
 """
 
 import math
@@ -22,7 +24,11 @@ from ml.spec import LOWER_IS_BETTER
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
+Error = tuple[float, int, float]
+"""A standard error, the number of units that it is of, and its degrees of freedom."""
 
+FEWEST_STRETCHES = 4
+"""With fewer the test rows do not tell how far stretches of them lie apart."""
 SPREAD_SCORES = 5
 """With so many fresh scores their own spread is looked at; with fewer, the newest one's interval alone says how sure it is."""
 _NORMAL_MAD = 1.4826
@@ -137,7 +143,21 @@ def usual(scores: Sequence[Fresh]) -> Usual | None:
     return Usual(value=middle, error=error, degrees_of_freedom=freedom, scores=len(values)) if error > 0 else None
 
 
-def against_fresh(metric: str, champion: Observed, yardstick: Usual | None, *, tolerated: float = 0.0, level: float = 0.05) -> ConceptDrift:
+def of_stretches(tested: Observed, rows: int) -> Error | None:
+    """How far the metric of so many consecutive rows lies off by chance, from the test rows, in order of time.
+
+    None where they have not `FEWEST_STRETCHES` such stretches. The oldest rows may be left over.
+    """
+    count = len(tested.influence) // max(1, rows)
+    if count < FEWEST_STRETCHES or _obstacle(tested):
+        return None
+    means = tested.influence[-count * rows :].reshape(count, rows).mean(axis=1)
+    return math.sqrt(float(np.square(means).sum()) / (count - 1)), count, float(count - 1)
+
+
+def against_fresh(
+    metric: str, champion: Observed, yardstick: Usual | None, *, tolerated: float = 0.0, level: float = 0.05, error: Error | None = None
+) -> ConceptDrift:
     """Whether the champion's matured quality is worse than fresh models usually score.
 
     Args:
@@ -146,17 +166,18 @@ def against_fresh(metric: str, champion: Observed, yardstick: Usual | None, *, t
         yardstick: As `usual` made it.
         tolerated: A difference that nobody minds, in the metric's unit.
         level: How often chance alone may say "drifted", 0-1.
+        error: How far the champion's metric lies off by chance, if not as its rows' units say (`of_stretches`).
     """
     unknown = ConceptDrift(yardstick="fresh", metric=metric)
     if yardstick is None:
         return _known(unknown, champion, None, "nothing says what fresh models usually score")
     if why := _obstacle(champion):
         return _known(unknown, champion, yardstick.value, why)
-    error, units, freedom = _error(champion.influence, champion.units)
-    total = math.hypot(error, yardstick.error)
+    own_error, units, freedom = error or _error(champion.influence, champion.units)
+    total = math.hypot(own_error, yardstick.error)
     # Welch-Satterthwaite: the degrees of freedom of a sum of two variances.
     own = yardstick.error**4 / yardstick.degrees_of_freedom
-    sides = error**4 / freedom + own
+    sides = own_error**4 / freedom + own
     freedom = min(total**4 / sides, _MANY) if sides > 0 else _MANY
     return _tested(unknown, champion.value, yardstick.value, (total, units, freedom), tolerated, level)
 
@@ -176,7 +197,7 @@ def regret(metric: str, champion: Observed, shadow: Observed, *, tolerated: floa
     return _tested(unknown, champion.value, shadow.value, found, tolerated, level)
 
 
-def _tested(drift: ConceptDrift, now: float, usual: float, known: tuple[float, int, float], tolerated: float, level: float) -> ConceptDrift:
+def _tested(drift: ConceptDrift, now: float, usual: float, known: Error, tolerated: float, level: float) -> ConceptDrift:
     from scipy.special import stdtr
 
     error, units, freedom = known
@@ -206,7 +227,7 @@ def _known(drift: ConceptDrift, champion: Observed, usual: float | None, why: st
     return ConceptDrift(yardstick=drift.yardstick, metric=drift.metric, now=finite(champion.value), usual=finite(usual), obstacle=why)
 
 
-def _error(influence: Floats, units: Codes | None) -> tuple[float, int, float]:
+def _error(influence: Floats, units: Codes | None) -> Error:
     """Standard error of the metric, the number of units, and degrees of freedom."""
     sums = influence if units is None else np.bincount(units, influence)
     sizes = np.ones(len(influence)) if units is None else np.bincount(units).astype(float)

@@ -5,7 +5,6 @@ also by the quality of their data: the share of missing values, and of values th
 alarm of its own; the column is shown by its distance, or by a share where only that is an alarm.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ import pandas as pd
 from ml.errors import ModelOwnerError, NoData
 from ml.monitoring import NOT_FEATURES, profiles
 from ml.monitoring import drift as drifting
-from ml.monitoring.alarms import shares
+from ml.monitoring.alarms import basis, shares
 from ml.monitoring.alarms.comparing import Comparison, Watched, compare, compare_missing, compare_text
 from ml.monitoring.alarms.own_windows import Cut, OwnWindows
 from ml.monitoring.alarms.promise import split
@@ -29,7 +28,6 @@ from ml.state.records import Drift
 DATA_QUALITY = "data quality"
 STRANGE_SHARE_THRESHOLD = 0.05
 """The smallest share of values that the reference never had that matters: one row in twenty."""
-_OTHER_METHOD = "the reference's windows were measured by another distance"
 Test = tuple[str, str, str]
 """Column, family, and what is compared there: `distance` or the name of a share."""
 
@@ -42,8 +40,16 @@ class Look:
     comparisons: tuple[Comparison, ...]
 
 
-def look(pin: Pin, *, reference: Profile, window: Profile, own: OwnWindows) -> Look:
+def look(pin: Pin, *, reference: Profile, window: Profile, own: OwnWindows, doubt: str = "") -> Look:
     """Compares a column of a window with the reference.
+
+    Args:
+        pin: What is compared.
+        reference: The column's profile there.
+        window: The window's.
+        own: What the reference's own windows say.
+        doubt: Why a difference may be more than chance although nothing has changed: what is said of the distance is then provisional.
+            As `ml.monitoring.alarms.basis.told` tells it.
 
     Raises:
         NoData: One of the sides has no rows.
@@ -55,7 +61,7 @@ def look(pin: Pin, *, reference: Profile, window: Profile, own: OwnWindows) -> L
     if type(reference) is not type(window):
         raise drifting.other_kind(pin)
     try:
-        found = [_distance(pin, reference, window, own)]
+        found = [_distance(pin, reference, window, own, doubt)]
         if pin.kind != "target":  # its labels may come late
             found += [_missing(pin, reference, window, own), _strange(pin, reference, window, own)]
         elif found == [None]:
@@ -128,6 +134,11 @@ def persists(drift: Drift) -> bool | None:
     return any(said) if said else None
 
 
+def told(drift: Drift) -> list[dict[str, Any]]:
+    """What was judged of a column, with its words: `sentence`, and `origin` in place of what that is made from."""
+    return [_worded(drift.column, one) for one in drift.verdicts]
+
+
 def _test(column: str, family: str, method: str) -> Test:
     return column, family, method if family == DATA_QUALITY else "distance"
 
@@ -148,18 +159,27 @@ def _drift(pin: Pin, said: Sequence[ColumnVerdict], persistence: Persistence | N
 
 
 def _told(one: ColumnVerdict, persistence: Persistence | None, earlier: Sequence[Mapping[Test, bool]]) -> dict[str, Any]:
-    """The verdict as JSON types, with its sentence, its latest looks (the newest first) and whether it persists."""
+    """The verdict as JSON types, with its latest looks (the newest first) and whether it persists; its words are made by `told`."""
     facts = {name: value for name, value in one.to_json().items() if name != "column"}
-    facts = {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in facts.items()}
     if persistence is None or persistence.of == 1:
-        return {**facts, "sentence": one.sentence, "looks": None, "persists": None}
+        return {**facts, "looks": None, "persists": None}
     test = _test(one.column, one.family, one.method)
     looks = [one.is_alarm, *(look.get(test, False) for look in earlier[: persistence.of - 1])]
-    often = f"so in {sum(looks)} of its last {len(looks)} looks, {persistence} are needed"
-    return {**facts, "sentence": f"{one.sentence} ({often})", "looks": looks, "persists": persistence.holds(looks[::-1])}
+    return {**facts, "looks": looks, "needed": str(persistence), "persists": persistence.holds(looks[::-1])}
 
 
-def _distance(pin: Pin, reference: Profile, window: Profile, own: OwnWindows) -> Comparison | None:
+def _worded(column: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    if "sentence" in facts:  # of an earlier version, which kept the words
+        return dict(facts)
+    verdict = ColumnVerdict.of_json(column, facts)
+    looks, often = facts["looks"], ""
+    if looks is not None:
+        often = f" (so in {sum(looks)} of its last {len(looks)} looks, {facts['needed']} are needed)"
+    kept = {name: value for name, value in facts.items() if name not in {"basis", "needed", "also"}}
+    return {**kept, "origin": verdict.origin, "sentence": verdict.sentence + often}
+
+
+def _distance(pin: Pin, reference: Profile, window: Profile, own: OwnWindows, doubt: str) -> Comparison | None:
     if not reference.present or not window.present:
         return None
     watched = Watched(column=pin.column, family=_family(pin), method=pin.method, floor=pin.threshold)
@@ -175,7 +195,7 @@ def _distance(pin: Pin, reference: Profile, window: Profile, own: OwnWindows) ->
         watched = Watched(column=pin.column, family=watched.family, method=method, floor=floor)
         window, reference = drifting.flags(reference, window), drifting.flags(reference, reference)
     calibration, note = _calibration(own, expected)
-    return compare(watched, reference=reference, window=window, calibration=calibration, note=note)
+    return compare(watched, reference=reference, window=window, calibration=calibration, note=",".join(filter(None, (note, doubt))))
 
 
 def _texts(pin: Pin, watched: Watched, reference: TextProfile, window: TextProfile, own: OwnWindows) -> Comparison | None:
@@ -197,7 +217,7 @@ def _missing(pin: Pin, reference: Profile, window: Profile, own: OwnWindows) -> 
     watched = Watched(column=pin.column, family=family, method=MISSING_SHARE, floor=MISSING_SHARE_THRESHOLD)
     note = own.note
     if own.distance is not None and own.missing is None:
-        note = "in the reference's own windows nothing or everything is missing"
+        note = basis.MISSING
     return compare_missing(watched, reference=reference, window=window, calibration=own.missing, note=note if own.missing is None else "")
 
 
@@ -221,5 +241,5 @@ def _family(pin: Pin) -> str:
 
 def _calibration(own: OwnWindows, method: str) -> tuple[Calibration | None, str]:
     if own.distance is not None and own.distance.method != method:
-        return None, _OTHER_METHOD
+        return None, basis.METHOD
     return own.distance, own.note

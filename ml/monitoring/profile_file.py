@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 TESTED = "-tested"
 """Ends the name, without `.parquet`, of the file of the rows that a training was tested on: it stays and goes with the reference."""
-FORMAT = 4
+FORMAT = 5
 """A file of another format is made anew."""
 PLOT_CELLS = 2_000_000
 """Values that are drawn for plots, of all columns together: as 64-bit floats 16 MB."""
@@ -51,7 +51,7 @@ class KeptColumn:
     """One column of the reference.
 
     Args:
-        name: None for the champion's predictions.
+        name: None for the predictions.
         profile: What it is compared by.
         drawn: Its rows for plots, in their order.
         own: What its own windows say, where its rows have a time.
@@ -95,7 +95,7 @@ class ReferenceProfile:
     """A kept reference, opened by `opened`. Reading is safe from several threads.
 
     Attributes:
-        rows: How many rows the champion learnt from.
+        rows: How many rows it is of.
         tested: Of classes: how many of the rows that the champion's recipe was judged on had each label.
         columns: What was kept, None for the predictions.
     """
@@ -128,7 +128,7 @@ class ReferenceProfile:
         return LabelProfile(dict(zip(table.column("labels").to_pylist(), table.column("counts").to_pylist(), strict=True)), entry.rows)
 
     def drawn(self, name: str | None) -> pd.Series:
-        """The column's draw for plots: the same rows of each column but the predictions, which are of the test rows."""
+        """The column's draw for plots: the same rows of each feature; the target's and the predictions' are of others."""
         entry = self._entry(name)
         of = "values" if entry.kind == "numeric" else "labels"
         drawn: pd.Series = self._read(entry.drawn_groups, of).column(of).to_pandas()
@@ -174,7 +174,7 @@ def write(url: str, columns: Iterable[KeptColumn], *, of: Mapping[str, object], 
         url: Where, below `PERENNIAL_TABLES_URL`.
         columns: What to keep.
         of: What makes this reference the same as another one (JSON-able).
-        rows: How many rows the champion learnt from.
+        rows: How many rows it is of.
         tested: Of classes: how many of the rows that judged the champion's recipe had each label.
     """
     fs, path = own_store_of(url, variable="PERENNIAL_TABLES_URL")

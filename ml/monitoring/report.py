@@ -15,11 +15,13 @@ import pandas as pd
 from ml.data.stores import own_store_of
 from ml.monitoring import NOT_FEATURES, load_evidently, report_sections, workspace
 from ml.monitoring.frames import OTHER, harmless, sample, shown_label
+from ml.monitoring.looks import told
 from ml.monitoring.pages.frame import FITTING
 from ml.monitoring.report_drift import Compared, drift_widgets, listed_only
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state.records import Drift, Quality, Window
+from ml.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -144,13 +146,14 @@ def _head(spec: ModelSpec, window: Window, measurement: Measurement, *, compared
     features = [drift for drift in measurement.drifts if drift.kind not in NOT_FEATURES]
     drifted = sum(drift.drifted for drift in features)
     facts = {
-        "Window": f"{window.id}: {window.rows:,} rows of dataset versions {window.start_version + 1} to {window.end_version}",
+        "Window": f"{window.id}: {window.rows:,} rows of {_versions(window)}",
         "Rows happened": _period(window),
-        "Champion": f"version {window.champion}, which learnt from the {compared.reference_rows:,} rows of the reference",
+        "Champion": f"version {window.champion}; the window is compared with {compared.reference_rows:,} rows of the time that it learnt "
+        "from, and predictions with those for a held-out part of them",
         "Drifted feature columns": f"{drifted} of {len(features)}" + (f" ({drifted / len(features):.2f})" if features else ""),
         "False alarms": measurement.promise,
         "Alarms": _alarms(measurement) if measurement.promise else "",
-        "Thresholds": _origins(measurement.drifts) if measurement.promise else "",
+        "What an alarm is": _origins(measurement.drifts) if measurement.promise else "",
         "Quality": ", ".join(f"{one.metric} {one.value:.4f}" for one in measurement.qualities) or "not measured",
         "Labelled rows": f"{measurement.labelled_rows:,}"
         + (f", and {measurement.late_rows:,} from before the window whose labels are new" if measurement.late_rows else ""),
@@ -166,20 +169,28 @@ def _head(spec: ModelSpec, window: Window, measurement: Measurement, *, compared
     return f"<header class='perennial'><h1>{html.escape(spec.model)}</h1><table>{table}</table><ul>{listed}</ul>{wide}</header>"
 
 
+def _versions(window: Window) -> str:
+    first, last = window.start_version + 1, window.end_version
+    return f"dataset version {last}" if first == last else f"dataset versions {first} to {last}"
+
+
 def _alarms(measurement: Measurement) -> str:
     """The sentences of the columns that are alarms, the least likely by chance first."""
     found = sorted(
-        (verdict for one in measurement.drifts for verdict in one.verdicts if verdict["is_alarm"]), key=lambda verdict: verdict["p_value"]
+        (verdict for one in measurement.drifts for verdict in told(one) if verdict["is_alarm"]), key=lambda verdict: verdict["p_value"]
     )
     more = f" … and {len(found) - SAID_ALARMS} more." if len(found) > SAID_ALARMS else ""
     return "; ".join(str(verdict["sentence"]) for verdict in found[:SAID_ALARMS]) + more or "none"
 
 
 def _origins(drifts: Sequence[Drift]) -> str:
-    """Where the p-values come from: of how many comparisons."""
-    counted = Counter(str(verdict["origin"]) for one in drifts for verdict in one.verdicts)
-    floors = "an alarm is more than chance and not shown to be smaller than monitoring.drift says"
-    return floors + "".join(f"; {count} {'is' if count == 1 else 'are'} {origin}" for origin, count in counted.most_common())
+    """When a change is an alarm, and where its p-value comes from: of how many comparisons."""
+    found = Counter(str(verdict["origin"]) for one in drifts for verdict in told(one))
+    said = (
+        "A change that is more than chance, and is not shown to be smaller than what matters: the floor (threshold) of its column, which "
+        "monitoring.drift in model.yaml sets. How far chance alone reaches (p) is known "
+    )
+    return said + "; ".join(f"{origin} ({counted(count, 'comparison')})" for origin, count in found.most_common()) + "."
 
 
 def _listed(drifts: Sequence[Drift]) -> str:

@@ -26,7 +26,7 @@ _MEASURED: ContextVar[Mapping[str, Drift]] = ContextVar("measured")
 class Compared:
     """What is drawn: `reference` and `window` have a column for each measured one, `kinds` says as what it was measured.
 
-    Both may be draws; `reference_rows` are all that the champion learnt from.
+    Both may be draws; `reference_rows` are all of the reference.
     """
 
     reference: pd.DataFrame

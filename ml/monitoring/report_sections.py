@@ -11,6 +11,7 @@ from ml.monitoring.frames import harmless
 from ml.monitoring.ranking import Ranked
 from ml.monitoring.segments import Segment
 from ml.monitoring.shadowed import Shadow
+from ml.wording import chance, percent
 
 _SHOWN_COLUMNS = 20
 _SHOWN_LENGTH = 80
@@ -33,7 +34,7 @@ def rendered(sections: Sequence[Section]) -> str:
 
 def estimated(found: Estimated, audit: Audit) -> Section:
     """What is estimated without labels, and how well that did before."""
-    of = f"{found.method.upper()}, of {found.rows:,} rows, from {found.reference_rows:,} test rows; intervals of {found.confidence:.0%}"
+    of = f"{found.method.upper()}, of {found.rows:,} rows, from {found.reference_rows:,} test rows; {percent(found.confidence)} intervals"
     return Section(
         title="Estimated without labels",
         sentences=[
@@ -62,7 +63,8 @@ def concept_sentence(found: ConceptDrift) -> str:
     change = found.worse_by or 0.0
     way = "worse" if change > 0 else "better"
     said = f"{found.metric} {found.now:.4f}, usual {found.usual:.4f}: {way} by {abs(change):.4f} (standard error {found.standard_error:.4f}"
-    return f"{said}, {found.units:,} independent units, p {found.p:.3g}): {'concept drift' if found.drifted else 'no more than chance'}."
+    verdict = "concept drift" if found.drifted else "not significantly worse"
+    return f"{said}, {found.units:,} independent units; tested for worse: {chance(found.p)}): {verdict}."
 
 
 def ranking(found: Sequence[Ranked]) -> Section:
@@ -105,7 +107,7 @@ def _segment(one: Segment, metric: str) -> Sequence[str]:
         for metrics in (one.quality, one.test_quality)
     )
     drift = "not tested" if one.prediction_drift is None else f"{one.prediction_drift:.4f} ({one.method})"
-    rows = (f"{one.rows:,}", f"{one.share:.1%}", f"{one.test_share:.1%}", f"{one.labelled_rows:,}")
+    rows = (f"{one.rows:,}", f"{percent(one.share, digits=1)}", f"{percent(one.test_share, digits=1)}", f"{one.labelled_rows:,}")
     return (one.column, one.value, *rows, quality, before, drift)
 
 

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ml.wording import chance
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shadow:
@@ -49,6 +51,6 @@ class Shadow:
         if self.fits == 0:
             return f"{said}: {self.why}."
         way = "worse" if self.worse_by > 0 else "better"
-        error = "" if self.standard_error is None else f" (standard error {self.standard_error:.4f}, p {self.p:.3g})"
+        error = "" if self.standard_error is None else f" (standard error {self.standard_error:.4f}; tested for worse: {chance(self.p)})"
         recipe = f"The shadow is the champion's recipe, fitted on {self.learnt_rows:,} rows."
         return f"{said}: {way} by {abs(self.worse_by):.4f}{error}. {recipe}"

@@ -9,6 +9,7 @@ from ml.policy.finding import Finding, undeclared
 from ml.policy.words import number, span
 from ml.spec import Cost, Retraining, Vote
 from ml.state.records import Drift
+from ml.wording import percent
 
 _NAMED_COLUMNS, _NAMED_VOTERS = 5, 3
 _SHARES = {
@@ -30,7 +31,7 @@ def drift(evidence: Evidence, rules: Retraining) -> Finding:
         return _unasked(counted, share)
     reached = share >= rules.drift_share
     named = _named(evidence.drifted) or "the farthest is " + _named(_farthest(evidence.drifts))
-    sentence = f"{counted} ({share:.2f} {'≥' if reached else '<'} {rules.drift_share:.2f}): {named}"
+    sentence = f"{counted} ({named}), {_limit(share, rules.drift_share)}"
     if rules.drift_windows.of == 1:
         return Finding("drift_share", "asks", reached, sentence)
     looked = [share, *evidence.earlier_shares[: rules.drift_windows.of - 1]]
@@ -50,7 +51,11 @@ def _persisting(names: Sequence[str], evidence: Evidence, rules: Retraining) -> 
     reached = share >= rules.drift_share
     farthest_first = sorted(evidence.drifts, key=lambda one: (-one.value / one.threshold, one.column))
     named = _named([one for one in farthest_first if one.column in names]) or "the farthest now is " + _named(_farthest(evidence.drifts))
-    return Finding("drift_share", "asks", reached, f"{counted} ({share:.2f} {'≥' if reached else '<'} {rules.drift_share:.2f}): {named}")
+    return Finding("drift_share", "asks", reached, f"{counted} ({named}), {_limit(share, rules.drift_share)}")
+
+
+def _limit(share: float, limit: float) -> str:
+    return f"a share of {share:.2f}, {'at or above' if share >= limit else 'below'} the {limit:.2f} that asks for a training"
 
 
 def _unasked(counted: str, share: float) -> Finding:
@@ -170,7 +175,7 @@ def vote(evidence: Evidence, rules: Retraining) -> Finding:
     asking = [voting.name(one) for one in rules.vote.voters if voting.asks(one, rules.vote, seen)]
     named = ": " + ", ".join(asking[:_NAMED_VOTERS]) + (", …" if len(asking) > _NAMED_VOTERS else "") if asking else ""
     judged = f"after {_counted(found)}" if found is not None else f"without regret, since {why_not}"
-    said = f"vote: {len(asking)} of {len(rules.vote.voters)} rules, with {part:.0%} of the weight, ask for a training {judged}{named}"
+    said = f"vote: {len(asking)} of {len(rules.vote.voters)} rules, with {percent(part)} of the weight, ask for a training {judged}{named}"
     return Finding("vote", "asks", holds, f"{said} ({'a majority' if holds else 'no majority'})")
 
 

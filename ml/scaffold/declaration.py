@@ -102,7 +102,7 @@ def _data(draft: Draft) -> Iterator[str]:
     yield "  source:"
     yield "    kind: files"
     yield "    urls: # each file is one batch"
-    yield f"      - {scalar(sample.url)}"
+    yield f"      - {scalar(sample.url)}" + (" # in the project" if sample.url.startswith("./") else "")
     endings = {"csv": (".csv", ".csv.gz"), "jsonl": (".jsonl", ".jsonl.gz"), "parquet": (".parquet",)}[sample.format]
     for ending in endings if sample.kind is None else ("",):
         yield f"      - {json.dumps(f'{draft.model}/*{ending}')} # below <home>/incoming"

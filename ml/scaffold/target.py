@@ -12,6 +12,7 @@ from ml.data.casting import label_text
 from ml.errors import CallError
 from ml.scaffold.kinds import Profile
 from ml.spec import ModelSpec
+from ml.wording import percent
 
 _MOST_CLASSES = 20
 _CLOSE = 0.995
@@ -70,11 +71,9 @@ def close_to_target(frame: pd.DataFrame, spec: ModelSpec) -> Iterator[str]:
     for column in (*spec.features.numeric, *spec.features.categorical):
         closeness = _closeness(some[column], target, spec)
         if closeness >= _CLOSE:
-            yield (
-                f"{column!r} alone gives {spec.target!r} in {closeness:.1%}: if it is known only afterwards, move it to features.ignore"
-                if spec.task != "regression"
-                else f"{column!r} goes with {spec.target!r} almost exactly: if it is known only afterwards, move it to features.ignore"
-            )
+            gives = f"alone gives {spec.target!r} in {percent(closeness, digits=1)}"
+            found = gives if spec.task != "regression" else f"goes with {spec.target!r} almost exactly"
+            yield f"{column!r} {found}: if it is known only afterwards, move it to features.ignore"
 
 
 def _closeness(values: "pd.Series[float]", target: "pd.Series[float]", spec: ModelSpec) -> float:

@@ -18,14 +18,24 @@ _SHOWN_FAILURES = 20
 
 
 def new(made: "NewModel") -> None:
-    """The files that were written, what was noticed, and what to do next."""
+    """The files that were written, what was inferred and noticed, and what to do next."""
     for path in made.files:
         console.print(f"wrote {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+    positive = "" if made.positive is None else f", positive: {made.positive!r}"
+    console.print(f"inferred from {counted(made.rows, 'row')}:")
+    table = table_of("", "")
+    table.show_header = False
+    table.add_row("  task", Text(f"{made.task}, target: {made.target!r}{positive}"))
+    table.add_row("  id, time", Text(f"{made.id or 'no id'}, {made.time or 'no time'}"))
+    for kind, columns in made.features.items():
+        table.add_row(f"  {kind}", Text(f"{len(columns)}: {', '.join(columns)}"))
+    ignored = ", ".join(f"{name} ({why})" if why else name for name, why in made.ignored.items())
+    table.add_row("  ignored", Text(f"{len(made.ignored)}: {ignored}" if ignored else "no column"))
+    table.add_row("  deliveries", Text(f"{counted(made.expectations, 'expectation')}, each says why it is there"))
+    console.print(table)
     for note in made.notes:
         console.print(f"note: {note}")
-    console.print(
-        f"next: read the files, then `perennial check {made.model}`, `perennial ingest {made.model}`, `perennial train {made.model}`"
-    )
+    console.print(f"next: read the files and correct what you know better, then `perennial check {made.model}`")
 
 
 def check(value: "CheckResult") -> None:

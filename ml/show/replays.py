@@ -11,57 +11,61 @@ if TYPE_CHECKING:
     from ml.jobs.replaying.recorded import Recorded
     from ml.monitoring.replayed.facts import CostFacts, PlayedPolicy, ReplayFacts
 
+_HEAD = ("policy", "loss a window", "new champions", "fits", "loss and cost", "beyond never", "beyond tuned calendar")
+
 
 def replay(value: "ReplayFacts") -> None:
     """What each policy cost on the judged windows, then what to do."""
-    counts = f"{value.windows} windows, {value.tuned_on} tuned on, {value.judged_on} judged on"
-    console.print(f"{value.model}: {counts}; {value.metric}")
+    from ml.monitoring.replayed import words
+
+    console.print(f"{value.model}, {value.metric}: {words.period(value)}")
     chosen = value.chosen
-    console.print(
-        f"at a cost of {chosen.cost:g} a retraining (a fit {chosen.train:g}, a promotion {chosen.promote:g}), judged windows only:"
-    )
-    table = table_of("policy", "loss", "new", "fits", "total", "beyond never", "beyond calendar", right=("loss", "new", "fits", "total"))
-    for name, one in sorted(_compared(chosen), key=lambda item: item[1].total):
-        shown = (f"{one.mean_loss:.4f}", str(one.retrainings), str(one.fits), f"{one.total:.3f}")
-        table.add_row(Text(name), *shown, _between(one.beyond_never), _between(one.beyond_calendar))
+    costs = f"at a cost of {chosen.cost:g} a retraining (a fit {chosen.train:g}, a promotion {chosen.promote:g})"
+    console.print(f"judged windows only, {costs}; beyond: 95 % interval of the difference, below 0 is cheaper")
+    played = _compared(chosen)
+    beside: list[str] = []
+    table = table_of(*_HEAD, right=_HEAD[1:5])
+    for one, mark, alike in words.rows(chosen, played):
+        table.add_row(
+            Text(one.name),
+            *(f"{one.mean_loss:.4f}", str(one.retrainings), str(one.fits), f"{one.total:.3f}"),
+            *(_between(one.beyond_never), _between(one.beyond_calendar)),
+        )
+        if mark or alike:
+            beside.append(one.name + (f" ({mark})" if mark else "") + (f"; same as it: {'; '.join(alike)}" if alike else ""))
     whole(table)
-    oracle = (
-        "" if chosen.honest_oracle is None else f"; on rows that its path was not chosen by the oracle costs {chosen.honest_oracle:.3f}"
-    )
-    console.print(f"* recommended; oracle and best calendar are known only afterwards{oracle}; intervals of 95 %")
+    for line in beside:
+        console.print(f"  {line}")
+    console.print(words.LEGEND)
+    for name, meant in words.legend(played):
+        console.print(f"  {name}: {meant}")
     robust = table_of(
         "cost", "recommended", "total", "tuned calendar", "total", "never", "oracle", right=("cost", "total", "never", "oracle")
     )
     for cell in sorted(value.cells, key=lambda one: one.cost):
         ours, calendar = cell.recommended, cell.tuned_calendar
         totals = (f"{calendar.total:.3f}", f"{cell.never.total:.3f}", f"{cell.oracle.total:.3f}")
-        robust.add_row(f"{cell.cost:g}", ours.name, f"{ours.total:.3f}", calendar.name, *totals)
+        name = ours.name if cell.is_told else "too short to tell"
+        robust.add_row(f"{cell.cost:g}", Text(name), f"{ours.total:.3f}", calendar.name, *totals)
     whole(robust)
     if (length := value.length) is not None:
         table = table_of("learns from", "tuned total", "a new model's loss, judged", right=("tuned total", "a new model's loss, judged"))
         for name, total in length.tuned_totals.items():
             table.add_row(name + (" *" if name == length.name else ""), f"{total:.3f}", f"{length.fresh_means[name]:.4f}")
         console.print(table)
-    for name, why in value.absent.items():
-        console.print(f"not played: {name}: {why}")
-    touched = {name.replace("_", " "): count for name, count in value.affected.model_dump().items() if count}
-    if touched:
-        console.print("treated otherwise: " + ", ".join(f"{count} {name}" for name, count in touched.items()))
-    for note in value.notes:
+    for note in words.listed(value):
         console.print(f"note: {note}")
+    for many, what, treatment in words.treated(value):
+        console.print(f"note: {many}: {what} ({treatment})")
     console.print(value.recommendation)
     if value.html is not None:
         console.print(f"page: {value.html}")
 
 
-def _compared(cell: "CostFacts") -> "list[tuple[str, PlayedPolicy]]":
+def _compared(cell: "CostFacts") -> "list[PlayedPolicy]":
     """The policies that were chosen, one of each family, and what they are held against; of the calendars those that tell something."""
-    best = cell.hindsight_calendar
-    mine, tuned = cell.recommended, cell.tuned_calendar
-    shown = [("oracle", cell.oracle), (f"best calendar in hindsight ({best.name})", best), (f"tuned calendar ({tuned.name})", tuned)]
-    others = [one for one in (cell.never, cell.always, *cell.policies) if one.name != mine.name]
-    kept = {one.name: one for one in others if one.family != "calendar" or one.name in {cell.never.name, cell.always.name}}
-    return [*shown, (f"{mine.name} *", mine), *kept.items()]
+    told = (cell.recommended, cell.never, cell.always, cell.tuned_calendar, cell.hindsight_calendar, cell.oracle)
+    return [*told, *(one for one in cell.policies if one.family != "calendar")]
 
 
 def _between(found: "tuple[float | None, float | None]") -> str:

@@ -11,16 +11,19 @@ from ml.wording import counted
 if TYPE_CHECKING:
     from ml.jobs.history import ChampionAt, WatchStatus
     from ml.jobs.reproduce import Reproduced
-    from ml.jobs.status import ModelStatus, Status
+    from ml.jobs.status import ModelStatus, Status, WindowStatus
     from ml.jobs.train import TrainResult
     from ml.stack import Addresses
 
 
 def train(value: "TrainResult") -> None:
     """What was trained, and what the gate said."""
-    console.print(f"{value.model}: version {value.version} on dataset version {value.dataset_version} ({value.reason})")
+    console.print(
+        f"{value.model}: version {value.version} is {value.candidate!r} of dataset version {value.dataset_version} ({value.reason})"
+    )
     console.print(value.verdict)
-    table = table_of("metric", "test rows", right=("test rows",))
+    console.print(f"version {value.version} is what was tested, fitted again on all rows, the tested ones too")
+    table = table_of("metric", "all test rows", right=("all test rows",))
     for name, number in value.metrics.items():
         table.add_row(name, digits(number))
     console.print(table)
@@ -47,12 +50,12 @@ def _watch(value: "WatchStatus") -> str:
     """The state of a watch, and the realised gain so far."""
     end = value.reason or f"until {value.until:%Y-%m-%d %H:%M} UTC"
     if value.gain is None:
-        return f"{value.state}, {end}"
+        return f"{value.state} beside version {value.former}, no label has come yet; {end}"
     gain = value.gain["value"] or value.gain["loss"]
     name = value.gain["metric"] if value.gain["value"] else "mean loss"
-    between = "" if gain["low"] is None else f" ({gain['low']:+.4f} to {gain['high']:+.4f})"
-    numbers = f"{digits(gain['champion'])} against {digits(gain['former'])}"
-    return f"{value.state}: {name} {numbers}, gain {gain['gain']:+.4f}{between} on {counted(value.rows, 'row')}; {end}"
+    between = "" if gain["low"] is None else f" (95 % interval {gain['low']:+.4f} to {gain['high']:+.4f})"
+    numbers = f"{name} {digits(gain['champion'])} (version {value.former}: {digits(gain['former'])})"
+    return f"{value.state}: {numbers} on the same {counted(value.rows, 'row')}, gain {gain['gain']:+.4f}{between}; {end}"
 
 
 def reproduce(value: "Reproduced") -> None:
@@ -82,7 +85,8 @@ def _model(model: "ModelStatus") -> None:
     table.show_header = False
     champion = model.champion
     table.add_row(
-        "  champion", f"version {champion.version} since {champion.since:%Y-%m-%d %H:%M} UTC ({champion.reason})" if champion else "none"
+        "  champion",
+        Text(f"version {champion.version} since {champion.since:%Y-%m-%d %H:%M} UTC ({_why(champion.reason)})" if champion else "none"),
     )
     counts = ", ".join(f"{number} {name}" for name, number in model.batches.items())
     if champion is not None and champion.watch is not None:
@@ -91,23 +95,23 @@ def _model(model: "ModelStatus") -> None:
     if (last := model.last_training) is not None:
         until = last.awaits_approval_until
         state = last.state if until is None else f"waits for approval until {until:%Y-%m-%d %H:%M} UTC"
-        table.add_row("  last training", Text(f"{state}: version {last.version if last.version is not None else '–'} ({last.reason})"))
+        why = "" if champion is not None and champion.reason == last.reason else f" ({_why(last.reason)})"
+        table.add_row("  last training", Text(f"{state}: version {last.version if last.version is not None else '–'}{why}"))
     if (window := model.last_window) is not None:
-        share = "–" if window.drift_share is None else f"{window.drift_share:.0%} of columns drifted"
         quality = ", ".join(f"{name} {digits(number)}" for name, number in window.quality.items())
         table.add_row(
-            "  last window", Text(f"{window.number}: {counted(window.rows, 'row')}, {share}" + (f"; {quality}" if quality else ""))
+            "  last window", Text("; ".join(filter(None, [f"{window.number}: {counted(window.rows, 'row')}", _drift(window), quality])))
         )
         if window.estimated is not None:
             table.add_row("  estimated", Text(f"{estimated(window.estimated)}; audit: {window.estimated.audit.sentence}"))
         if window.retrain is not None:
-            table.add_row("  decision", Text(("retrain: " if window.retrain else "no: ") + "; ".join(window.reasons)))
+            table.add_row("  decision", Text("\n".join(["retrain:" if window.retrain else "do not retrain:", *window.reasons])))
     if (back := next((one for one in model.decisions if one.kind == "rollback"), None)) is not None:
         said = back.outcome or {}
         text = f"version {said.get('rolled_back')} to version {said.get('champion')}, {back.decided_at:%Y-%m-%d %H:%M} UTC ({back.id})"
         table.add_row("  rolled back", Text(text))
     if model.replay is not None:
-        table.add_row("  replay", Text(f"{model.replay.at:%Y-%m-%d %H:%M} UTC: {model.replay.recommendation}"))
+        table.add_row("  replay", Text(f"{model.replay.at:%Y-%m-%d %H:%M} UTC: {model.replay.recommendation.split('. ')[0].rstrip('.')}"))
         if (answer := model.replay.answer) is not None and answer["approved"]:
             table.add_row("  yes to it", Text(f"{answer['by']}; `perennial replay {model.model} --apply` writes it"))
     table.add_row("  open decisions", str(len(model.open_decisions)))
@@ -118,6 +122,19 @@ def _model(model: "ModelStatus") -> None:
     for failed in model.failures:
         table.add_row("  failed", Text(failure_text(failed)))
     console.print(table)
+
+
+def _why(reason: str) -> str:
+    """A reason without what the decision that it names tells itself."""
+    return reason.partition(": ")[0] if reason.startswith("asked by ") else reason
+
+
+def _drift(window: "WindowStatus") -> str:
+    """How many columns have drifted: which, the decision tells."""
+    if not window.columns:
+        return ""
+    also = "".join(f", and the {'predictions' if kind == 'prediction' else kind}" for kind in window.also_drifted)
+    return f"{len(window.drifted)} of {counted(window.columns, 'column')} drifted{also}"
 
 
 def addresses(value: "Addresses") -> None:

@@ -18,16 +18,19 @@ if TYPE_CHECKING:
 def monitor(value: "MonitorResult") -> None:
     """How the champion does beside the former one, drift by column, quality, the decision, the report."""
     if value.watch is not None:
-        console.print(f"watch: {value.watch.state}: {value.watch.reason}")
+        state = "" if value.watch.state == "watching" else f"{value.watch.state.replace('_', ' ')}: "
+        console.print(f"watch: {state}{value.watch.reason}")
     for failed in value.ledger.failed:
         console.print(f"failed: {failure_text(failed)}")
     if value.window is None or value.drift is None:
-        console.print(f"{value.model}: no window: {value.reason}")
+        console.print(f"{value.model}: nothing to look at: {value.reason}")
         return
     window = value.window
     console.print(f"{value.model}: window {window.number}, {counted(window.rows, 'row')}, {window.labelled_rows or 0} labelled")
     table = table_of("column", "method", "value", "threshold", "", right=("value", "threshold"))
-    for name, one in sorted(value.drift.columns.items(), key=lambda item: -item[1].value):
+    beside = {"the target": value.drift.target, "the predictions": value.drift.prediction}
+    columns = sorted(value.drift.columns.items(), key=lambda item: -item[1].value)
+    for name, one in [*columns, *((name, one) for name, one in beside.items() if one is not None)]:
         table.add_row(Text(name), one.method, digits(one.value), digits(one.threshold), _drifted(one))
     console.print(table)
     for name, number in value.quality.items():

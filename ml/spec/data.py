@@ -45,7 +45,7 @@ class Files(Declared):
 
     kind: Literal["files"] = "files"
     urls: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(min_length=1)
-    """fsspec URLs or patterns (`s3://bucket/in/*.parquet`); relative ones stand below `<home>/incoming`."""
+    """fsspec URLs or patterns (`s3://bucket/in/*.parquet`); relative ones stand below `<home>/incoming`, `./…` in the project."""
     format: Literal["csv", "parquet", "jsonl"] | None = None
     """For files whose name does not tell; `.gz` is unpacked."""
     csv: Csv = Csv()

@@ -27,6 +27,13 @@ def standing(state: State, model: str, channel: str) -> list[Alert]:
         return [record(Alert, row) for row in connection.execute(query.order_by(alerts.c.number))]
 
 
+def opened(state: State, model: str) -> list[Alert]:
+    """The model's conditions that are open, through whatever channel they are told, oldest first."""
+    query = select(alerts).where(alerts.c.model == model, alerts.c.closed_at.is_(None)).order_by(alerts.c.number)
+    with state.begin() as connection:
+        return [record(Alert, row) for row in connection.execute(query)]
+
+
 def change(
     state: State,
     model: str,

@@ -64,6 +64,13 @@ def count(state: State, model: str, *, status: str) -> int:
         return int(connection.execute(query).scalar_one())
 
 
+def any_accepted(state: State, model: str) -> bool:
+    """Whether the model has accepted rows at all."""
+    query = select(batches.c.id).where(batches.c.model == model, batches.c.status == "accepted").limit(1)
+    with state.begin() as connection:
+        return connection.execute(query).first() is not None
+
+
 def statuses(state: State, model: str, *, as_of: datetime) -> dict[str, str]:
     """Batch → the status that it had at a moment; without batches that had not been judged then."""
     query = select(batch_events).where(batch_events.c.model == model, batch_events.c.at <= as_of).order_by(batch_events.c.number)

@@ -14,6 +14,7 @@ from ml.state.tables import (
     drift,
     estimates,
     labels,
+    predicted,
     promotions,
     quality,
     replays,
@@ -42,6 +43,7 @@ def forget(state: State, model: str) -> None:
             deliveries,
             batches,
             batch_events,
+            predicted,
             replays,
             specs,
         )

@@ -1,6 +1,6 @@
 """What was measured and decided over time, read in a few queries however many windows and columns there are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -77,18 +77,32 @@ def farthest(state: State, model: str, *, after: datetime, most: int) -> list[st
 
 
 def drifts(state: State, model: str, *, after: datetime, columns: Sequence[str]) -> dict[str, list[Drift]]:
-    """Window → how far these columns lay in it, and its target and predictions."""
+    """Window → how far these columns lay in it, and its target and predictions.
+
+    Of what a promise said of a column only whether it said anything is told: its `verdict` is empty then, else None. There are thousands.
+    """
     named = drift.c.column.in_(columns) | drift.c.kind.in_(NOT_FEATURES)
+    told = [one for one in drift.c if one.name not in ("window", "verdict")]
     query = (
-        select(drift.c.window, drift)
+        select(drift.c.window, drift.c.verdict.is_not(None).label("is_judged"), *told)
         .join(windows, windows.c.id == drift.c.window)
         .where(_since(model, after), named)
         .order_by(windows.c.number, drift.c.column)
     )
     found: dict[str, list[Drift]] = {}
     with state.begin() as connection:
-        for row in connection.execute(query):
-            found.setdefault(row.window, []).append(record(Drift, row))
+        rows: Iterable[Any] = connection.execute(query)
+        for window, is_judged, column, kind, method, value, threshold, drifted in rows:
+            one = Drift(
+                column=column,
+                kind=kind,
+                method=method,
+                value=value,
+                threshold=threshold,
+                drifted=drifted,
+                verdict={} if is_judged else None,
+            )
+            found.setdefault(window, []).append(one)
     return found
 
 
@@ -150,6 +164,15 @@ def decided(state: State, model: str, *, after: datetime, evidence: bool = True)
     query = query.where(decisions.c.model == model, decisions.c.decided_at > after)
     with state.begin() as connection:
         return [record(Decision, row) for row in connection.execute(query.order_by(decisions.c.decided_at, decisions.c.id))]
+
+
+def outlined(state: State, model: str, *, after: datetime) -> list[Decision]:
+    """As `decided`, without evidence, rules and failed tries: they are the most of a decision, and a page of many windows shows none."""
+    told = [one for one in decisions.c if one.name not in ("evidence", "rules", "failures")]
+    query = select(*told).where(decisions.c.model == model, decisions.c.decided_at > after)
+    with state.begin() as connection:
+        rows = connection.execute(query.order_by(decisions.c.decided_at, decisions.c.id))
+        return [Decision(evidence={}, **row._mapping) for row in rows]
 
 
 def _since(model: str, after: datetime) -> ColumnElement[bool]:

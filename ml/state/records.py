@@ -89,15 +89,11 @@ class Drift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """One metric of the champion on the labelled rows of a window.
-
-    `positives` of the `rows` are of a binary model's positive class; None where that was not written down.
-    """
+    """One metric of the champion on the labelled rows of a window."""
 
     metric: str
     value: float
     rows: int
-    positives: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,6 +350,29 @@ class PlayedReplay:
     settings: dict[str, Any]
     result: dict[str, Any]
     answer: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """What one version has predicted so far, summed up from the prediction log.
+
+    Args:
+        version: Which.
+        batches: So many batches were scored,
+        rows: with so many rows together,
+        files: into so many files of the log.
+        first_at: When the first of them was scored,
+        last_at: and the last.
+        url: Where the log stands.
+    """
+
+    version: int
+    batches: int
+    rows: int
+    files: int
+    first_at: datetime
+    last_at: datetime
+    url: str
 
 
 def record(kind: type[T], row: Row[Any]) -> T:

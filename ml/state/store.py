@@ -16,10 +16,11 @@ from ml.settings import Settings
 
 log = logging.getLogger(__name__)
 
-HEAD = "0009"
+HEAD = "0012"
 """The newest migration; a test holds it against the migrations folder."""
 VERSION_TABLE = "perennial_version"
 _SQLITE_WAIT_S = 30
+_READS = "perennial_reads"
 
 
 class State:
@@ -46,6 +47,11 @@ class State:
             if isinstance(error, OperationalError) or error.connection_invalidated:
                 raise StoreUnavailable(f"the state database did not answer: {error.orig}. Check {self._shown()}") from error
             raise
+
+    @property
+    def reader(self) -> "State":
+        """The same database for who only reads, as pages do: on SQLite it neither waits for a writer nor keeps one waiting."""
+        return State(self.engine.execution_options(**{_READS: True}))
 
     def _shown(self) -> str:
         return self.engine.url.render_as_string(hide_password=True)
@@ -94,7 +100,7 @@ def _sqlite_connect(connection: object, _: ConnectionPoolEntry) -> None:
 
 
 def _sqlite_begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(_READS) else "BEGIN IMMEDIATE")
 
 
 def _version(state: State) -> str | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -83,6 +84,7 @@ batches = Table(
     Column("docs_url", Text, nullable=True),
     Column("quarantine_url", Text, nullable=True),
     Index("ix_batches_model_status_arrived_at", "model", "status", "arrived_at"),
+    Index("ix_batches_model_status_dataset_version", "model", "status", "dataset_version"),
 )
 
 batch_events = Table(
@@ -154,6 +156,8 @@ drift = Table(
     Column("threshold", Float, nullable=False),
     Column("drifted", Boolean, nullable=False),
     Column("verdict", JSON(none_as_null=True), nullable=True),
+    # How many columns of many windows drifted is told from the index alone.
+    Index("ix_drift_window_kind_drifted", "window", "kind", "drifted"),
 )
 
 quality = Table(
@@ -163,7 +167,6 @@ quality = Table(
     _text("metric", primary_key=True, length=32),
     Column("value", Float, nullable=False),
     Column("rows", Integer, nullable=False),
-    Column("positives", Integer, nullable=True),
 )
 
 estimates = Table(
@@ -221,6 +224,7 @@ decisions = Table(
     Column("outcome", JSON(none_as_null=True), nullable=True),
     UniqueConstraint("model", "window", "policy"),
     Index("ix_decisions_model_state", "model", "state"),
+    Index("ix_decisions_model_decided_at", "model", "decided_at"),
 )
 
 trainings = Table(
@@ -329,6 +333,19 @@ alerts = Table(
         sqlite_where=text("closed_at IS NULL"),
         postgresql_where=text("closed_at IS NULL"),
     ),
+)
+
+predicted = Table(
+    "predicted",
+    metadata,
+    _text("model", primary_key=True, length=63),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("batches", Integer, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("files", Integer, nullable=False),
+    Column("first_at", UtcTime, nullable=False),
+    Column("last_at", UtcTime, nullable=False),
+    Column("url", Text, nullable=False),
 )
 
 replays = Table(

@@ -58,6 +58,13 @@ def of_version(state: State, model: str, version: int) -> Training | None:
     return record(Training, row) if row else None
 
 
+def versions(state: State, model: str) -> list[int]:
+    """The versions of the model whose training is known, in their order."""
+    query = select(trainings.c.version).where(trainings.c.model == model, trainings.c.version.is_not(None)).order_by(trainings.c.version)
+    with state.begin() as connection:
+        return [int(row.version) for row in connection.execute(query)]
+
+
 def recent(state: State, model: str, *, limit: int, finished_by: datetime | None = None) -> list[Training]:
     """The newest training runs of the model, newest first; or of those alone that had come to an end by a moment."""
     query = select(trainings).where(trainings.c.model == model).order_by(trainings.c.started_at.desc()).limit(limit)

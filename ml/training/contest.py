@@ -12,7 +12,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, trainings
 from ml.state.records import Training
-from ml.training import baselines, candidates, cards, champions, dataset, making, paired, reference, rivals
+from ml.training import baselines, candidates, cards, champions, dataset, making, paired, reference, rivals, tested_model
 from ml.training.assessing.assessment import Assessed, assess, needed_columns
 from ml.training.assessing.slices import slice_masks
 from ml.training.dataset import Dataset
@@ -44,7 +44,8 @@ def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, 
     )
     twin = making.refitted(spec, chosen.candidate, chosen.params, rows.frame, made.finish)
     saved = _save(settings, spec, training, chosen, twin, rows.frame)
-    _keep(settings, training, {reference.FILE: reference.content(rows.test, said)}, assessed)
+    tested, digest = tested_model.file_of(made.model)
+    _keep(settings, training, {reference.FILE: reference.content(rows.test, said), **tested}, assessed)
     rival = rivals.meet(settings, spec, champion, rows) if champion is not None else None
     evidence = _evidence(
         spec,
@@ -57,7 +58,7 @@ def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, 
         size_mb=saved.size / _MEGABYTE,
         agreement=_agreement(spec, made, twin, rows.development),
     )
-    return _verdict(training, chosen, made, evidence, saved, assessed)
+    return _verdict(training, chosen, made, evidence, saved, assessed).model_copy(update={"tested_sha256": digest})
 
 
 def rebuild(settings: Settings, spec: ModelSpec, training: Training, verdict: GateVerdict) -> dict[str, float]:
@@ -157,7 +158,7 @@ def _save(settings: Settings, spec: ModelSpec, training: Training, chosen: Candi
 
 
 def _keep(settings: Settings, training: Training, kept: dict[str, bytes], assessed: Assessed) -> None:
-    """Beside the training's run: the predictions for the test rows, what was measured on them, and the plots."""
+    """Beside the training's run: the tested model, its predictions for the test rows, what was measured on them, and the plots."""
     kept |= {cards.ASSESSMENT: assessed.assessment.model_dump_json(indent=2).encode()}
     kept |= {f"{cards.PLOTS}/{name}.png": picture for name, picture in assessed.figures.items()}
     files.save(settings, training.model, mlflow_run=str(training.mlflow_run), files=kept)

@@ -135,6 +135,12 @@ def labelled(
     return frame
 
 
+def labelled_of_training(settings: Settings, spec: ModelSpec, training: Training, columns: Sequence[str]) -> pd.DataFrame:
+    """The rows of `labelled` that a training was frozen with; `spec` is its declaration."""
+    frozen = {"version": training.dataset_version, "labels_version": training.labels_version, "as_of": training.as_of}
+    return labelled(settings, spec, **frozen, columns=columns)  # type: ignore[arg-type]
+
+
 def row_keys(frame: pd.DataFrame) -> pd.MultiIndex:
     """What names each row for ever: its batch and its number in it."""
     return pd.MultiIndex.from_arrays([frame[BATCH], frame[ROW]])

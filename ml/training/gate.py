@@ -20,7 +20,7 @@ from ml.spec import LOWER_IS_BETTER, Promotion
 from ml.training.outcome import Check, Comparison, Outcome, Question
 from ml.training.paired import PairedTest
 from ml.training.spending import spent
-from ml.wording import chance, counted
+from ml.wording import chance, counted, percent
 
 POWER = 0.8
 """Of the smallest detectable difference, which every verdict names."""
@@ -194,10 +194,11 @@ def _compared(
     )
     significant = found.p <= level
     verb = ("" if significant else "not ") + f"significantly {'worse' if routine else 'better'} than the {rival}"
-    if routine and test.p_better() <= level:
-        verb = f"significantly better than the {rival}"
     by = f" by more than {margin:g}" if margin else ""
     text = f"is {verb}{by}: {_figures(found, metric, 'loss' if routine else 'gain')}"
+    if routine and test.p_better() <= level:  # more than was asked for: then the sentence is about that alone
+        better = found.model_copy(update={"p": test.p_better(), "detectable": beyond})
+        text = f"is significantly better than the {rival}: {_figures(better, metric, 'gain')}"
     return _Answer(Check(name=question, passed=significant is not routine, text=text), test.gain, found)
 
 
@@ -206,9 +207,9 @@ def _figures(found: Comparison, metric: str, what: str) -> str:
     figures = f"{metric} {found.challenger:.4f} against {found.against:.4f} on {rows} that neither was fitted on, gain {found.gain:+.3g}"
     if found.standard_error == 0:
         return f"{figures}, the same in all of them"
-    interval = f"{100 * found.confidence:.4g}% interval {found.low:+.3g} to {found.high:+.3g}"
+    interval = f"{100 * found.confidence:.4g} % interval {found.low:+.3g} to {found.high:+.3g}"
     tested = f"tested for {'worse' if what == 'loss' else 'better'}: {chance(found.p)}, level {found.level:.2g}"
-    return f"{figures} ({interval}; {tested}); a {what} of {found.detectable:.2g} would have been found with {POWER:.0%} power"
+    return f"{figures} ({interval}; {tested}); a {what} of {found.detectable:.2g} would have been found with {percent(POWER)} power"
 
 
 def _rows(rows: int, units: int, dependence: str) -> str:
@@ -230,7 +231,7 @@ def _slices(evidence: Evidence) -> list[Check]:
         level, p = evidence.rules.level / len(tested), test.p_worse(margin)
         found = f"gain {test.gain:+.4g} on {_rows(test.rows, test.units, test.dependence)}, {chance(p)} at level {level:.2g}"
         by = f" by more than {margin:g}" if margin else ""
-        smallest = f"; a loss of {margin + (test.detectable(level, POWER) or 0.0):.2g} would have been found with {POWER:.0%} power"
+        smallest = f"; a loss of {margin + (test.detectable(level, POWER) or 0.0):.2g} would have been found with {percent(POWER)} power"
         verb = "significantly worse" if p <= level else "not significantly worse"
         checks.append(Check(name=name, passed=p > level, text=f"{verb} than the champion{by}: {found}{smallest}"))
     return checks

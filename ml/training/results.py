@@ -81,6 +81,7 @@ class GateVerdict(_Result):
         agreement: How far the promoted model, fitted on all rows, agrees with the tested one, 0-1.
         latency_ms: What one row takes when it is predicted alone.
         logged_model: MLflow's id of what was saved; `model_sha256` is the digest of its file, `size_mb` its size.
+        tested_sha256: The digest of the tested model's file (`ml.training.tested_model`); None of trainings that did not keep it.
     """
 
     run: str
@@ -107,6 +108,7 @@ class GateVerdict(_Result):
     mlflow_run: str
     logged_model: str
     model_sha256: str
+    tested_sha256: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -116,10 +118,14 @@ class GateVerdict(_Result):
 
 
 class TrainResult(_Result):
-    """What became of a training. `metrics` are the new version's on all test rows; `champion` is who serves now."""
+    """What became of a training. `metrics` are the new version's on all test rows; `champion` is who serves now.
+
+    `candidate`: the candidate or ensemble that was best, which the version is made of.
+    """
 
     model: str
     version: int | None
+    candidate: str
     promoted: bool
     champion: int | None
     metrics: dict[str, float]

@@ -18,7 +18,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.training import champions, making
 from ml.training.champions import Champion
-from ml.training.dataset import Dataset, labelled, row_keys
+from ml.training.dataset import Dataset, labelled_of_training, row_keys
 from ml.training.evaluation import Predicted, predict
 from ml.training.results import verdict_of
 
@@ -72,9 +72,7 @@ def meet(settings: Settings, spec: ModelSpec, champion: Champion, rows: Dataset)
 
 def seen_by(settings: Settings, champion: Champion) -> pd.MultiIndex:
     """The keys of all rows that the champion was made with."""
-    training = champion.training
-    frozen = {"version": training.dataset_version, "labels_version": training.labels_version}
-    return row_keys(labelled(settings, champion.spec, **frozen, as_of=training.as_of, columns=()))  # type: ignore[arg-type]
+    return row_keys(labelled_of_training(settings, champion.spec, champion.training, ()))
 
 
 def _loaded(settings: Settings, spec: ModelSpec, champion: Champion) -> tuple[Any, str | None]:

@@ -105,6 +105,14 @@ def _newest(times: pd.Series, share: float) -> npt.NDArray[np.bool_]:
     return found
 
 
+def drawn_beside(frame: pd.DataFrame, spec: ModelSpec) -> npt.NDArray[np.bool_]:
+    """Which rows without a label the draw of `split` would put into the test part (`time` is not declared): by group, else singly."""
+    if spec.group is not None:
+        return _drawn_groups(frame, spec.group, spec.training.test_share)
+    found: npt.NDArray[np.bool_] = _by_draw(frame.assign(**{spec.target: ""}), spec) < spec.training.test_share
+    return found
+
+
 def _drawn_groups(frame: pd.DataFrame, group: str, share: float) -> npt.NDArray[np.bool_]:
     """Whole groups; with two groups or more neither part is empty."""
     places = pd.util.hash_pandas_object(frame[group].astype(object).reset_index(drop=True), index=False).to_numpy() / 2.0**64

@@ -225,11 +225,11 @@ def _line(spec: ModelSpec, name: str, trials: Sequence[Trial], size: int, *, fol
     said = f"{name}: trial {trial.number + 1} of {size}, "
     if trial.state == "failed":
         said += f"failed: {str(trial.reason)[:_LONGEST_REASON]}"
+    elif trial.state == "pruned":
+        # Without its value: folds differ, and that of the first ones may well look better than the best mean of all of them.
+        said += f"given up after {len(trial.fold_values)} of {folds_} folds, where half of the other trials were better"
     else:
         said += f"{spec.metric} {trial.value:.4f}"
-    if trial.state == "pruned":
-        # Folds differ: a value of the first ones may well look better than the best mean of all of them.
-        said += f", given up after {len(trial.fold_values)} of {folds_} folds: there the others' median is better"
     if any(one.state == "complete" for one in trials):
         said += f", best {_best(spec, name, trials).value:.4f}"
     said += f", {trial.seconds:.1f} s"

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ml.spec import ModelSpec
+from ml.wording import percent
 
 Content = dict[str, Any]
 
@@ -23,6 +24,8 @@ _BLOCKS = 4
 _MOST_VALUES = 60
 """A column with more different values gets no set of allowed ones."""
 _FEW_VALUES = 20
+_FLAG_ROWS = 40
+"""With fewer rows two whole numbers may be the beginning of a count."""
 _FACTOR = 5
 
 
@@ -96,6 +99,8 @@ def _of_column(values: "pd.Series[Any]", column: str, spec: ModelSpec) -> Iterat
         return
     if column == spec.target and spec.task != "regression":
         yield from _classes(known, column)
+    elif _is_flag(values, known):
+        yield from _labels(known.astype("int64"), column)
     elif pd.api.types.is_numeric_dtype(values):
         yield from _range(known, column)
         if column != spec.target:
@@ -107,6 +112,12 @@ def _of_column(values: "pd.Series[Any]", column: str, spec: ModelSpec) -> Iterat
             yield from _length(known, column)
 
 
+def _is_flag(values: "pd.Series[Any]", known: "pd.Series[Any]") -> bool:
+    """Whether a column of numbers has two whole ones in enough rows: 0 and 1 are labels, and a range would allow what they are not."""
+    is_number = pd.api.types.is_numeric_dtype(values)
+    return is_number and len(known) >= _FLAG_ROWS and known.nunique() == 2 and bool((known == known.round()).all())
+
+
 def _nulls(values: "pd.Series[Any]", column: str, spec: ModelSpec) -> Iterator[Content]:
     share = float(values.isna().mean())
     worst = max(float(block.isna().mean()) for block in _blocks(values))
@@ -116,8 +127,9 @@ def _nulls(values: "pd.Series[Any]", column: str, spec: ModelSpec) -> Iterator[C
         allowed = max(allowed, 0.5)
     if allowed >= 0.95 and not late:
         return
-    seen = "None was missing" if share == 0 else f"{share:.1%} were missing, {worst:.1%} in the worst quarter of the rows"
-    margin = f"{seen}; up to {min(allowed, 0.95):.0%} may be before the delivery counts as damaged."
+    missing, most = percent(share, digits=1), percent(worst, digits=1)
+    seen = "None was missing" if share == 0 else f"{missing} were missing, {most} in the worst quarter of the rows"
+    margin = f"{seen}; up to {percent(min(allowed, 0.95))} may be before the delivery counts as damaged."
     yield _one(
         "expect_column_values_to_not_be_null",
         f"{margin} Only a warning: labels may arrive later." if late else margin,
@@ -133,7 +145,7 @@ def _classes(known: "pd.Series[Any]", column: str) -> Iterator[Content]:
         return
     unseen = _unseen(known)
     if unseen > 0.01:
-        notes = f"The classes that were seen. Only a warning: up to {unseen:.0%} of a quarter of the rows were classes unseen before."
+        notes = f"The classes that were seen. Only a warning: up to {percent(unseen)} of a quarter of the rows were classes unseen before."
         yield _one("expect_column_values_to_be_in_set", notes, severity="warning", column=column, value_set=values, mostly=0.9)
         return
     notes = "The classes that were seen: another one is a fault of the delivery, or a model that must be declared anew."
@@ -149,12 +161,11 @@ def _labels(known: "pd.Series[Any]", column: str) -> Iterator[Content]:
         yield _one("expect_column_values_to_be_in_set", notes, severity="warning", column=column, value_set=values, mostly=0.9)
         return
     if allowed > 0.5:
-        notes = (
-            f"The values that were seen. Only a warning: in one quarter of the rows {unseen:.0%} were unseen before, so new ones are usual."
-        )
+        often = f"in one quarter of the rows {percent(unseen)} were unseen before"
+        notes = f"The values that were seen. Only a warning: {often}, so new ones are usual."
         yield _one("expect_column_values_to_be_in_set", notes, severity="warning", column=column, value_set=values, mostly=0.9)
         return
-    notes = f"The values that were seen. A new value is usual and the model bears it; more than {allowed:.0%} of them is a fault."
+    notes = f"The values that were seen. A new value is usual and the model bears it; more than {percent(allowed)} of them is a fault."
     yield _one("expect_column_values_to_be_in_set", notes, column=column, value_set=values, mostly=_rounded(1 - allowed))
 
 

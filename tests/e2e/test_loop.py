@@ -185,19 +185,3 @@ def elec2(tmp_path: Path) -> list[Path]:
         parts.append(tmp_path / f"elec2-{start:05d}.csv")
         frame.iloc[start:end].to_csv(parts[-1], index=False)
     return parts
-
-
-def test_down_in_the_middle_of_a_training_leaves_no_process(installation: Installation) -> None:
-    """Last in this file: it ends the stack; the fixture's own end then looks for processes that are left."""
-    with installation.airflow() as airflow:
-        run = airflow.trigger(f"{MODEL}.train", run=f"ended-{time.time():.0f}", note="the stack is ended in the middle of this run")
-        until(
-            lambda: next((task for task in airflow.tasks(run) if task.name.startswith("tune") and task.process), None),
-            limit_s=120,
-            what="a running tune task",
-        )
-    done = installation.perennial("down")
-    assert done.returncode == 0, done.stderr
-    from ml import stack
-
-    assert stack.running(installation.settings) is None

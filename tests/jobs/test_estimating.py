@@ -13,6 +13,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 
 from ml.jobs import audited, estimating, monitor, segments, tested_rows, usual_quality
+from ml.jobs import said as saying
 from ml.jobs.judged import judge
 from ml.jobs.report import report
 from ml.jobs.status import status
@@ -214,7 +215,8 @@ def test_segments_are_shown_beside_the_test_rows_and_small_ones_are_not_tested()
     labels[150:] = None
     beside = pd.DataFrame({"y": labels, "c": ["often"] * 120 + ["rare"] * 30 + ["new"] * 50})
     judged = judge(spec(), beside["y"], predicted, known={"yes", "no"})[0]
-    found = {one.value: one for one in segments.measure(spec(), beside=beside, own=150, said=predicted, judged=judged, tested=held_out())}
+    sides = {"said": predicted, "compared": saying.taken(predicted, np.arange(150))}
+    found = {one.value: one for one in segments.measure(spec(), beside=beside, own=150, judged=judged, tested=held_out(), **sides)}
     assert list(found) == ["often", "rare", "new"]
     often, rare, new = found.values()
     assert (often.rows, often.share, often.test_share, often.labelled_rows) == (120, 0.8, 0.95, 120)
@@ -223,6 +225,27 @@ def test_segments_are_shown_beside_the_test_rows_and_small_ones_are_not_tested()
     assert often.prediction_drift is not None
     assert (rare.rows, rare.quality is not None, rare.test_quality, rare.prediction_drift) == (30, True, None, None)
     assert (new.rows, new.labelled_rows, new.quality, new.test_share) == (0, 0, None, 0.0), "these rows are from before the window"
+
+
+def test_a_window_of_one_day_knows_from_the_test_rows_how_far_days_lie_apart(settings: Settings) -> None:
+    random, declared = np.random.default_rng(5), spec(promotion={"metric": "accuracy"}, time="at")
+    chance = np.repeat(np.linspace(0.4, 0.9, 20), 200)
+    labels = np.where(random.random(4000) < chance, "yes", "no").astype(object)
+    yes = Predicted(np.full(4000, "yes", dtype=object), pd.DataFrame({"no": np.full(4000, 0.4), "yes": np.full(4000, 0.6)}))
+    tested = replace(held_out(), labels=labels, said=yes, units=Units(4000, np.arange(4000) // 200))
+    training = made.training(version=1, verdict=verdict({"accuracy": float((labels == "yes").mean())}))
+    now = pd.Series(np.where(random.random(200) < 0.5, "yes", "no"))
+    judged = judge(declared, now, saying.taken(yes, np.arange(200)), known={"yes", "no"})[0]
+    asked = {"spec": declared, "learnt": declared, "trained": training, "tested": tested, "at": NOW}
+    one, units = saying.taken(yes, np.arange(200)), Units(200, np.arange(200) // 50)
+    found = usual_quality.against_usual(State.open(settings), judged, one, units, **asked)
+    assert found.units == 20
+    assert found.standard_error is not None
+    assert found.standard_error > 0.15, "days differ by more than rows"
+    assert not found.drifted
+    asked |= {"spec": declared.model_copy(update={"time": None})}
+    alone = usual_quality.against_usual(State.open(settings), judged, one, units, **asked)
+    assert alone.units == 4
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "f1", "log_loss"])

@@ -16,6 +16,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, specs
 from ml.state.records import Quality, Training, Window
+from ml.training import dataset
 from tests.jobs.test_monitor import START, accept, declare, label, rows
 
 LATER = START + timedelta(days=1)
@@ -67,6 +68,11 @@ def taken(settings: Settings, state: State, spec: ModelSpec, start: int, end: in
     return window
 
 
+def by(state: State, spec: ModelSpec, **changes: Any) -> Training:
+    """The champion's training."""
+    return replace(TRAINED, spec_hash=specs.remember(state, spec, at=START), **changes)
+
+
 def found(seen: Seen) -> tuple[list[tuple[str, int]], int, int]:
     return [*zip(seen.fresh[BATCH].astype(str), seen.fresh[ROW].astype(int), strict=True)], seen.late, seen.known
 
@@ -82,13 +88,13 @@ def test_each_label_is_fresh_once_however_rows_are_read(settings: Settings, monk
     first = taken(settings, state, spec, 1, 3, judged="roc_auc")
     label(settings, rows(100, seed=2).iloc[60:], "late")
     second = taken(settings, state, spec, 3, 5)
-    assert found(labels_seen.seen(table, state, first, spec=spec, trained=TRAINED)) == (
+    assert found(labels_seen.seen(table, state, first, spec=spec, trained=by(state, spec))) == (
         [*of("b1", range(1, 101)), *of("b2", range(1, 51))], 0, 150,
     )  # fmt: skip
-    seen = labels_seen.seen(table, state, second, spec=spec, trained=TRAINED)
+    seen = labels_seen.seen(table, state, second, spec=spec, trained=by(state, spec))
     assert found(seen) == ([*of("b2", range(61, 101)), *of("b4", range(1, 21))], 40, 210)
     assert seen.fresh[spec.target].notna().all()
-    (late,) = labels_seen.late_rows(table, second, seen, spec=spec, trained=TRAINED)
+    (late,) = labels_seen.late_rows(table, second, seen, spec=spec)
     assert (late[ROW].tolist(), late[spec.target].notna().all()) == ([*range(61, 101)], True)
 
 
@@ -97,7 +103,7 @@ def test_what_no_label_can_have_reached_and_what_was_judged_whole_is_not_read(se
     taken(settings, state, spec, 1, 3, judged="roc_auc")
     window = taken(settings, state, spec, 4, 6)
     reads.clear()
-    seen = labels_seen.seen(table, state, window, spec=spec, trained=TRAINED)
+    seen = labels_seen.seen(table, state, window, spec=spec, trained=by(state, spec))
     assert found(seen) == (of("b5", range(1, 51)), 0, 250)
     assert reads == [(5, 6)], "two batches were judged whole, and the window before this one came without any label"
 
@@ -106,7 +112,8 @@ def test_labels_are_final_by_their_delay_in_every_block(settings: Settings, monk
     monkeypatch.setattr(labels_seen, "_BLOCK_ROWS", 1)
     table, state, spec = world(settings, 1.0, 1.0, 1.0, label_delay="1h")
     young = replace(taken(settings, state, spec, 1, 4), as_of=START + timedelta(minutes=250 + 60))
-    assert found(labels_seen.seen(table, state, young, spec=spec, trained=TRAINED)) == (
+    training = by(state, spec, as_of=START + timedelta(minutes=160))
+    assert found(labels_seen.seen(table, state, young, spec=spec, trained=training)) == (
         [*of("b1", range(1, 101)), *of("b2", range(1, 52))], 0, 151,
     )  # fmt: skip
 
@@ -115,7 +122,54 @@ def test_a_window_on_which_the_metric_was_not_defined_has_judged_nothing(setting
     table, state, spec = world(settings, 1.0, 1.0)
     taken(settings, state, spec, 1, 2, judged="accuracy")
     window = taken(settings, state, spec, 2, 3)
-    assert found(labels_seen.seen(table, state, window, spec=spec, trained=TRAINED))[1:] == (100, 200), "its labels still wait"
+    assert found(labels_seen.seen(table, state, window, spec=spec, trained=by(state, spec)))[1:] == (100, 200), "its labels still wait"
+
+
+def test_a_label_that_came_after_the_training_counts_once_though_its_row_came_before_it(settings: Settings) -> None:
+    declare(settings)
+    frame = rows(100, seed=0)
+    accept(settings, frame.assign(late=frame["late"].where(np.arange(100) < 60)), "b0")
+    label(settings, frame.iloc[60:70], "l1")
+    spec = specfile.load(settings, "loans")
+    table, state = AcceptedTable.of(settings, "loans", spec), State.open(settings)
+    training = by(state, spec, dataset_version=table.version(), labels_version=labels_seen.present_labels(settings, "loans"))
+    learnt = dataset.labelled(
+        settings, spec, version=training.dataset_version, as_of=START, labels_version=training.labels_version, columns=()
+    )
+    assert learnt[ROW].tolist() == [*range(1, 71)]
+    label(settings, frame.iloc[65:80], "l2")
+    accept(settings, rows(100, seed=1, first=100).assign(late=None), "b1")
+    first = taken(settings, state, spec, 1, 2, judged="roc_auc")
+    seen = labels_seen.seen(table, state, first, spec=spec, trained=training)
+    assert found(seen) == (of("b0", range(71, 81)), 10, 10), "what the champion learnt from does not judge it"
+    (late,) = labels_seen.late_rows(table, first, seen, spec=spec)
+    assert late["income"].tolist() == frame["income"][70:80].tolist()
+
+    label(settings, frame.iloc[78:85], "l3")
+    accept(settings, rows(100, seed=2, first=200), "b2")
+    second = taken(settings, state, spec, 2, 3)
+    seen = labels_seen.seen(table, state, second, spec=spec, trained=training)
+    assert found(seen) == ([*of("b0", range(81, 86)), *of("b2", range(1, 101))], 5, 115)
+
+
+def test_a_label_that_the_training_held_too_young_counts_when_it_is_final(settings: Settings, reads: Reads) -> None:
+    table, state, spec = world(settings, 1.0, label_delay="1h")
+    training = by(state, spec, as_of=START + timedelta(minutes=130))
+    young = replace(taken(settings, state, spec, 1, 2), as_of=START + timedelta(minutes=150))
+    assert found(labels_seen.seen(table, state, young, spec=spec, trained=training)) == (of("b0", range(72, 92)), 20, 20)
+    reads.clear()
+    later = replace(training, as_of=START + timedelta(minutes=160))
+    window = replace(young, as_of=START + timedelta(minutes=170))
+    assert found(labels_seen.seen(table, state, window, spec=spec, trained=later)) == (of("b1", range(1, 12)), 0, 11)
+    assert reads == [(2, 2)], "the file tells that no row of the first batch was too young for the training"
+
+
+def test_a_shorter_delay_than_that_of_the_training_makes_no_row_count_that_it_learnt(settings: Settings) -> None:
+    table, state, spec = world(settings, 0.0, label_delay="1h")
+    training = by(state, spec, as_of=START + timedelta(minutes=130))
+    now = spec.model_copy(update={"label_delay": timedelta(hours=2)})
+    window = replace(taken(settings, state, spec, 1, 2), as_of=START + timedelta(minutes=200))
+    assert found(labels_seen.seen(table, state, window, spec=now, trained=training)) == (of("b0", range(72, 82)), 10, 10)
 
 
 @pytest.mark.parametrize(

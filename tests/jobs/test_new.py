@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from ml import specfile
+from ml.data import deliveries
 from ml.errors import CallError
 from ml.jobs.new import NewModel, new
 from ml.settings import Settings
@@ -97,6 +98,25 @@ def test_airflow_would_look_at_the_dag_file(settings: Settings, file: Path) -> N
 def test_the_file_itself_and_a_folder_for_later_ones_are_the_source(settings: Settings, file: Path) -> None:
     _, spec = made(settings, file)
     assert source_of(spec).urls == (str(file), "people/*.csv", "people/*.csv.gz")
+
+
+def test_a_file_in_the_project_is_named_relative_to_it_and_found_from_there(settings: Settings) -> None:
+    (settings.project / "data").mkdir()
+    people().to_csv(settings.project / "data" / "people.csv", index=False)
+    _, spec = made(settings, settings.project / "data" / "people.csv")
+    assert source_of(spec).urls[0] == "./data/people.csv"
+    assert deliveries.find(settings, spec, seen={}) == [str(settings.project / "data" / "people.csv")]
+    assert not (settings.incoming / "data").exists()
+
+
+def test_what_was_inferred_is_told(settings: Settings, file: Path) -> None:
+    result, spec = made(settings, file, time="asked_at")
+    assert (result.task, result.target, result.positive, result.time, result.id) == ("binary", "left", "Yes", "asked_at", "person_id")
+    assert result.features == {"numeric": ["age", "income"], "categorical": ["zip", "city"], "text": ["remark"]}
+    assert result.ignored == {"country": "always 'NO'", "token": "300 different values in 300 rows"}
+    assert result.rows == 300
+    assert result.expectations == len(json.loads(suites.suite_path(settings, "people").read_text())["expectations"])
+    assert set(spec.features.ignore) == result.ignored.keys()
 
 
 def test_nothing_that_exists_is_overwritten(settings: Settings, file: Path) -> None:

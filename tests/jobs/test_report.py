@@ -91,7 +91,7 @@ def test_the_numbers_are_those_of_the_period_with_intervals_where_an_error_is_kn
 def test_the_first_paragraph_says_what_the_numbers_mean(loans: Settings) -> None:
     said = " ".join(report(loans, "loans").meaning)
     assert "looked at 2 windows with 400 rows of loans." in said
-    assert "Drift reached the limit of 50% of the columns in 2 of 2 windows" in said
+    assert "Drift reached the limit of 50 % of the columns in 2 of 2 windows" in said
     assert "roc_auc was 0.74 on 200 labelled rows in window 3 (95 % interval" in said
     assert "No training was asked for in 2 decisions." in said
     assert "version 2 was rolled back to version 1 by" in said.lower()

@@ -54,6 +54,8 @@ def test_a_version_that_met_a_champion_is_measured_on_the_same_rows_again(home: 
     champion.promote_version(home, "shop", 2, by="t", reason="r")
     for version in (1, 2):
         assert reproduce(home, "shop", version).matches
+    with pytest.raises(UnknownVersion, match=r"has no version 7 .* knows: 1, 2$"):
+        reproduce(home, "shop", 7)
 
 
 def test_a_network_whose_layers_are_a_list_is_tuned_told_tried_first_again_and_comes_out_the_same(home: Settings) -> None:
@@ -119,7 +121,7 @@ def test_a_version_that_mlflow_has_lost_is_reproduced_and_the_gap_is_said(home: 
 
 def test_a_version_of_unknown_origin_cannot_be_reproduced(home: Settings) -> None:
     declare(home)
-    with pytest.raises(UnknownVersion, match="shop version 3 was made by no training"):
+    with pytest.raises(UnknownVersion, match=r"shop has no version 3 .* versions that it knows: none yet"):
         reproduce(home, "shop", 3)
     assert trainings.recent(State.open(home), "shop", limit=1) == []
 

@@ -13,6 +13,7 @@ from ml.jobs.score import score_file, score_new
 from ml.jobs.train import train
 from ml.registry import models
 from ml.settings import Settings
+from ml.state import State, origins
 from ml.training.evaluation import predict
 from tests.training.worlds import RIDGE, accept, declare, visits, with_mlflow
 
@@ -66,6 +67,8 @@ def test_each_accepted_batch_is_scored_once_by_each_champion(home: Settings) -> 
     train(home, "shop")
     champion.promote_version(home, "shop", 2, by="ada", reason="")
     assert score_new(home, "shop").rows == 230
+    sums = [origins.predictions_of(State.open(home), "shop", version) for version in (1, 2, 3)]
+    assert [one and (one.batches, one.rows, one.files) for one in sums] == [(2, 230, 2), (2, 230, 2), None]
     made = PredictionLog.of(home, "shop").read(champion=1)
     assert len(made) == 230
     assert made.groupby("_batch").size().to_dict() == {"a" * 32: 200, "b" * 32: 30}

@@ -9,7 +9,8 @@ import pytest
 from scipy.signal import lfilter
 from scipy.stats import norm, ttest_1samp
 
-from ml.monitoring.concept import Fresh, Observed, Usual, against_fresh, regret, usual
+from ml.monitoring import concept
+from ml.monitoring.concept import Fresh, Observed, Usual, against_fresh, of_stretches, regret, usual
 
 Array = np.ndarray[Any, Any]
 KNOWN = Usual(value=0.2, error=0.01, degrees_of_freedom=math.inf, scores=1)
@@ -90,6 +91,27 @@ def test_a_champion_like_fresh_models_is_rarely_called_worse(count: int) -> None
         scores = [Fresh(value=float(one), low=float(one) - 0.0196, high=float(one) + 0.0196) for one in tested]
         alarms += against_fresh("mae", observed(random.normal(centre[-1], 0.316, 1000)), usual(scores)).drifted
     assert alarms / 1000 < 0.071  # 5 % and three standard errors
+
+
+def test_a_window_of_one_day_is_judged_by_how_far_days_lie_apart() -> None:
+    random, alarms = np.random.default_rng(12), np.zeros(2)
+    for _ in range(1000):
+        days = 0.5 + np.repeat(random.normal(0, 0.1, 21), 50) + random.normal(0, 0.3, 21 * 50)
+        before, now = observed(days[:1000], blocks(1000)), observed(days[1000:], blocks(50, 4))
+        yardstick, error = usual([concept.tested(before)]), of_stretches(before, 50)
+        assert error is not None
+        alarms += [against_fresh("mae", now, yardstick, level=1 / 90, error=one).drifted for one in (error, None)]
+    assert alarms[0] / 1000 < 0.021  # .011 and three standard errors
+    assert alarms[1] / 1000 > 0.1
+
+
+def test_few_stretches_tell_nothing() -> None:
+    one = observed(np.random.default_rng(13).normal(size=399))
+    assert of_stretches(one, 100) is None
+    found = of_stretches(one, 99)
+    assert found is not None
+    assert found[0] == pytest.approx(np.sqrt(np.square(one.influence[3:].reshape(4, 99).mean(axis=1)).sum() / 3))
+    assert found[1:] == (4, 3.0)
 
 
 def test_a_champion_that_was_born_bad_is_found_though_it_never_drops() -> None:

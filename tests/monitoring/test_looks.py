@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,10 @@ import pytest
 from ml.errors import ModelOwnerError, NoData
 from ml.monitoring import distances
 from ml.monitoring import drift as drifting
+from ml.monitoring.alarms import basis
 from ml.monitoring.alarms.own_windows import NO_TIME, Cut, OwnWindows
 from ml.monitoring.drift import Pin, profile_of
-from ml.monitoring.looks import Look, Test, alarms, families, judged, look, own_windows, persists
+from ml.monitoring.looks import Look, Test, alarms, families, judged, look, own_windows, persists, told
 from ml.spec import Persistence
 from ml.state.records import Drift
 from tests.monitoring.test_window_columns import PINS, frame
@@ -55,7 +58,7 @@ def test_the_shown_distances_are_those_of_fixed_thresholds_and_an_alarm_is_more_
     assert (calm.value > 0.1, calm.drifted) == (True, False), "a distance that chance explains is no alarm"
     (large,) = judged([looked(NUMBER, normal(40_000, seed=1), normal(40_000, seed=2, shift=0.05))], level=0.01)
     assert (large.verdict["is_significant"], large.drifted) == (True, False), "one that is shown to be below the floor is none either"
-    assert "smaller than the floor 0.1: no alarm" in large.verdict["sentence"]
+    assert "smaller than the floor 0.1: no alarm" in told(large)[0]["sentence"]
 
 
 def test_kinds_that_are_looked_at_share_the_level_and_no_other() -> None:
@@ -78,7 +81,7 @@ def test_a_column_is_shown_by_a_share_where_only_that_is_an_alarm() -> None:
     labels = ["a", "b"] * 500
     new = one(Pin("c", "categorical", "categorical", "TVD", 0.3), labels, [*labels[:360], *["c"] * 40])
     assert (new.method, new.value) == ("unseen_share", 0.1)
-    assert new.verdict["sentence"].startswith(
+    assert told(new)[0]["sentence"].startswith(
         "c: unseen_share 0.1, 0.1 without what chance adds (floor 0.05); p < 0.0001, more than chance"
     )
     assert [verdict["method"] for verdict in new.verdict["also"]] == ["TVD"], "nothing is missing on either side: that is not tested"
@@ -99,7 +102,7 @@ def test_a_column_is_shown_by_a_share_where_only_that_is_an_alarm() -> None:
 def test_odd_numbers_have_a_stated_outcome(reference: Sequence[float], window: Sequence[float], method: str, drifted: bool) -> None:
     (found,) = judged([looked(NUMBER, reference, window)], level=0.001)
     assert (found.method, found.drifted) == (method, drifted)
-    assert found.verdict["sentence"]
+    assert told(found)[0]["sentence"]
     assert 0 <= found.verdict["p_value"] <= 1
     json.dumps(found.verdict, allow_nan=False)
 
@@ -153,21 +156,40 @@ def test_thresholds_come_from_the_references_own_windows_and_the_verdict_says_so
     assert (blind.drifted, minded.drifted) == (True, False), "a walk is often so far off"
     verdict = minded.verdict
     assert verdict is not None
-    assert verdict["origin"] == "from 13 disjoint windows of 30 rows of the reference's own time; provisional: at least 20 are needed"
+    assert (
+        told(minded)[0]["origin"] == "from 13 disjoint windows of 30 rows of the reference's own time; provisional: at least 20 are needed"
+    )
     assert verdict["is_provisional"]
     assert verdict["threshold"] > verdict["value"]
     assert OwnWindows.from_json(json.loads(json.dumps(own.to_json()))) == own
     few = calibrated(NUMBER, steps[:70], size=1_500)
     assert few.distance is None
-    told = one(NUMBER, steps[:70], steps[-300:], few).verdict
-    assert told is not None
-    assert told["origin"].endswith("the reference has room for 2 windows of 30 rows, and 3 are needed; provisional")
-    other = one(Pin("c", "numeric", "numeric", "psi", 0.1), steps, steps[-300:], own).verdict
-    assert other is not None
-    assert (
-        "measured by another distance"
-        in by_method(one(Pin("c", "numeric", "numeric", "psi", 0.1), steps, steps[-300:], own))["psi"]["origin"]
+    assert told(one(NUMBER, steps[:70], steps[-300:], few))[0]["origin"].endswith(
+        "the reference has room for 2 windows of 30 rows, and 3 are needed; provisional"
     )
+    other = one(Pin("c", "numeric", "numeric", "psi", 0.1), steps, steps[-300:], own)
+    assert any("measured by another distance" in verdict["origin"] for verdict in told(other))
+
+
+def test_a_stored_verdict_holds_no_words_and_is_told_in_the_same_ones() -> None:
+    steps = np.cumsum(normal(4_000, seed=5)) / 10
+    own = calibrated(NUMBER, steps[-400:], size=400)
+    gaps = np.where(np.arange(200) % 9 == 0, math.nan, steps[-200:])
+    side = look(
+        NUMBER, reference=profile_of(NUMBER, pd.Series(steps[-400:])), window=profile_of(NUMBER, pd.Series(gaps)), own=own, doubt=basis.TWIN
+    )
+    (found,) = judged([side], level=0.01, persistence=Persistence(windows=2, of=3), earlier=[{("c", "data", "distance"): True}])
+    kept = json.dumps(found.verdict)
+    assert not [word for word in re.findall(r'"([^"]*)"', kept) if len(word) > 20], "words are made when it is shown"
+    words = told(replace(found, verdict=json.loads(kept)))
+    assert len(words) == len(found.verdicts) == 3
+    assert len(kept) < 0.65 * len(json.dumps(words))
+    said = {one["method"]: one for one in words}["wasserstein"]
+    assert said["sentence"].endswith("looks, 2 of 3 are needed)")
+    assert said["origin"].startswith("from 13 disjoint windows of 30 rows of the reference's own time; provisional: at least 20 are needed")
+    assert said["origin"].endswith("The next training keeps it")
+    old = {"family": "data", "method": "wasserstein", "sentence": "as it was told then", "origin": "there", "also": []}
+    assert told(replace(found, verdict=old)) == [old]
 
 
 def test_flags_labels_and_constants_are_calibrated_as_they_are_compared() -> None:
@@ -179,8 +201,8 @@ def test_flags_labels_and_constants_are_calibrated_as_they_are_compared() -> Non
     assert one(NUMBER, flag, [1.0] * 200).drifted
     assert calibrated(LABEL, np.where(flag > 0, "on", "off"), size=200).distance == own.distance
     constant = calibrated(NUMBER, np.full(3_000, 5.0), size=200)
-    assert (constant.distance, constant.note) == (None, "the reference's own windows hardly differ")
-    assert calibrated(Pin("c", "text", "text", drifting.TEXT_METHOD, 0.6), ["a b"] * 900, size=100).note.startswith("texts have no")
+    assert (constant.distance, constant.note) == (None, basis.ALIKE)
+    assert calibrated(Pin("c", "text", "text", drifting.TEXT_METHOD, 0.6), ["a b"] * 900, size=100).note == basis.TEXTS
 
 
 def test_the_cost_of_a_long_reference_is_bounded_and_its_whole_time_is_seen() -> None:
@@ -198,7 +220,7 @@ def test_drifts_persist_by_the_same_test_in_enough_of_the_last_looks() -> None:
         said.append((drifts[0].drifted, persists(drifts[0])))
         earlier.insert(0, alarms(drifts))
     assert said == [(False, False), (True, False), (False, False), (True, True), (False, False), (False, False), (False, False)]
-    assert "(so in 2 of its last 3 looks, 2 of 3 are needed)" in str(drifted_at(reference, earlier[3:5], twice).verdict)
+    assert "(so in 2 of its last 3 looks, 2 of 3 are needed)" in told(drifted_at(reference, earlier[3:5], twice))[0]["sentence"]
     (plain,) = judged([looked(NUMBER, reference, normal(300, seed=9))], level=0.01)
     assert persists(plain) is None
     lost, moved = {("c", "data quality", "missing_share"): True}, looked(NUMBER, reference, normal(300, seed=9, shift=1))

@@ -12,7 +12,7 @@ import pytest
 from ml.monitoring.replayed.facts import Affected, CostFacts, LengthFacts, PlayedPolicy, ReplayFacts, WindowFacts
 from ml.monitoring.replayed.figures import figures
 from ml.monitoring.replayed.page import render
-from ml.monitoring.replayed.words import meaning, treated
+from ml.monitoring.replayed.words import legend, meaning, period, rows, treated
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EVIL = "<script>alert(1)</script>"
@@ -110,7 +110,7 @@ def test_a_choice_that_is_dear_at_another_cost_is_told_with_the_cost() -> None:
     dear = cell(1.0)
     dear = dear.model_copy(update={"recommended": policy("never", loss=2.0, cost=1.0)})
     said = " ".join(meaning(facts(cells=(cell(0.1, is_declared=True), dear))))
-    assert "keeping this policy would cost at most 50% more than that, at a cost of 1." in said, "1.0 + 2 x 1 against 2"
+    assert "keeping this policy would cost at most 50 % more than that, at a cost of 1." in said, "1.0 + 2 x 1 against 2"
 
 
 def test_no_policy_is_drawn_on_the_windows_that_it_was_chosen_by() -> None:
@@ -164,13 +164,36 @@ def test_every_policy_stands_in_the_table_with_its_intervals_and_an_open_end_say
     assert page.count("<details>") == 2, "the other costs are folded"
 
 
+def test_a_history_without_times_has_no_dates() -> None:
+    assert period(facts()).startswith("12 windows of 50 rows from 1 January 2026 to 12 January 2026; ")
+    assert period(facts(clock="arrivals")).startswith("12 windows of 50 rows, which arrived from 1 January 2026 to 12 January 2026; ")
+    bare = tuple(one.model_copy(update={"start": None}) for one in facts().history)
+    assert period(facts(history=bare, clock="delivered")).startswith("12 windows of 50 rows; ")
+
+
+def test_policies_that_did_the_same_are_one_row_that_the_recommended_one_leads() -> None:
+    found = cell(0.1)
+    twin = found.recommended.model_copy(update={"name": "regret 1, no shadow", "family": "regret without a shadow"})
+    dear = twin.model_copy(update={"name": "regret 1, shadow every window", "fits": 8, "total": 1.8, "shadow": 1})
+    played = [twin, *found.policies, dear, found.never]
+    told = {row.policy.name: row for row in rows(found, played)}
+    assert told["quality drop 0.1"].same == ["regret 1, no shadow"]
+    assert told["quality drop 0.1"].mark == "recommended"
+    assert "regret 1, shadow every window" in told, "its fits cost more"
+    assert [row.policy.total for row in told.values()] == sorted(row.policy.total for row in told.values())
+    assert rows(found.model_copy(update={"is_told": False}), played)[0].mark == "", "nothing is recommended then"
+    meant = dict(legend(played))
+    assert {"calendar", "regret", "quality drop", "as declared", "shadow"} <= meant.keys()
+    assert "oracle" not in meant
+
+
 def test_what_was_treated_otherwise_is_counted_and_said() -> None:
     assert "No window was treated otherwise" in render(facts())
     found = treated(facts(affected=Affected(one_class=2, late_labels=1, left_out_rows=7)))
     assert [one[0] for one in found] == ["2 windows of 12", "1 window of 12", "7 rows"]
     page = render(facts(affected=Affected(one_class=2), absent={"estimated quality": "it was not measured"}))
     assert "2 windows of 12" in page
-    assert "Not played: estimated quality: it was not measured." in page
+    assert "Estimated quality was not played: it was not measured." in page
 
 
 def test_lengths_of_history_stand_beside_each_other_where_they_were_compared() -> None:

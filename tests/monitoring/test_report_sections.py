@@ -40,7 +40,7 @@ def test_an_estimate_is_shown_with_its_audit_and_with_what_could_not_be_estimate
     assert "<p>nothing; audit:" in report_sections.rendered([report_sections.estimated(nothing, audit([]))])
 
 
-@pytest.mark.parametrize(("spread", "said"), [(0.01, "concept drift."), (2.0, "no more than chance.")])
+@pytest.mark.parametrize(("spread", "said"), [(0.01, "concept drift."), (2.0, "not significantly worse.")])
 def test_a_change_is_told_with_its_direction_and_its_chance(spread: float, said: str) -> None:
     losses = np.random.default_rng(0).normal(0.5, spread, 200)
     usual = Usual(value=0.3, error=0.01, degrees_of_freedom=math.inf, scores=1)

@@ -18,9 +18,7 @@ NOBODY: Any = {}
 
 
 def suggest(at: datetime = AT) -> SuggestPolicy:
-    task = SuggestPolicy(task_id="suggest", model="shop", at={"at": at.isoformat()})
-    task.link = ""
-    return task
+    return SuggestPolicy(task_id="suggest", model="shop", at={"at": at.isoformat()})
 
 
 def answered(option: str, user: dict[str, str] | None) -> dict[str, Any]:

@@ -56,11 +56,11 @@ def test_half_of_the_weight_is_no_majority() -> None:
 def test_it_tells_which_share_of_the_weight_asks_and_who() -> None:
     found = said(losing(0.05, 0.06), rules())
     assert found.sentence == (
-        "vote: 2 of 4 rules, with 60% of the weight, ask for a training after 2 windows against a shadow: "
+        "vote: 2 of 4 rules, with 60 % of the weight, ask for a training after 2 windows against a shadow: "
         "regret 1, payback 4 by 0.5 (a majority)"
     )
     assert said(losing(0.0), rules()).sentence.endswith(
-        "0% of the weight, ask for a training after 1 window against a shadow (no majority)"
+        "0 % of the weight, ask for a training after 1 window against a shadow (no majority)"
     )
     assert found.to_json() == {"rule": "vote", "role": "asks", "fired": True, "reason": found.sentence}
 

@@ -1,7 +1,7 @@
 """A suggestion waits for one answer; without one, in time, the answer is no."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -12,10 +12,10 @@ from tests.state.test_ledger import NOW, window
 UNTIL = NOW + timedelta(days=2)
 
 
-def of(window_id: str, minutes: int = 0) -> Decision:
+def of(window_id: str, minutes: int = 0, until: datetime = UNTIL) -> Decision:
     return Decision(
         id=f"s-{window_id}", model="m", window=window_id, retrain=True, reasons=["drift"], evidence={}, report_url=None, state="suggested",
-        decided_at=NOW + timedelta(minutes=minutes), until=UNTIL,
+        decided_at=NOW + timedelta(minutes=minutes), until=until,
     )  # fmt: skip
 
 

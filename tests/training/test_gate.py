@@ -61,6 +61,9 @@ def test_a_routine_retraining_passes_unless_it_is_significantly_worse(gain: floa
     assert outcome.gain == gain
     said = "significantly better" if gain == 0.05 else "not significantly worse" if wins else "significantly worse"
     assert outcome.sentence.startswith(f"Routine retraining: the challenger is {said} than the champion")
+    assert ("tested for better: p < 0.0001" if gain == 0.05 else "tested for worse: p = ") in outcome.sentence
+    assert outcome.comparison is not None
+    assert (outcome.comparison.p > 0.05) is wins, "what decided stays the test for worse"
 
 
 @pytest.mark.parametrize(("gain", "wins"), [(-0.0374, False), (-0.0372, True)])
@@ -107,9 +110,9 @@ def test_the_sentence_has_the_figures_and_never_says_equal(changed: bool) -> Non
     for words in (
         "accuracy 0.7500 against 0.7500",
         "4000 rows in 20 blocks of time",
-        "90% interval" if not changed else "95% interval",
+        "90 % interval" if not changed else "95 % interval",
         "p = 0.5",
-        "80% power",
+        "80 % power",
         "gain +0",
     ):
         assert words in outcome.sentence

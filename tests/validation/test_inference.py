@@ -83,6 +83,25 @@ def test_great_expectations_reads_it_and_writes_the_same(suite: Suite) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("values", "rows", "kind"), [((0, 1), 40, "set"), ((0, 1), 39, "range"), ((0, 1, 2), 400, "range"), ((0, 0.5), 400, "range")]
+)
+def test_a_number_with_two_whole_values_is_held_to_these(values: tuple[float, ...], rows: int, kind: str) -> None:
+    frame = loans(rows=rows).assign(late=np.resize(values, rows).astype(float))
+    mine = [one for one in infer_suite(frame, SPEC)["expectations"] if one["kwargs"].get("column") == "late"]
+    (found,) = [one for one in mine if one["type"].endswith(("_in_set", "_values_to_be_between"))]
+    assert found["type"] == {"set": "expect_column_values_to_be_in_set", "range": "expect_column_values_to_be_between"}[kind]
+    assert found["kwargs"].get("value_set") == ([0, 1] if kind == "set" else None)
+
+
+def test_flags_of_other_values_are_damage_and_a_new_value_now_and_then_is_not() -> None:
+    rows = 400
+    flags = np.resize([0.0, 1.0], rows)
+    suite = Suite("loans", infer_suite(loans(rows=rows).assign(late=flags), SPEC))
+    assert any("'late'" in reason for reason in judged(loans(rows=rows).assign(late=5 * flags), suite).reasons)
+    assert judged(loans(rows=rows).assign(late=np.where(np.arange(rows) < 20, 2.0, flags)), suite).passed
+
+
 @pytest.mark.parametrize("seed", [2, 3])
 @pytest.mark.parametrize("rows", [20, 200, 4000])
 def test_a_like_delivery_passes_whatever_its_size(suite: Suite, seed: int, rows: int) -> None:

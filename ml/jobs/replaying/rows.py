@@ -16,6 +16,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec, Replay, Span
 from ml.training.dataset import has_label
 from ml.training.split import by_time
+from ml.wording import size as said
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +64,10 @@ class Accepted:
         """How many there are."""
         return len(self.edges) - 1
 
-    def start(self, window: int) -> datetime:
-        """When a window begins."""
+    def start(self, window: int) -> datetime | None:
+        """When a window begins; None where only the order of the rows is known."""
+        if self.clock == "delivered":
+            return None
         found: datetime = pd.Timestamp(int(self.moments[window]), tz="UTC").to_pydatetime()
         return found
 
@@ -188,9 +191,9 @@ def _edges(frame: pd.DataFrame, spec: ModelSpec, asked: Replay) -> tuple[Counts,
     needed = asked.history + _FEWEST_WINDOWS
     if len(edges) - 1 < needed:
         raise NoData(
-            f"{spec.model}: {len(frame)} accepted rows are {max(0, len(edges) - 1)} windows of {size}; a replay whose models learn from "
-            f"{asked.history} windows needs {needed} at least, and 40 to say much. Take smaller windows (--window), less history "
-            "(--history), or wait for more data"
+            f"{spec.model}: {len(frame)} accepted rows are {max(0, len(edges) - 1)} windows of {said(str(size))}; a replay whose models "
+            f"learn from {asked.history} windows needs {needed} at least, and 40 to say much. Take smaller windows (--window), less "
+            "history (--history), or wait for more data"
         )
     return edges, str(size)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ml.errors import NoData
 from ml.monitoring.alarms import cells as celled
 from ml.monitoring.alarms import effects, twosample, windows
+from ml.monitoring.alarms.basis import Basis
 from ml.monitoring.alarms.cells import Cells
 from ml.monitoring.alarms.effects import Effect
 from ml.monitoring.alarms.windows import Calibration
@@ -50,7 +51,8 @@ class Comparison:
         rows: The window's rows with a value, and
         reference_rows: the reference's.
         calibration: The reference's own windows, if the p-value is from them; else rows are taken as independent.
-        note: Why rows are taken as independent although their time or their group is known.
+        note: Why rows are taken as independent although their time or their group is known, or what else speaks against the p-value, as
+            `ml.monitoring.alarms.basis.told` tells it.
         by_ranks: Of numbers whose shown distance is below the floor: the same distance of their ranks' normal scores.
     """
 
@@ -82,17 +84,15 @@ class Comparison:
     @property
     def is_provisional(self) -> bool:
         """Whether too little of the reference's own time or groups stands behind the p-value."""
-        if self.calibration is None:
-            return bool(self.note)
-        return self.calibration.is_provisional or self.calibration.is_far(self.rows)
+        return bool(self.note) or (self.calibration is not None and (self.calibration.is_provisional or self.calibration.is_far(self.rows)))
 
     @property
-    def origin(self) -> str:
-        """Where the p-value comes from, in plain words."""
-        if self.calibration is not None:
-            far = f"; provisional: {self.rows:,} rows are far more" if self.calibration.is_far(self.rows) else ""
-            return self.calibration.sentence + far
-        return "from a test of independent rows" + (f": {self.note}; provisional" if self.note else "")
+    def basis(self) -> Basis:
+        """Where the p-value comes from."""
+        if self.calibration is None:
+            return Basis(note=self.note)
+        far = self.rows if self.calibration.is_far(self.rows) else None
+        return Basis(windows=self.calibration.windows, rows=self.calibration.rows, by=self.calibration.by, far=far, note=self.note)
 
 
 def compare(

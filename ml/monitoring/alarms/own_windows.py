@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ml.monitoring.alarms import windows
+from ml.monitoring.alarms import basis, windows
 from ml.monitoring.alarms.windows import FEWEST, By, Calibration
 from ml.monitoring.profiles import LabelProfile, NumericProfile, Profile
-from ml.wording import counted
 
 MOST_WINDOWS = 60
 """So many of the windows are compared with the rest, evenly spread over time: more would cost time and change little."""
@@ -26,7 +25,8 @@ class OwnWindows:
     Args:
         distance: Of the column's distribution; None where they say nothing.
         missing: Of its share of missing values; None where they say nothing.
-        note: Why `distance` is None although rows follow each other in time or belong to groups; empty where neither is declared.
+        note: Why `distance` is None although rows follow each other in time or belong to groups (`basis.told`); empty where neither is
+            declared.
     """
 
     distance: Calibration | None = None
@@ -107,9 +107,7 @@ class Cut:
             profile: Makes such a profile of some rows.
         """
         if len(self.parts) < FEWEST:
-            of = f"of {self.size:,} rows" if self.by == "time" else f"of whole groups, {self.size:,} rows or more"
-            held = f"the reference has room for {counted(len(self.parts), 'window')} {of}, and {FEWEST} are needed"
-            return OwnWindows(note=held)
+            return OwnWindows(note=basis.room(len(self.parts), self.size, self.by))
         ordered = column.iloc[self.order]
         found, missing = _measured([profile(ordered.iloc[part]) for part in self.parts], whole, method)
         if self.larger:
@@ -117,8 +115,8 @@ class Cut:
             found, missing = windows.at_least(found, more[0]), windows.at_least(missing, more[1])
         distance, missing = (None if one is None else replace(one, by=self.by) for one in (found, missing))
         if not isinstance(whole, NumericProfile | LabelProfile):
-            return OwnWindows(missing=missing, note="texts have no calibration by windows")
-        return OwnWindows(distance=distance, missing=missing, note="" if distance else "the reference's own windows hardly differ")
+            return OwnWindows(missing=missing, note=basis.TEXTS)
+        return OwnWindows(distance=distance, missing=missing, note="" if distance else basis.ALIKE)
 
 
 def _measured(parts: Sequence[Profile], whole: Profile, method: str) -> tuple[Calibration | None, Calibration | None]:

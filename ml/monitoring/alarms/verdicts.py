@@ -6,12 +6,13 @@ and is not shown to be smaller than the floor. Nothing is corrected twice: the l
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ml.monitoring.alarms.basis import Basis
 from ml.monitoring.alarms.comparing import Comparison
 from ml.monitoring.alarms.persistence import level_of_persisting, shared_part
 from ml.spec import Persistence
@@ -38,7 +39,7 @@ class ColumnVerdict:
         threshold: The distance that is significant at `alone`, where the test is of the distance.
         is_significant: More than chance, all columns of the family considered.
         is_alarm: Significant, and not shown to be below the floor.
-        origin: Where the p-value comes from, in plain words.
+        basis: Where the p-value comes from; None under fixed thresholds.
         is_provisional: Too few windows of the reference stand behind it, or none although rows have a time or a group.
     """
 
@@ -57,12 +58,25 @@ class ColumnVerdict:
     threshold: float | None
     is_significant: bool
     is_alarm: bool
-    origin: str
+    basis: Basis | None
     is_provisional: bool
 
     def to_json(self) -> dict[str, Any]:
-        """All fields, as JSON types."""
-        return asdict(self)
+        """All fields, as JSON types; no number is infinite."""
+        found = {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in asdict(self).items()}
+        return {**found, "basis": None if self.basis is None else self.basis.to_json()}
+
+    @classmethod
+    def of_json(cls, column: str, found: Mapping[str, Any]) -> "ColumnVerdict":
+        """What `to_json` wrote of a column."""
+        facts = {one.name: found[one.name] for one in fields(cls) if one.name not in {"column", "basis"}}
+        facts |= {name: math.nan for name in ("value", "expected", "debiased", "margin") if facts[name] is None}
+        return cls(column=column, basis=None if found["basis"] is None else Basis.of_json(found["basis"]), **facts)
+
+    @property
+    def origin(self) -> str:
+        """Where the p-value comes from, in plain words."""
+        return "a fixed threshold" if self.basis is None else self.basis.words
 
     @property
     def sentence(self) -> str:
@@ -165,7 +179,7 @@ def _verdict(one: Comparison, *, level: float, alone: float, is_significant: boo
         threshold=one.threshold_at(alone),
         is_significant=is_significant,
         is_alarm=is_significant and one.reaches_floor,
-        origin=one.origin,
+        basis=one.basis,
         is_provisional=one.is_provisional,
     )
 
@@ -180,7 +194,7 @@ def _fixed(family: str, comparisons: Sequence[Comparison]) -> FamilyVerdict:
             threshold=one.watched.floor,
             is_significant=False,
             is_alarm=one.effect.value >= one.watched.floor,
-            origin="a fixed threshold",
+            basis=None,
             is_provisional=False,
         )
         for one in comparisons

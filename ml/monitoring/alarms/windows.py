@@ -75,14 +75,6 @@ class Calibration:
         """All fields, as JSON types."""
         return asdict(self)
 
-    @property
-    def sentence(self) -> str:
-        """Where the threshold comes from, in plain words."""
-        few = f"; provisional: at least {ENOUGH} are needed" if self.is_provisional else ""
-        if self.by == "group":
-            return f"from {self.windows} disjoint sets of whole groups of the reference, {self.rows:,} rows on average{few}"
-        return f"from {self.windows} disjoint windows of {self.rows:,} rows of the reference's own time{few}"
-
     def p_value(self, found: float, *, rows: int, reference_rows: int, freedom: int = 1) -> float:
         """How often a window without change would show so much.
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ml.monitoring.estimated.values import Estimated, interval
+from ml.wording import percent
 
 LAST, FEWEST, NEEDED_SHARE = 10, 5, 0.8
 
@@ -114,7 +115,7 @@ def audit(history: Sequence[Matured], *, last: int = LAST, fewest: int = FEWEST,
     error = math.fsum(abs(one.measured - one.estimated) for one in seen) / len(seen)
     nothing = math.fsum(abs(one.measured - one.at_promotion) for one in seen) / len(seen)
     is_trusted = len(seen) >= fewest and inside >= needed_share * len(seen) - 1e-9 and error <= nothing * (1 + 1e-9)
-    said = f"{inside} of {len(seen)} estimates held what was measured later (needed: {needed_share:.0%})"
+    said = f"{inside} of {len(seen)} estimates held what was measured later (needed: {percent(needed_share)})"
     said += f"; mean error {error:.4f}, of assuming nothing {nothing:.4f}" + ("" if error <= nothing * (1 + 1e-9) else ", which is smaller")
     if len(seen) < fewest:
         said += f"; {fewest} windows are needed"

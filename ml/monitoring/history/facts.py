@@ -23,12 +23,8 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One window. `share` (0-1): how many of its `columns` drifted; None where none was compared, or it was not measured.
-
-    `drifts`: of the columns that the page shows; `alarms`: what drifted, target and predictions too, the farthest first; `qualities` on
-    labels, `estimates` without; `concept` is that quality against fresh models; `decision` is the newest about it.
-    """
+class Told:
+    """One window in numbers: how many of its `columns` drifted, `qualities` on labels, `estimates` without."""
 
     id: str
     number: int
@@ -39,10 +35,19 @@ class Seen:
     is_measured: bool
     columns: int = 0
     drifted: int = 0
-    drifts: tuple[Drift, ...] = ()
-    alarms: tuple[Alarmed, ...] = ()
     qualities: tuple[Value, ...] = ()
     estimates: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen(Told):
+    """One window. `drifts`: of the columns that the page shows; `alarms`: what drifted, target and predictions too, the farthest first.
+
+    `concept` is the quality against fresh models; `decision` is the newest about the window.
+    """
+
+    drifts: tuple[Drift, ...] = ()
+    alarms: tuple[Alarmed, ...] = ()
     concept: ConceptDrift | None = None
     decision: Decision | None = None
 

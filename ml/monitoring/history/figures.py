@@ -25,7 +25,11 @@ def _drift(history: History) -> dict[str, Any] | None:
     if not any(one.share is not None for one in seen):
         return None
     drawn = line("share of the columns that drifted", BLUE)
-    drawn |= {"x": _times(seen), "y": [one.share for one in seen], "text": [_window(one) for one in seen]}
+    drawn |= {
+        "x": _times(seen),
+        "y": [one.share for one in seen],
+        "text": [_window(one) if one.decision is None else _asked(one) for one in seen],
+    }
     drawn["hovertemplate"] = "%{text}<br>%{y:.0%} drifted<extra></extra>"
     asked = [one for one in seen if one.decision is not None and one.decision.retrain and one.share is not None]
     marks = {

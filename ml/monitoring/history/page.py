@@ -12,6 +12,7 @@ from ml.monitoring.pages import standing
 from ml.monitoring.pages.frame import means, nav
 from ml.monitoring.pages.rendered import of_page, verdict
 from ml.state.records import Decision, Promotion
+from ml.wording import percent
 
 _TITLES = {
     "drift": ("Drift", "The share of the feature columns that lay beyond their thresholds, window by window."),
@@ -108,7 +109,7 @@ def _windows(history: History) -> str:
 
 
 def _row(one: Seen, metric: str) -> str:
-    share = "–" if one.share is None else f"{one.drifted} of {one.columns} ({one.share:.0%})"
+    share = "–" if one.share is None else f"{one.drifted} of {one.columns} ({percent(one.share)})"
     labelled = "–" if one.labelled_rows is None else f"{one.labelled_rows:,}"
     return (
         f"<tr><td>{_opened(one.id)}</td><td>{one.at:%Y-%m-%d %H:%M}</td><td>version {one.champion}</td>"

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from ml.monitoring.history.facts import History, Seen, Value
 from ml.state.records import Decision, Promotion
+from ml.wording import percent
 
 _WAITING = {"open": "waits for a run of the training", "claimed": "is being worked on", "suggested": "waits for a person's word"}
 _COUNTED = {
@@ -79,8 +80,11 @@ def _drift(history: History) -> list[str]:
         return [f"Drift: {shown}; drift alone asks for nothing here."]
     over = [one for one in compared if (one.share or 0.0) >= history.drift_limit]
     if not over:
-        return [f"Drift stayed below the limit of {history.drift_limit:.0%} of the columns in every window; {shown}."]
-    often = f"Drift reached the limit of {history.drift_limit:.0%} of the columns in {len(over)} of {counted(len(compared), 'window')}"
+        some = sum(one.drifted > 0 for one in compared)
+        said = f"Columns drifted in {some} of {counted(len(compared), 'window')}" if some else "No column drifted in any window"
+        below = f", never the {percent(history.drift_limit)} of them that ask for a training; {shown}{_farthest(newest)}" if some else ""
+        return [f"{said}{below}."]
+    often = f"Drift reached the limit of {percent(history.drift_limit)} of the columns in {len(over)} of {counted(len(compared), 'window')}"
     return [f"{often}, last on {day(over[-1].at)}; {shown}{_farthest(newest)}."]
 
 

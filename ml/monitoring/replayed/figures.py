@@ -78,7 +78,7 @@ def _of_cost(cell: CostFacts, *, visible: bool) -> list[dict[str, Any]]:
         _marked("tuned calendar", [cell.tuned_calendar], GREY, "diamond-open"),
         _marked("never", [cell.never], ORANGE, "x"),
         _marked("oracle", [cell.oracle], GREEN, "triangle-down"),
-        _marked("recommended", [cell.recommended], RED, "circle-open"),
+        _marked("recommended", [cell.recommended] if cell.is_told else [], RED, "circle-open"),
         _hull(cell),
     ]
     return [{**one, "visible": visible} for one in traces if one["x"]]
@@ -128,7 +128,7 @@ def _losses(facts: ReplayFacts) -> dict[str, Any]:
     never = {**line("never retrained", ORANGE), **hover, "y": [one.never for one in seen], "line": {"color": ORANGE, "width": 1.3}}
     fresh = {**line("a new model in each window", GREY), **hover, "y": [one.fresh for one in seen]}
     fresh["line"] = {"color": GREY, "width": 1.3, "dash": "dot"}
-    ours = {**line("recommended", BLUE), **hover, "y": [one.recommended for one in seen]}
+    ours = {**line("recommended" if facts.chosen.is_told else "never retrained", BLUE), **hover, "y": [one.recommended for one in seen]}
     for trace in (never, fresh, ours):
         trace["mode"] = "lines"
     new = [place for place in mine.retrained if place < len(seen)]

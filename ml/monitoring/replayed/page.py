@@ -6,9 +6,9 @@ from typing import Any
 
 from ml.monitoring import page
 from ml.monitoring.history.words import number
-from ml.monitoring.replayed.facts import CostFacts, PlayedPolicy, ReplayFacts
+from ml.monitoring.replayed.facts import CostFacts, ReplayFacts
 from ml.monitoring.replayed.figures import calendars, figures, others, price
-from ml.monitoring.replayed.words import between, listed, meaning, period, treated
+from ml.monitoring.replayed.words import LEGEND, Row, between, legend, listed, meaning, period, rows, treated
 
 _TUNED = "Policies were chosen on the tuned windows, so no policy is shown on them: it would look better than it is."
 _TITLES = {
@@ -67,10 +67,12 @@ def _section(name: str) -> str:
 def _policies(cell: CostFacts) -> str:
     told = (
         f"At a cost of {price(cell.cost)} a retraining (a fit {price(cell.train)}, a promotion {price(cell.promote)}), judged windows "
-        "only; the cheapest first. Beyond: 95 % intervals of the difference, below 0 is cheaper. When chosen: loss and cost on the tuned "
-        "windows."
+        "only; the cheapest first, policies that did exactly the same in one line. Beyond: 95 % interval of the difference, below 0 is "
+        "cheaper. When chosen: loss and cost on the windows that policies were chosen on."
     )
-    return page.table("Policies", told, _NAMES, _rows(cell))
+    played = [*calendars(cell), *others(cell), cell.recommended, cell.oracle]
+    meant = "".join(f"<li>{escape(name)}: {escape(text)}</li>" for name, text in legend(played))
+    return page.table("Policies", told, _NAMES, [_row(cell, one) for one in rows(cell, played)]) + f"<p>{LEGEND}</p><ul>{meant}</ul>"
 
 
 def _others(facts: ReplayFacts) -> str:
@@ -80,24 +82,10 @@ def _others(facts: ReplayFacts) -> str:
     return f"<h2>The other costs</h2>{folded}" if folded else ""
 
 
-def _rows(cell: CostFacts) -> list[str]:
-    played = sorted([*calendars(cell), *others(cell)], key=lambda one: (one.total, one.retrainings))
-    if cell.recommended.name not in {one.name for one in played}:
-        played = [cell.recommended, *played]
-    return [_row(cell.oracle, "known only afterwards"), *(_row(one, _mark(cell, one)) for one in played)]
-
-
-def _mark(cell: CostFacts, one: PlayedPolicy) -> str:
-    marks = {
-        "recommended": cell.recommended.name,
-        "tuned calendar": cell.tuned_calendar.name,
-        "best calendar in hindsight": cell.hindsight_calendar.name,
-    }
-    return ", ".join(mark for mark, name in marks.items() if name == one.name)
-
-
-def _row(one: PlayedPolicy, mark: str) -> str:
-    said = escape(one.name) + (f'<br><span class="muted">{mark}</span>' if mark else "")
+def _row(cell: CostFacts, row: Row) -> str:
+    one = row.policy
+    beside = [*([row.mark] if row.mark else []), *([f"same as it: {'; '.join(row.same)}"] if row.same else [])]
+    said = escape(one.name) + (f'<br><span class="muted">{page.lines(beside)}</span>' if beside else "")
     numbers = (
         number(one.mean_loss),
         str(one.retrainings),
@@ -108,7 +96,7 @@ def _row(one: PlayedPolicy, mark: str) -> str:
         between(one.beyond_calendar),
         "–" if one.tuned_total is None else f"{one.tuned_total:.3f}",
     )
-    strong = ' style="background:#eef4fa"' if mark.startswith("recommended") else ""
+    strong = ' style="background:#eef4fa"' if one.name == cell.recommended.name and cell.is_told else ""
     return f"<tr{strong}><td>{said}</td>" + "".join(f'<td class="number">{text}</td>' for text in numbers) + "</tr>"
 
 

@@ -45,7 +45,7 @@ def families(history: LossHistory, yardstick: Yardstick, parts: Parts, costs: Co
     if forecasts := tuple(one.policy(costs.retraining) for one in learnt if one is not None):
         found["forecast"] = forecasts
     else:
-        absent["forecast"] = "the tuned windows are too few to learn it from"
+        absent["forecast"] = "the windows that policies are chosen on are too few to learn it from"
     signalled, missing = _signalled(history)
     return Families(members=found | signalled, absent=absent | missing)
 
@@ -64,12 +64,15 @@ def _signalled(history: LossHistory) -> tuple[dict[str, tuple[Policy, ...]], dic
     absent: dict[str, str] = {}
     for name, flags in (("drift, as declared", signals.drift), ("drift, Evidently's default", signals.default_drift)):
         if flags is None:
-            absent[name] = "drift was not measured"
+            absent[name] = "no drift was measured"
         else:
             found[name] = (_signal(name, name, history, flags, lag=now),)
-    for name, drops, lag in (("quality drop", signals.quality_drop, labelled), ("estimated quality", signals.estimated_drop, now)):
+    for name, drops, lag, why in (
+        ("quality drop", signals.quality_drop, labelled, "no drop of quality was measured"),
+        ("estimated quality", signals.estimated_drop, now, "a replay does not estimate quality"),
+    ):
         if drops is None:
-            absent[name] = f"{name} was not measured"
+            absent[name] = why
         else:
             found[name] = tuple(_signal(f"{name} {drop:g}", name, history, drops > drop, lag=lag) for drop in DROPS)
     return found, absent

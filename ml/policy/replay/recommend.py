@@ -16,6 +16,7 @@ LEAST_TUNED = 20
 """With fewer tuned windows nothing but the simplest is recommended."""
 TOLD_LEVEL = 2 / 3
 """Of the interval that must lie above 0. Where nothing drifts, and retraining brings nothing, it does so in 1 of 20 histories."""
+_TOO_SHORT = "No policy is recommended: the history is too short to tell whether retraining pays"
 CHEAP_SHADOW = 0.1
 """Up to this share (0-1) of a retraining a fit is cheap: too few windows are tuned on to tell that fewer shadows would do."""
 
@@ -57,15 +58,15 @@ def advise(tuning: Tuning, votes: Sequence[Candidate]) -> Advice:
     never = tuning.candidate(calendars(tuning.history, tuning.yardstick)[0])
     windows, found = tuning.parts.tuned, best(tuning, votes)
     if windows < LEAST_TUNED:
-        short = f"the history is too short to tell, with {windows} windows to tune on where {LEAST_TUNED} are needed"
-        return _never(never, f"Do not retrain for now: {short}", is_told=False, alternative=found.policy)
+        short = f"with {windows} windows to choose a policy on, where {LEAST_TUNED} are needed"
+        return _never(never, f"{_TOO_SHORT}, {short}", is_told=False, alternative=found.policy)
     if not found.run.retrainings:
-        return _never(never, f"Do not retrain: on the {windows} tuned windows no retraining would have paid", is_told=True)
+        return _never(never, f"Do not retrain: on the {windows} windows that policies were chosen on none would have paid", is_told=True)
     saved = interval_of_total(never.run.paid(tuning.costs) - found.run.paid(tuning.costs), level=TOLD_LEVEL)
     if saved.low <= 0:
-        there = f"on the {windows} tuned windows the best policy ({found.policy.name}) saved {never.total - found.total:.2f}"
-        short = f"the history is too short to tell: {there} against never, {saved.low:.2f} to {saved.high:.2f} at odds of two to one"
-        return _never(never, f"Do not retrain for now: {short}", is_told=False, saved=saved, alternative=found.policy)
+        there = f"on the {windows} windows that policies were chosen on the best one ({found.policy.name}) saved"
+        short = f"{there} {never.total - found.total:.2f} against never, {saved.low:.2f} to {saved.high:.2f} at odds of two to one"
+        return _never(never, f"{_TOO_SHORT}: {short}", is_told=False, saved=saved, alternative=found.policy)
     return _told(found, saved)
 
 

@@ -12,6 +12,7 @@ from ml.policy.replay.playing import Gate, Policy, Run, play
 from ml.policy.replay.recommend import Advice, advise
 from ml.policy.replay.tuning import Candidate, Tuning
 from ml.policy.replay.yardstick import Yardstick
+from ml.wording import counted, percent
 
 
 def replay(
@@ -116,21 +117,20 @@ def _cell(tuning: Tuning, found: Families, own: Policy | None) -> Cell:
 def _sentence(advice: Advice, recommended: Judged, *, bench: _Bench, never: Judged, calendar: Judged) -> str:
     """What to do, and what came of it on windows that had no say in it."""
     windows = recommended.run.end - recommended.run.start
-    said = [f"On the {windows} judged windows that cost {_cost(recommended)}"]
-    if advice.kind != "never":
-        said.append(f"never {never.total:.2f} ({_against(recommended.beyond_never)})")
+    retrained = advice.kind != "never"
+    said = [f"{_cost(recommended)} under it"] if retrained else []
+    said.append(f"{never.total:.2f} without any retraining" + (f" ({_against(recommended.beyond_never)})" if retrained else ""))
     if calendar.name not in {never.name, recommended.name}:
-        said.append(f"the tuned calendar ({calendar.name}) {_cost(calendar)}")
+        said.append(f"{_cost(calendar)} under the best calendar of the earlier windows ({calendar.name})")
     if advice.alternative is not None:
-        said.append(f"{advice.alternative.name} {_cost(bench.judged(advice.alternative))}")
-    return f"{advice.sentence}. {'; '.join(said)}."
+        said.append(f"{_cost(bench.judged(advice.alternative))} under the best policy of the earlier windows ({advice.alternative.name})")
+    return f"{advice.sentence}. On the {windows} judged windows loss and cost came to {', '.join(said)}."
 
 
 def _against(beyond: Interval) -> str:
-    verdict = "which may be chance" if beyond.covers_zero else "beyond chance"
-    return f"the difference is {beyond.low:+.2f} to {beyond.high:+.2f} at {beyond.level:.0%}, {verdict}"
+    verdict = "maybe chance" if beyond.covers_zero else "beyond chance"
+    return f"{percent(beyond.level)} interval of the difference {beyond.low:+.2f} to {beyond.high:+.2f}, {verdict}"
 
 
 def _cost(judged: Judged) -> str:
-    count = judged.retrainings
-    return f"{judged.total:.2f} with {count} retraining{'' if count == 1 else 's'}"
+    return f"{judged.total:.2f} with {counted(judged.retrainings, 'retraining')}"

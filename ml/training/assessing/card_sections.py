@@ -6,6 +6,7 @@ from typing import Literal
 
 from ml.training.assessing.card import CardFacts, Origin
 from ml.training.assessing.facts import Interval
+from ml.wording import percent
 
 TITLES = {
     "confusion_matrix": "Confusion matrix",
@@ -95,7 +96,7 @@ def _metrics(facts: CardFacts, drawn: set[str]) -> Section:
     text = f"On {of.rows:,} test rows that no tuning saw."
     if of.units:
         part = "" if of.drawn_rows == of.rows else f", from {of.drawn_rows:,} rows chosen by chance"
-        text += f" In brackets the {of.confidence:.0%} bootstrap interval: {of.resamples:,} resamples of {of.drawn}{part}."
+        text += f" In brackets the {percent(of.confidence)} bootstrap interval: {of.resamples:,} resamples of {of.drawn}{part}."
     return Section("Metrics", texts=(text,), tables=(Table(header, rows),) if rows else (), figures=_figures(drawn - {"importance"}))
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ml.spec import ModelSpec
 from ml.training.assessing.facts import Suspicion
+from ml.wording import percent
 
 COPIES_SHARE = 0.1
 """With more copies than this the test part flatters the model by a margin that matters."""
@@ -45,8 +46,8 @@ def same_rows(spec: ModelSpec, *, development: pd.DataFrame, test: pd.DataFrame)
         else f"The same rows stand under different values of the group {spec.group!r}: deliver each row once."
     )
     sentence = (
-        f"{found.share:.0%} of {found.rows:,} test rows have the same features and target as a row of the development part, which chance "
-        f"does not explain: the model has seen these answers, so its metrics are too good. {cure}"
+        f"{percent(found.share)} of {found.rows:,} test rows have the same features and target as a row of the development part, which "
+        f"chance does not explain: the model has seen these answers, so its metrics are too good. {cure}"
     )
     return Suspicion(kind="same_rows", column=None, value=found.share, sentence=sentence)
 

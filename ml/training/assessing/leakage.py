@@ -15,6 +15,7 @@ from ml.training.assessing.telltale import telltale
 from ml.training.columns import Dates, Labels, Numbers
 from ml.training.evaluation import gain
 from ml.training.pipeline import MAX_CATEGORIES
+from ml.wording import percent
 
 SAME_SHARE = 0.99
 """A column that has the target's value in so many rows is the target."""
@@ -78,7 +79,7 @@ def carries_the_skill(
     if lead <= 0 or round(first.mean - SKILL_SHARE * lead, 9) < 0 or round(first.mean - TIMES_THE_NEXT * next_one, 9) < 0:
         return None
     sentence = (
-        f"Column {first.column!r} carries {_percent(first.mean / lead)} of the model's skill: shuffling it costs {first.mean:.3f} of "
+        f"Column {first.column!r} carries {percent(first.mean / lead)} of the model's skill: shuffling it costs {first.mean:.3f} of "
         f"{spec.metric}, the next column ({second.column!r}) {next_one:.3f}. {_CURE}"
     )
     return Suspicion(kind="carries_the_skill", column=first.column, value=first.mean / lead, sentence=sentence)
@@ -98,7 +99,7 @@ def _equal(spec: ModelSpec, rows: pd.DataFrame, column: str) -> Suspicion | None
     if share < SAME_SHARE or target.nunique() < 2 or values.nunique() < 2:
         return None
     sentence = (
-        f"Column {column!r} has the value of the target {spec.target!r} in {_percent(share)} of {len(rows):,} rows: it is the answer, "
+        f"Column {column!r} has the value of the target {spec.target!r} in {percent(share)} of {len(rows):,} rows: it is the answer, "
         "which nobody knows when a prediction is asked for. Move it to features.ignore and train again."
     )
     return Suspicion(kind="equal_to_target", column=column, value=share, sentence=sentence)
@@ -187,7 +188,7 @@ def _like_an_id(spec: ModelSpec, rows: pd.DataFrame, column: str) -> Suspicion |
     ):
         return None
     sentence = (
-        f"Column {column!r} has {_percent(share)} different values in {len(values):,} rows, as an id has: the model can only learn rows by "
+        f"Column {column!r} has {percent(share)} different values in {len(values):,} rows, as an id has: the model can only learn rows by "
         "heart from it. Move it to features.ignore, or declare it as the model's id."
     )
     return Suspicion(kind="like_an_id", column=column, value=share, sentence=sentence)
@@ -198,7 +199,3 @@ def _counts(values: pd.Series) -> bool:
     if not np.isfinite(numbers).all() or (numbers % 1 != 0).any():
         return False
     return bool(numbers.max() - numbers.min() < 3 * len(numbers))
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}"

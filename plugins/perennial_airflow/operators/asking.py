@@ -53,12 +53,12 @@ class AskingOperator(ApprovalOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Goes on with the answer."""
         given = HITLOperator.execute_complete(self, context, event)
-        approved, by = given["chosen_options"] == [ApprovalOperator.APPROVE], _person(given["responded_by_user"])
+        approved, by = given["chosen_options"] == [ApprovalOperator.APPROVE], person(given["responded_by_user"])
         with error_edge():
             return self.answered(Settings.from_env(), context, approved=approved, by=by)
 
 
-def _person(user: Any) -> str | None:
+def person(user: Any) -> str | None:
     """Who answered, as the login calls them, with the id where that is another one; None where nobody did."""
     if user is None:
         return None

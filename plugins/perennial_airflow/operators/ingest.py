@@ -6,7 +6,7 @@ from typing import Any
 from airflow.sdk import Asset, Context
 
 from ml.settings import Settings
-from perennial_airflow.links import ResultLink, docs_url
+from perennial_airflow.links import DATA_DOCS, ResultLink, docs_url
 from perennial_airflow.operators.job import JobOperator
 
 MOST_DELIVERIES = 1000
@@ -33,7 +33,7 @@ class FindDeliveries(JobOperator):
 class IngestDelivery(JobOperator):
     """Validates one delivery, and accepts or quarantines it whole. A quarantined delivery is a result, not a failure."""
 
-    operator_extra_links = (ResultLink("Data Docs"),)
+    operator_extra_links = (ResultLink(DATA_DOCS),)
 
     def __init__(self, *, url: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -48,14 +48,15 @@ class IngestDelivery(JobOperator):
         failing = f", {result.failing_rows} of {result.rows} rows fail" if result.failing_rows else ""
         name = result.source.rsplit("/", 1)[-1]
         context["delivery"] = f"{result.status}: {name}{failing}"  # type: ignore[typeddict-unknown-key]
-        self.link = docs_url(self.model, result.docs_url) if result.docs_url else ""
+        if result.docs_url:
+            self.links[DATA_DOCS] = docs_url(self.model, result.docs_url)
         quarantined = result.status == "quarantined"
         facts: dict[str, object] = {
             "batch": result.id,
             "rows": result.rows,
             "failing rows": result.failing_rows,
             "dataset version": result.dataset_version,
-            "Data Docs": self.link,
+            DATA_DOCS: self.links.get(DATA_DOCS),
             "look": f"perennial quarantine show {self.model} {result.id[:12]}" if quarantined else None,
         }
         warnings = {f"warning {number}": warning for number, warning in enumerate(result.warnings[:_SHOWN], 1)}

@@ -5,7 +5,7 @@ from typing import Any
 from airflow.sdk import Asset, Context
 
 from ml.settings import Settings
-from perennial_airflow.links import ResultLink, report_url
+from perennial_airflow.links import DECISION, HISTORY, MLFLOW_RUN, REPORT, ResultLink, decision_url, report_url, window_run_url
 from perennial_airflow.operators.job import JobOperator
 
 _SHOWN = 30
@@ -76,21 +76,21 @@ class MeasureWindow(WindowOperator):
     A window that cannot be measured fails the task and is given up: the next run takes a new one.
     """
 
-    operator_extra_links = (ResultLink("Report"),)
+    operator_extra_links = (ResultLink(REPORT), ResultLink(MLFLOW_RUN))
 
     def job(self, settings: Settings, context: Context) -> dict[str, Any]:  # noqa: ARG002
         """What was measured."""
         from ml.jobs.monitor import measure
 
         measured = measure(settings, self.window)
-        self.link = report_url(self.model, self.window)
+        self.links = {REPORT: report_url(self.model, self.window), MLFLOW_RUN: window_run_url(self.model, self.window)}
         columns = measured.drift.columns
         drifted = sorted((name for name, one in columns.items() if one.drifted), key=lambda name: -columns[name].value)
         shown = {
             name: f"{columns[name].method} {columns[name].value:.4f} (threshold {columns[name].threshold:g})" for name in drifted[:_SHOWN]
         }
         facts: dict[str, object] = {
-            "report": self.link,
+            "report": self.links[REPORT],
             "rows": measured.window.rows,
             "labelled rows": measured.window.labelled_rows,
             "champion": f"version {measured.window.champion}",
@@ -104,14 +104,14 @@ class MeasureWindow(WindowOperator):
 class DecideRetraining(WindowOperator):
     """Decides from what was measured whether to retrain, and writes the decision with its evidence into the ledger."""
 
-    operator_extra_links = (ResultLink("Report"),)
+    operator_extra_links = (ResultLink(DECISION), ResultLink(REPORT))
 
     def job(self, settings: Settings, context: Context) -> dict[str, Any]:  # noqa: ARG002
         """The decision."""
         from ml.jobs.monitor import decide
 
         decision = decide(settings, self.window)
-        self.link = report_url(self.model, self.window)
+        self.links = {DECISION: decision_url(self.model, decision.id), REPORT: report_url(self.model, self.window)}
         reasons = {f"reason {number}": reason for number, reason in enumerate(decision.reasons, 1)}
         self.say(f"{'RETRAIN' if decision.retrain else 'do not retrain'} ({decision.state})", {"decision": decision.id, **reasons})
         return decision.model_dump(mode="json")
@@ -123,7 +123,7 @@ class KeepHouse(JobOperator):
     A store that does not answer is logged and fails nothing: the next look does both again.
     """
 
-    operator_extra_links = (ResultLink("History"),)
+    operator_extra_links = (ResultLink(HISTORY),)
 
     def job(self, settings: Settings, context: Context) -> dict[str, Any]:  # noqa: ARG002
         """Where the page is, and what was removed."""
@@ -133,8 +133,11 @@ class KeepHouse(JobOperator):
         if kept.page is None:
             self.log.error("the history page could not be written: the store of the reports did not answer; the next look tries again")
         else:
-            self.link = report_url(self.model, "history")
+            self.links[HISTORY] = report_url(self.model, "history")
         gone = kept.removed
         removed = {} if gone is None else {"pages": gone.pages, "snapshots": gone.snapshots}
-        self.say("the history page is current", {"history": self.link, **{f"removed {name}": found for name, found in removed.items()}})
+        self.say(
+            "the history page is current",
+            {"history": self.links.get(HISTORY), **{f"removed {name}": found for name, found in removed.items()}},
+        )
         return kept.model_dump(mode="json")

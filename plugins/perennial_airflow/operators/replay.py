@@ -7,7 +7,7 @@ from airflow.sdk import Context
 
 from ml.errors import NoData
 from ml.settings import Settings
-from perennial_airflow.links import ResultLink, report_url
+from perennial_airflow.links import REPLAY, ResultLink, report_url
 from perennial_airflow.operators.asking import AskingOperator
 from perennial_airflow.operators.job import JobOperator
 
@@ -24,7 +24,7 @@ class ReplayHistory(JobOperator):
     What was fitted is kept: another try, also after a time-out, goes on where the last one was.
     """
 
-    operator_extra_links = (ResultLink(name="Replay"),)
+    operator_extra_links = (ResultLink(REPLAY),)
 
     def job(self, settings: Settings, context: Context) -> dict[str, Any]:  # noqa: ARG002
         """The moment that names the replay, and what it recommends."""
@@ -35,7 +35,8 @@ class ReplayHistory(JobOperator):
             facts = replay(settings, self.model, watcher=Watcher(say=self.say, advance=_Steps(self).advance))
         except NoData as error:
             raise self.skip(f"the history cannot be replayed yet: {error}") from error
-        self.link = report_url(self.model, "replay") if facts.html is not None else ""
+        if facts.html is not None:
+            self.links[REPLAY] = report_url(self.model, "replay")
         chosen, touched = facts.chosen, facts.affected.model_dump()
         told: dict[str, object] = {
             "windows": f"{facts.windows}, policies chosen on {facts.tuned_on}, judged on {facts.judged_on}",
@@ -43,7 +44,7 @@ class ReplayHistory(JobOperator):
             "tuned calendar": f"{chosen.tuned_calendar.name}: {chosen.tuned_calendar.total:.3f}",
             "never": f"{chosen.never.total:.3f}",
             "treated otherwise": ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in touched.items() if count),
-            "page": self.link,
+            "page": self.links.get(REPLAY),
         }
         self.say(facts.recommendation, told)
         return {"at": facts.at.isoformat(), "recommended": chosen.recommended.name, "told": chosen.is_told, "html": facts.html}
@@ -71,26 +72,26 @@ class SuggestPolicy(AskingOperator):
     """
 
     template_fields = (*AskingOperator.template_fields, "at")
-    operator_extra_links = (*AskingOperator.operator_extra_links, ResultLink(name="Replay"))
+    operator_extra_links = (*AskingOperator.operator_extra_links, ResultLink(REPLAY))
 
     def __init__(self, *, model: str, at: Any, **kwargs: Any) -> None:
         super().__init__(model=model, subject=f"Shall {model} be retrained by another policy?", **kwargs)
         self.at = at
-        self.link = ""
+        self.links: dict[str, str] = {}
 
     def ask(self, settings: Settings, context: Context) -> "Question | dict[str, Any]":  # noqa: ARG002
         """About what the replay recommends."""
         from ml.jobs.replaying.suggesting import ask
 
-        self.link = report_url(self.model, "replay")
-        found = ask(settings, self.model, at=datetime.fromisoformat(self.at["at"]), page=self.link)
+        self.links[REPLAY] = report_url(self.model, "replay")
+        found = ask(settings, self.model, at=datetime.fromisoformat(self.at["at"]), page=self.links[REPLAY])
         return found.question or self.nobody(found.reason)
 
     def answered(self, settings: Settings, context: Context, *, approved: bool, by: str | None) -> dict[str, Any]:  # noqa: ARG002
         """Writes the answer down, and says what to do after a yes."""
         from ml.jobs.replaying.suggesting import answer
 
-        self.link = report_url(self.model, "replay")
+        self.links[REPLAY] = report_url(self.model, "replay")
         said = answer(settings, self.model, at=datetime.fromisoformat(self.at["at"]), approved=approved, by=by)
         if not said.approved:
             self.log.info("no, by %s: model.yaml stays as it is", said.by or "nobody: the time is over")

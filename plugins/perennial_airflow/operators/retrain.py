@@ -5,7 +5,7 @@ from typing import Any
 from airflow.sdk import Asset, Context
 
 from ml.settings import Settings
-from perennial_airflow.links import report_url
+from perennial_airflow.links import DECISION, REPORT, ResultLink, decision_url, report_url
 from perennial_airflow.operators.job import JobOperator
 
 
@@ -15,6 +15,8 @@ class AnnounceRetrain(JobOperator):
     So an event that was lost (Airflow drops those that arrive while a run is under way, or while the DAG is paused) is made up for, and
     a claim whose worker is dead is open again.
     """
+
+    operator_extra_links = (ResultLink(DECISION), ResultLink(REPORT))
 
     def __init__(self, *, asset: Asset, **kwargs: Any) -> None:
         super().__init__(outlets=[asset], **kwargs)
@@ -34,10 +36,13 @@ class AnnounceRetrain(JobOperator):
         if not found.open:
             raise self.skip("no decision asks for a training")
         newest = found.open[-1]
+        self.links[DECISION] = decision_url(self.model, newest.id)
+        if newest.report and newest.window:
+            self.links[REPORT] = report_url(self.model, newest.window)
         extra: dict[str, Any] = {
             "decision": newest.id,
             "reasons": newest.reasons,
-            "report": report_url(self.model, newest.window) if newest.report and newest.window else None,
+            "report": self.links.get(REPORT),
             "open_decisions": len(found.open),
         }
         woken = {"woken before": newest.announcements, "tries so far": newest.tries}
@@ -58,6 +63,8 @@ class AnnounceRetrain(JobOperator):
 class AnnounceSuggestion(JobOperator):
     """Emits the asset `<model>.suggestion` while a suggestion waits for a person's word."""
 
+    operator_extra_links = (ResultLink(DECISION),)
+
     def __init__(self, *, asset: Asset, **kwargs: Any) -> None:
         super().__init__(outlets=[asset], **kwargs)
         self.asset = asset
@@ -70,6 +77,7 @@ class AnnounceSuggestion(JobOperator):
         if not found:
             raise self.skip("no suggestion waits for an answer")
         newest = found[-1]
+        self.links[DECISION] = decision_url(self.model, newest.id)
         until = newest.until.isoformat() if newest.until else None
         extra: dict[str, Any] = {"decision": newest.id, "reasons": newest.reasons, "until": until}
         self.say("a person is asked whether to train", extra)

@@ -6,7 +6,17 @@ from airflow.sdk import Asset, Context
 
 from ml.settings import Settings
 from ml.wording import counted
-from perennial_airflow.links import ResultLink
+from perennial_airflow.links import (
+    DECISION,
+    LINEAGE,
+    MLFLOW_RUN,
+    MODEL_VERSION,
+    ResultLink,
+    decision_url,
+    lineage_url,
+    mlflow_run_url,
+    version_url,
+)
 from perennial_airflow.operators.job import JobOperator, LimitedOperator, training_run
 
 _ENDINGS = {
@@ -23,14 +33,19 @@ class FreezeInputs(JobOperator):
     Skips the run where there is nothing to do: an asset event without an open decision, or a schedule without new rows.
     """
 
+    operator_extra_links = (ResultLink(DECISION),)
+
     def job(self, settings: Settings, context: Context) -> list[str]:
         """One name a candidate."""
         from ml.jobs.train import freeze
 
-        asked = context["params"].get("reason")
-        frozen = freeze(settings, self.model, run=training_run(context), trigger=_trigger(context), reason=asked)
+        asked, by = context["params"].get("reason"), context["dag_run"].triggering_user_name
+        reason = f"{asked} (asked for by {by})" if asked and by else asked
+        frozen = freeze(settings, self.model, run=training_run(context), trigger=_trigger(context), reason=reason)
         if frozen is None:
             raise self.skip("nothing to do: no decision is open, and nothing has changed since the last training")
+        if frozen.decision is not None:
+            self.links[DECISION] = decision_url(self.model, frozen.decision)
         facts: dict[str, object] = {
             "run": frozen.run,
             "dataset version": frozen.dataset_version,
@@ -46,6 +61,8 @@ class FreezeInputs(JobOperator):
 class TuneCandidate(LimitedOperator):
     """Searches the hyperparameters of one candidate."""
 
+    operator_extra_links = (ResultLink(MLFLOW_RUN),)
+
     def __init__(self, *, candidate: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.candidate = candidate
@@ -55,6 +72,7 @@ class TuneCandidate(LimitedOperator):
         from ml.jobs.train import tune
 
         result = tune(settings, run=training_run(context), candidate=self.candidate, on_progress=self.say)
+        self.links[MLFLOW_RUN] = mlflow_run_url(self.model, result.mlflow_run)
         facts: dict[str, object] = {"parameters": result.params, "trials": result.trials, "MLflow run": result.mlflow_run}
         outcome = f"{result.candidate}: {result.metric} {result.value:.4f}"
         context["tuned"] = outcome  # type: ignore[typeddict-unknown-key]
@@ -81,6 +99,8 @@ class ListEnsembles(JobOperator):
 class CombineCandidates(LimitedOperator):
     """Makes one ensemble of the candidates' best parameters and measures it as they were."""
 
+    operator_extra_links = (ResultLink(MLFLOW_RUN),)
+
     def __init__(self, *, ensemble: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ensemble = ensemble
@@ -90,6 +110,7 @@ class CombineCandidates(LimitedOperator):
         from ml.jobs.tune import combine
 
         result = combine(settings, run=training_run(context), ensemble=self.ensemble, on_progress=self.say)
+        self.links[MLFLOW_RUN] = mlflow_run_url(self.model, result.mlflow_run)
         outcome = f"{result.candidate}: {result.metric} {result.value:.4f}"
         context["combined"] = outcome  # type: ignore[typeddict-unknown-key]
         self.say(f"{outcome} on validation rows", {"parameters": result.params, "MLflow run": result.mlflow_run})
@@ -100,11 +121,14 @@ class CombineCandidates(LimitedOperator):
 class GateChallenger(LimitedOperator):
     """Fits the best candidate and lets it meet the champion on the same recent rows."""
 
+    operator_extra_links = (ResultLink(MLFLOW_RUN),)
+
     def job(self, settings: Settings, context: Context) -> dict[str, Any]:
         """The verdict."""
         from ml.jobs.train import gate
 
         verdict = gate(settings, run=training_run(context))
+        self.links[MLFLOW_RUN] = mlflow_run_url(self.model, verdict.mlflow_run)
         facts: dict[str, object] = {
             "candidate": verdict.candidate,
             "parameters": verdict.params,
@@ -121,27 +145,30 @@ class GateChallenger(LimitedOperator):
 class RegisterVersion(JobOperator):
     """Puts the challenger into the MLflow registry."""
 
-    operator_extra_links = (ResultLink("MLflow"),)
+    operator_extra_links = (ResultLink(MODEL_VERSION), ResultLink(LINEAGE))
 
     def job(self, settings: Settings, context: Context) -> int:
         """The version."""
         from ml.jobs.train import register
-        from ml.registry.links import version_url
 
         version = register(settings, run=training_run(context))
-        self.link = version_url(settings, self.model, version) or ""
-        self.say(f"version {version} is registered", {"MLflow": self.link})
+        self.links = {MODEL_VERSION: version_url(self.model, version), LINEAGE: lineage_url(self.model, version)}
+        self.say(f"version {version} is registered", {"MLflow": self.links[MODEL_VERSION]})
         return version
 
 
 class PromoteWinner(JobOperator):
     """Makes the version champion if it has won and needs no approval, or has it; closes the training either way."""
 
+    operator_extra_links = (ResultLink(MODEL_VERSION), ResultLink(LINEAGE))
+
     def job(self, settings: Settings, context: Context) -> dict[str, Any]:
         """The result of the training."""
         from ml.jobs.train import promote
 
         result = promote(settings, run=training_run(context))
+        if result.version is not None:
+            self.links = {MODEL_VERSION: version_url(self.model, result.version), LINEAGE: lineage_url(self.model, result.version)}
         facts: dict[str, object] = {
             "version": result.version,
             "champion": f"version {result.champion}" if result.champion is not None else "none",

@@ -1,21 +1,24 @@
 """Answers that hold a page. What came with data may stand in it, so no page is trusted."""
 
+import secrets
+from datetime import datetime
+from functools import lru_cache
 from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup
+
+from perennial_airflow.pages import addresses, assets, words
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 # A value with a script tag in incoming data would otherwise act as whoever looks: the page gets an origin of its own.
 _SANDBOX = {"Content-Security-Policy": "sandbox allow-scripts allow-popups"}
-_OWN = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"}
 _ALWAYS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "private, no-cache"}
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1.5rem; }
-h1 { font-size: 1.4rem; } table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .5rem .75rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; } td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-.muted { opacity: .7; }
-"""
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def foreign(content: bytes, *, status: int = 200) -> HTMLResponse:
@@ -28,16 +31,51 @@ def whole(content: bytes, *, policy: str) -> HTMLResponse:
     return HTMLResponse(content, headers={**_ALWAYS, "Content-Security-Policy": f"{policy}; frame-ancestors 'self'"})
 
 
+def page(template: str, *, status: int = 200, **facts: Any) -> HTMLResponse:
+    """A page of our own from a template of `templates/`, in which every fact is text unless it is `Markup`.
+
+    Only scripts that the template names run (they carry the answer's nonce), and only from this server; nothing else is loaded from
+    anywhere, and only Airflow's own pages may frame it.
+    """
+    nonce = secrets.token_urlsafe(16)
+    text = _environment().get_template(template).render(nonce=nonce, **facts)
+    return HTMLResponse(text, status_code=status, headers={**_ALWAYS, "Content-Security-Policy": _policy(nonce)})
+
+
 def own(title: str, body: str, *, status: int = 200) -> HTMLResponse:
-    """A page of our own, without scripts. `body` is HTML: whatever came from outside has been escaped."""
-    page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
-        f"<body><h1>{escape(title)}</h1>{body}</body></html>"
-    )
-    return HTMLResponse(page, status_code=status, headers={**_ALWAYS, **_OWN})
+    """A page with one heading. `body` is HTML: whatever came from outside has been escaped."""
+    return page("plain.html", status=status, title=title, body=Markup(body))  # noqa: S704  # by the contract above
 
 
 def missing(what: str, hint: str) -> HTMLResponse:
     """Status 404 for a person."""
     return own(what, f"<p>{escape(hint)}</p>", status=404)
+
+
+def _policy(nonce: str) -> str:
+    # Plotly sets style attributes and a style element as it draws: styles cannot be held to files.
+    return (
+        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+        "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+    )
+
+
+@lru_cache(maxsize=1)
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.globals |= {"static": assets.address, "own": addresses.own, "airflow": addresses.airflow, "icon": assets.ICON}
+    made.filters |= {
+        "moment": words.moment,
+        "ago": words.ago,
+        "iso": datetime.isoformat,
+        "number": words.number,
+        "counted": words.counted,
+        "percent": words.percent,
+        "became": words.became,
+    }
+    made.globals |= {"verdict": words.verdict, "tab": addresses.tab, "approval": addresses.approval}
+    return made

@@ -1,5 +1,6 @@
 """Who looks at a page: Airflow's own users, with Airflow's own rights."""
 
+from collections.abc import Collection
 from typing import Annotated
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -39,6 +40,13 @@ def can_see(model: str, user: BaseUser) -> bool:
     """Whether the user may read the model's monitor DAG."""
     allowed: bool = get_auth_manager().is_authorized_dag(method="GET", details=DagDetails(id=f"{model}.monitor"), user=user)
     return allowed
+
+
+def visible(models: Collection[str], user: BaseUser) -> set[str]:
+    """Those of the models whose monitor DAG the user may read: one question to Airflow's login, however many there are."""
+    dags = {f"{model}.monitor": model for model in models}
+    allowed = get_auth_manager().filter_authorized_dag_ids(dag_ids=set(dags), user=user, method="GET")
+    return {dags[dag] for dag in allowed}
 
 
 def to_login(request: Request, error: Exception) -> RedirectResponse:  # noqa: ARG001  # FastAPI's form of a handler

@@ -9,6 +9,7 @@ import pytest
 from scipy.signal import lfilter
 
 from ml.monitoring import profiles
+from ml.monitoring.alarms import basis
 from ml.monitoring.alarms.comparing import Comparison, Watched, compare
 from ml.monitoring.alarms.own_windows import Cut, OwnWindows
 from ml.monitoring.alarms.windows import MOST_STRETCH
@@ -110,15 +111,15 @@ def test_windows_are_stretched_so_far_and_no_farther_and_what_lies_beyond_is_pro
     assert near < far / 5
     said = [compared(values, np.resize(values, rows), own(values, Cut.of(np.arange(1_000), window_rows=50))) for rows in (most, most + 1)]
     assert [one.is_provisional for one in said] == [False, True]
-    assert said[1].origin.endswith("provisional: 401 rows are far more")
+    assert said[1].basis.words.endswith("provisional: 401 rows are far more")
 
 
 def test_a_time_without_windows_enough_is_provisional_and_none_is_not() -> None:
     values = np.random.default_rng(5).normal(size=50)
     few = own(values, Cut.of(np.arange(50), window_rows=40))
-    assert few.note == "the reference has room for 1 window of 30 rows, and 3 are needed"
+    assert basis.told(few.note) == "the reference has room for 1 window of 30 rows, and 3 are needed"
     assert compared(values, values[:20], few).is_provisional
-    assert compared(values, values[:20], few).origin.endswith("3 are needed; provisional")
+    assert compared(values, values[:20], few).basis.words.endswith("3 are needed; provisional")
     assert not compared(values, values[:20], OwnWindows()).is_provisional
 
 
@@ -151,7 +152,8 @@ def test_sets_of_groups_are_disjoint_and_whole_in_any_order_of_the_rows() -> Non
     assert found == shuffled
     said = own(random.normal(size=5_000), cut)
     assert said.distance is not None
-    assert said.distance.sentence.startswith(f"from {len(held)} disjoint sets of whole groups of the reference")
+    values = random.normal(size=100)
+    assert compared(values, values, said).basis.words.startswith(f"from {len(held)} disjoint sets of whole groups of the reference")
     assert OwnWindows.from_json(json.loads(json.dumps(said.to_json()))) == said
     assert Cut.of_groups(pd.Series([], dtype=object), window_rows=5).parts == ()
     assert Cut.of_groups(pd.Series([3, 3, 4]), window_rows=5).parts == ()

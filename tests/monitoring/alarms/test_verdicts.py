@@ -156,7 +156,7 @@ def test_the_origin_says_why_time_was_not_minded() -> None:
     sides = {"reference": profiles.numeric(np.arange(50.0)), "window": profiles.numeric(np.arange(20.0))}
     found = compare(NUMBERS, **sides, note="the reference has 2 windows of 20 rows, and 3 are needed")
     assert found is not None
-    assert found.origin == "from a test of independent rows: the reference has 2 windows of 20 rows, and 3 are needed; provisional"
+    assert found.basis.words == "from a test of independent rows: the reference has 2 windows of 20 rows, and 3 are needed; provisional"
     assert only(found).is_provisional
 
 

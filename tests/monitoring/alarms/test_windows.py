@@ -97,7 +97,6 @@ def test_few_windows_are_provisional_and_two_are_none() -> None:
     assert (many.windows, many.is_provisional) == (20, False)
     assert few is not None
     assert few.is_provisional
-    assert "provisional" in few.sentence
     assert calibrated(values, 2_000) is None
 
 

@@ -137,7 +137,7 @@ def test_everything_that_is_known_is_said(kind: str) -> None:
         "roc_auc (decides)",
         "0.9123 (0.9000 to 0.9200)",
         "champion, version 6",
-        "On 12,345 test rows that no tuning saw. In brackets the 95% bootstrap interval: 1,000 resamples of rows, from 5,000 rows",
+        "On 12,345 test rows that no tuning saw. In brackets the 95 % bootstrap interval: 1,000 resamples of rows, from 5,000 rows",
         "not tested",
         "demographic parity difference 0.1250, equalised odds difference –. Not tested, with fewer than 200 rows: x.",
         "Column 'visit' is like an id.",

@@ -45,7 +45,7 @@ def test_a_column_that_is_the_target_is_named_with_its_cure() -> None:
     (one,) = leakage.of_columns(spec, frame)
     assert (one.kind, one.column, one.value) == ("equal_to_target", "extra", 1.0)
     assert one.sentence == (
-        "Column 'extra' has the value of the target 'bought' in 100% of 600 rows: it is the answer, which nobody knows when a prediction "
+        "Column 'extra' has the value of the target 'bought' in 100 % of 600 rows: it is the answer, which nobody knows when a prediction "
         "is asked for. Move it to features.ignore and train again."
     )
 
@@ -122,7 +122,7 @@ def test_labels_that_never_come_twice_are_like_an_id() -> None:
     spec, frame = with_column([f"k{number}" for number in range(600)], "categorical")
     (one,) = leakage.of_columns(spec, frame)
     assert (one.kind, one.column) == ("like_an_id", "extra")
-    assert "has 100% different values in 600 rows, as an id has" in one.sentence
+    assert "has 100 % different values in 600 rows, as an id has" in one.sentence
 
 
 def test_numbers_that_count_the_rows_are_like_an_id_and_measurements_are_not() -> None:
@@ -159,7 +159,7 @@ def test_what_carries_the_skill_is_said_with_its_numbers() -> None:
     one = leakage.carries_the_skill(shop(), importance(0.24, 0.03), {"roc_auc": 0.9}, {"roc_auc": 0.5})
     assert one is not None
     assert one.sentence == (
-        "Column 'c0' carries 60% of the model's skill: shuffling it costs 0.240 of roc_auc, the next column ('c1') 0.030. If its value is "
+        "Column 'c0' carries 60 % of the model's skill: shuffling it costs 0.240 of roc_auc, the next column ('c1') 0.030. If its value is "
         "known only together with the outcome, move it to features.ignore and train again."
     )
 
@@ -177,7 +177,7 @@ def test_the_same_rows_on_both_sides_are_warned_of() -> None:
     one = copies.same_rows(shop(), development=development, test=test)
     assert one is not None
     assert (one.kind, one.value) == ("same_rows", pytest.approx(70 / 600))
-    assert one.sentence.startswith("12% of 600 test rows have the same features and target as a row of the development part, ")
+    assert one.sentence.startswith("12 % of 600 test rows have the same features and target as a row of the development part, ")
     assert "Declare as group:" in one.sentence
 
 

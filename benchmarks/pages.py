@@ -1,0 +1,266 @@
+"""What the pages cost the API server with 100 models and 1,000 windows each.
+
+`python -m benchmarks.pages [--models 100] [--windows 1000] [--calls 15]` fills a state database, serves the pages below Airflow's own login
+in one process, and measures each page from the request to its last byte, without a browser or packing. `first` also reads the declarations
+and templates. Prints a table and, as its last line, JSON.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+BAR_S = 0.2
+COLUMNS = 10
+_START = datetime(2026, 1, 1, tzinfo=UTC)
+_STEP = timedelta(hours=6)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    for name, default in (("--models", 100), ("--windows", 1000), ("--calls", 15)):
+        arguments.add_argument(name, type=int, default=default)
+    asked = arguments.parse_args()
+    with tempfile.TemporaryDirectory(prefix="perennial-pages-") as name:
+        folder = Path(name)
+        _environment(folder)
+        start = time.perf_counter()
+        rows = _fill(folder, models=asked.models, windows=asked.windows)
+        size = sum(path.stat().st_size for path in (folder / "home").glob("state.db*"))
+        filled = time.perf_counter() - start
+        told = f"{asked.models} models, {asked.windows:,} windows each, {COLUMNS} columns"
+        print(f"{told}: {rows:,} rows, {size / 2**20:,.0f} MiB, {filled:.0f} s")
+        found = _measure(asked.models, asked.calls)
+    _tell(found, models=asked.models, windows=asked.windows, calls=asked.calls)
+
+
+def _environment(folder: Path) -> None:
+    for key in [key for key in os.environ if key.startswith(("AIRFLOW_", "PERENNIAL_"))]:
+        del os.environ[key]
+    os.environ.update(
+        {
+            "AIRFLOW_HOME": str(folder / "airflow"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "ada:admin",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow/airflow.db",
+            "AIRFLOW__API_AUTH__JWT_SECRET": "of no use to anybody, and long enough for a key of sixty-four bytes",
+            "PERENNIAL_PROJECT": str(folder),
+            "PERENNIAL_HOME": str(folder / "home"),
+        }
+    )
+    (folder / "airflow").mkdir()
+    sys.path.insert(0, str(ROOT / "plugins"))
+
+
+def _fill(folder: Path, *, models: int, windows: int) -> int:
+    """Models whose every second one is judged on labels, and whose fifth drifts; how many rows that makes."""
+    from ml import specfile
+    from ml.settings import Settings
+    from ml.state import State, specs
+
+    text = (ROOT / "dags" / "credit_risk" / "model.yaml").read_text(encoding="utf-8")
+    for number in range(models):
+        own = folder / "dags" / f"model_{number:04d}"
+        own.mkdir(parents=True)
+        (own / "model.yaml").write_text(text.replace("model: credit_risk", f"model: {own.name}"), encoding="utf-8")
+    settings = Settings.from_env()
+    state = State.open(settings)
+    rows = 0
+    for number, name in enumerate(specfile.model_names(settings)):
+        hash_ = specs.remember(state, specfile.load(settings, name), at=_START)
+        for table, part in _rows(name, hash_, windows, seed=number):
+            with state.begin() as connection:
+                connection.execute(table.insert(), part)
+            rows += len(part)
+    return rows
+
+
+def _rows(model: str, spec: str, windows: int, *, seed: int) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
+    from ml.state import tables
+
+    chance = random.Random(seed)
+    looked = [_window(model, spec, number) for number in range(1, windows + 1)]
+    yield tables.windows, looked
+    yield tables.drift, [_drift(one["id"], place, chance) for one in looked for place in range(COLUMNS)]
+    judged = looked if seed % 2 == 0 else looked[: windows // 2]
+    metrics = ("roc_auc", "accuracy", "f1")
+    values = {(one["id"], metric): 0.8 + chance.gauss(0, 0.02) for one in judged for metric in metrics}
+    yield tables.quality, [{"window": window, "metric": name, "value": value, "rows": 500} for (window, name), value in values.items()]
+    yield (
+        tables.details,
+        [{"window": one["id"], "kind": "intervals", "content": {name: [0.75, 0.85] for name in metrics}} for one in judged],
+    )
+    yield tables.estimates, [_estimate(one["id"], chance) for one in looked]
+    yield tables.decisions, [_decision(model, one, chance) for one in looked]
+    yield tables.trainings, [_training(model, spec, number) for number in range(40)]
+    changes = range(0, 40, 4)
+    yield tables.promotions, [_change(model, number) for number in changes]
+    yield tables.batches, [_batch(model, number) for number in range(windows)]
+
+
+def _window(model: str, spec: str, number: int) -> dict[str, Any]:
+    at = _START + number * _STEP
+    numbers = {"number": number, "start_version": number, "end_version": number + 1, "rows": 500, "labelled_rows": 500, "champion": 1}
+    times = {"as_of": at, "start_time": at, "end_time": at, "measured_at": at}
+    return {"id": f"{model}-{number:06d}", "model": model, "spec_hash": spec, "report_url": "/none.html", "attempts": 0, **numbers, **times}
+
+
+def _drift(window: str, place: int, chance: random.Random) -> dict[str, Any]:
+    value = abs(chance.gauss(0, 0.06))
+    verdict = {"family": "data", "method": "wasserstein", "p_value": chance.random(), "level": 0.0022, "floor": 0.1, "alone": 0.0002}
+    column = {"column": f"column_{place}", "kind": "numeric", "method": "wasserstein"}
+    return {"window": window, **column, "value": value, "threshold": 0.1, "drifted": value > 0.1, "verdict": verdict}
+
+
+def _estimate(window: str, chance: random.Random) -> dict[str, Any]:
+    value = 0.8 + chance.gauss(0, 0.02)
+    interval = {"value": value, "low": value - 0.03, "high": value + 0.03, "sampling_error": 0.01, "model_error": 0.01, "why": ""}
+    return {"window": window, "metric": "roc_auc", "method": "cbpe", "rows": 500, "reference_rows": 1500, "confidence": 0.95, **interval}
+
+
+def _decision(model: str, window: dict[str, Any], chance: random.Random) -> dict[str, Any]:
+    asks = chance.random() < 0.04
+    reasons = [
+        f"{chance.randrange(5)} of {COLUMNS} columns drifted (0.10 < 0.40)",
+        "no cooldown: no decision has asked for a training before",
+    ]
+    rules = [{"rule": f"rule_{number}", "role": "asks", "fired": False, "reason": "a sentence that says why not"} for number in range(12)]
+    evidence = {"drifts": [_drift("", place, chance) for place in range(COLUMNS)]}
+    return {
+        "id": f"decision-{window['id']}",
+        "model": model,
+        "window": window["id"],
+        "retrain": asks,
+        "reasons": reasons,
+        "rules": rules,
+        "evidence": evidence,
+        "report_url": window["report_url"],
+        "state": "done" if asks else "no",
+        "decided_at": window["as_of"],
+    }
+
+
+def _training(model: str, spec: str, number: int) -> dict[str, Any]:
+    at = _START + number * timedelta(days=6)
+    verdict = {"sentence": "Routine retraining: a sentence that says what the gate found, and how sure it is. " * 3, "reasons": []}
+    known = {
+        "key": f"{model}.train/{number}",
+        "model": model,
+        "spec_hash": spec,
+        "dataset_version": number,
+        "reason": "asked by a decision",
+    }
+    times = {"as_of": at, "started_at": at, "finished_at": at}
+    return {**known, **times, "state": "challenger" if number % 4 else "promoted", "version": number + 1, "verdict": verdict}
+
+
+def _change(model: str, number: int) -> dict[str, Any]:
+    at = _START + number * timedelta(days=6)
+    version = {"version": number + 1, "previous": None if number == 0 else number - 3}
+    return {"model": model, "kind": "promote", "at": at, "by": "gate", "reason": "asked by a decision", "key": str(number), **version}
+
+
+def _batch(model: str, number: int) -> dict[str, Any]:
+    at = _START + number * _STEP
+    status = "quarantined" if number % 200 == 199 else "accepted"
+    known = {"id": f"{number:032x}", "model": model, "source": f"delivery-{number}.csv", "status": status, "rows": 500, "failing_rows": 0}
+    return {**known, "reasons": ["column 'x': 3 of 500 values are missing"], "arrived_at": at, "decided_at": at, "dataset_version": number}
+
+
+def _measure(models: int, calls: int) -> dict[str, dict[str, Any]]:
+    client = _client(models)
+    middle = f"model_{models // 2:04d}"
+    pages = {
+        "models": ["/perennial/models"],
+        "model": [f"/perennial/models/model_{number % models:04d}?period=all" for number in range(calls)],
+        "tab": [f"/perennial/dags/{middle}.monitor"],
+        "older decisions": [f"/perennial/models/{middle}?skip=900"],
+        "decision": [f"/perennial/models/{middle}/decisions/decision-{middle}-000500"],
+        "reports": ["/perennial/reports"],
+        "style": ["/perennial/static/any/pages.css"],
+    }
+    found = {}
+    for name, addresses in pages.items():
+        first, _ = _timed(client, addresses[0])
+        times, size, start = [], 0, time.process_time()
+        for call in range(calls):
+            seconds, size = _timed(client, addresses[call % len(addresses)])
+            times.append(seconds)
+        busy = (time.process_time() - start) / calls
+        found[name] = {"median_s": statistics.median(times), "worst_s": max(times), "first_s": first, "cpu_s": busy, "kib": size / 1024}
+    return found
+
+
+def _client(models: int) -> Any:
+    import warnings
+
+    warnings.simplefilter("ignore")  # Airflow's own
+    from airflow import settings
+    from airflow.api_fastapi.app import create_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+    from airflow.models import import_all_models
+    from airflow.models.base import Base
+    from airflow.models.revoked_token import RevokedToken  # noqa: F401  # a table that is made below
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+    from perennial_airflow.pages.app import app
+
+    import_all_models()  # type: ignore[no-untyped-call]
+    Base.metadata.create_all(settings.get_engine())  # type: ignore[no-untyped-call]
+    _dags(models)
+    around = FastAPI()
+    around.mount("/perennial", app)
+    client = TestClient(around)
+    client.cookies.set("_token", create_auth_manager().generate_jwt(SimpleAuthManagerUser(username="ada", role="admin")))
+    return client
+
+
+def _dags(models: int) -> None:
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+
+    kinds = ("ingest", "train", "monitor", "score")
+    with create_session() as session:
+        session.add(DagBundleModel(name="dags-folder"))
+        session.flush()
+        for number in range(models):
+            for kind in kinds:
+                known = {"dag_id": f"model_{number:04d}.{kind}", "bundle_name": "dags-folder", "is_stale": False, "is_paused": False}
+                session.add(DagModel(**known))  # type: ignore[no-untyped-call]
+
+
+def _timed(client: Any, address: str) -> tuple[float, int]:
+    start = time.perf_counter()
+    answer = client.get(address)
+    seconds = time.perf_counter() - start
+    if answer.status_code != 200:
+        raise SystemExit(f"{address}: {answer.status_code} {answer.text[:500]}")
+    return seconds, len(answer.content)
+
+
+def _tell(found: dict[str, dict[str, Any]], *, models: int, windows: int, calls: int) -> None:
+    print(f"{'page':<18}{'median':>9}{'worst':>9}{'cpu':>9}{'first':>9}{'size':>11}   of {calls} calls; bar {BAR_S:.3f} s")
+    for name, one in found.items():
+        missed = "" if one["worst_s"] <= BAR_S else "   missed" if one["median_s"] > BAR_S else "   the worst is beyond the bar"
+        times = "".join(f"{one[key]:>8.3f}s" for key in ("median_s", "worst_s", "cpu_s", "first_s"))
+        print(f"{name:<18}{times}{one['kib']:>8.0f} KiB{missed}")
+    value = max(one["median_s"] for one in found.values())
+    rounded = {name: {key: round(number, 4) for key, number in one.items()} for name, one in found.items()}
+    load = os.getloadavg()[0]
+    print(f"load of the machine: {load:.1f} on {os.cpu_count()} cores")
+    result = {"name": "pages", "value": round(value, 3), "bar": BAR_S, "holds": value <= BAR_S, "unit": "s", "models": models}
+    print(json.dumps({**result, "windows": windows, "load": round(load, 1), "pages": rounded}))
+
+
+if __name__ == "__main__":
+    main()

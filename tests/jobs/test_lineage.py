@@ -1,0 +1,87 @@
+"""Where a version comes from: counted and read in pages, on SQLite and PostgreSQL."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ml.errors import CallError, UnknownVersion
+from ml.jobs.lineage import of
+from ml.spec import ModelSpec
+from ml.state import State, origins, specs, trainings
+from ml.state.records import Predicted, Training
+from ml.state.tables import batches
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+SPEC = ModelSpec.model_validate(
+    {
+        "model": "loans",
+        "task": "regression",
+        "target": "y",
+        "features": {"numeric": ["x"]},
+        "data": {"source": {"kind": "files", "urls": ["x"]}},
+        "training": {"candidates": [{"name": "a", "class": "a.B"}]},
+    }
+)
+
+
+def fill(state: State, count: int) -> None:
+    """So many accepted batches of ten rows, dataset versions from 0; one in quarantine."""
+    rows = [
+        {
+            "id": f"{number:032x}", "model": "loans", "source": "x", "status": "accepted" if number < count else "quarantined",
+            "rows": 10, "failing_rows": 1, "reasons": [], "arrived_at": NOW, "decided_at": NOW,
+            "dataset_version": number if number < count else None,
+        }
+        for number in range(count + 1)
+    ]  # fmt: skip
+    with state.begin() as connection:
+        connection.execute(batches.insert(), rows)
+
+
+def trained(state: State, *, version: int, dataset_version: int) -> None:
+    trainings.begin(
+        state,
+        Training(
+            key=f"run-{version}", model="loans", spec_hash=specs.remember(state, SPEC, at=NOW), dataset_version=dataset_version,
+            labels_version=None, as_of=NOW, reason="asked", decision=None, state="challenger", started_at=NOW, version=version,
+        ),
+    )  # fmt: skip
+
+
+def test_a_version_knows_its_batches_by_the_page_and_none_that_came_later(state: State) -> None:
+    fill(state, 130)
+    trained(state, version=1, dataset_version=119)
+    first = of(state, "loans", 1).dataset
+    assert (first.batches, first.rows, first.failing_rows, first.pages) == (120, 1200, 120, 3)
+    assert [one.dataset_version for one in first.shown] == list(range(119, 69, -1))
+    last = of(state, "loans", 1, page=3).dataset
+    assert [one.dataset_version for one in last.shown] == list(range(19, -1, -1))
+    with pytest.raises(CallError, match="no page 4: the batches fill 3"):
+        of(state, "loans", 1, page=4)
+
+
+def test_a_version_that_no_training_made_is_unknown(state: State) -> None:
+    with pytest.raises(UnknownVersion, match="loans version 9"):
+        of(state, "loans", 9)
+
+
+def test_the_times_of_a_champion_end_with_the_next_change(state: State) -> None:
+    for version in (1, 2):
+        trained(state, version=version, dataset_version=1)
+    for day, version in enumerate((1, 2, 1)):
+        at = NOW + timedelta(days=day)
+        trainings.crown(state, model="loans", version=version, kind="promote", at=at, by="ada", reason="r", key=str(day))
+    found = of(state, "loans", 1).reigns
+    assert [(one.since - NOW, one.until and one.until - NOW, one.by_version) for one in found] == [
+        (timedelta(days=2), None, None),
+        (timedelta(0), timedelta(days=1), 2),
+    ]
+
+
+def test_sums_of_predictions_only_grow(state: State) -> None:
+    early = Predicted(version=1, batches=1, rows=10, files=1, first_at=NOW, last_at=NOW, url="u")
+    late = Predicted(version=1, batches=2, rows=20, files=2, first_at=NOW, last_at=NOW + timedelta(hours=1), url="u")
+    origins.save_predictions(state, "loans", [late])
+    origins.save_predictions(state, "loans", [early])  # a process that looked before the other had written
+    assert origins.predictions_of(state, "loans", 1) == late
+    assert origins.predictions_of(state, "loans", 2) is None
