@@ -57,3 +57,14 @@ def test_nothing_is_written_outside_the_home(settings: Settings, tmp_path: Path)
     assert run("status").returncode == 0
     assert sorted(path for path in settings.project.rglob("*")) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "project"]
+
+
+def test_every_report_is_written_as_a_folder(settings: Settings, tmp_path: Path) -> None:
+    done = run("report", "--site", str(tmp_path / "site"), "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["written"], found["removed"], found["unchanged"]) == (["index.html"], [], 0)
+    assert "No model is declared yet." in (tmp_path / "site" / "index.html").read_text()
+    unnamed = run("report")
+    assert unnamed.returncode == 2
+    assert "name a model, or write the pages of all with --site DIR" in unnamed.stderr

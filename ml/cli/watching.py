@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ml.cli.app import Json, Model, app
+from ml.cli.app import Json, MaybeModel, Model, app
 from ml.errors import CallError
 from ml.settings import Settings
 
@@ -26,16 +26,28 @@ def monitor(name: Model, as_json: Json = False) -> None:
 
 @app.command()
 def report(
-    name: Model,
-    since: Annotated[str, typer.Option("--since", metavar="PERIOD", help="How far back: 30m, 12h, 7d or 2w.")] = "90d",
+    name: MaybeModel = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="PERIOD", help="How far back: 30m, 12h, 7d or 2w. Default: 90d.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Default: history.html beside the reports.")] = None,
+    site: Annotated[Path | None, typer.Option("--site", metavar="DIR", help="Every page, as a folder for any web server.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write one HTML page of what was measured and decided: drift, quality, decisions, champions."""
+    """Write one HTML page of what was measured and decided; or with --site every page of all models, or of one."""
     from ml import show
+
+    if site is not None:
+        if out is not None:
+            raise CallError("--out is for one page and --site for all of them; leave one out")
+        from ml.jobs.site.exporting import export
+
+        show.result(export(Settings.from_env(), site, model=name, since=since), as_json, show.exported)
+        return
+    from ml.jobs.report import PERIOD
     from ml.jobs.report import report as job
 
-    show.result(job(Settings.from_env(), name, since=since, out=out), as_json, show.report)
+    if name is None:
+        raise CallError("name a model, or write the pages of all with --site DIR")
+    show.result(job(Settings.from_env(), name, since=since or PERIOD, out=out), as_json, show.report)
 
 
 @app.command()

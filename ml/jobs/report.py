@@ -1,6 +1,7 @@
 """The history of a model as one page, and as numbers: from the state database alone."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic.dataclasses import dataclass as result
 
 from ml import specfile
 from ml.errors import CallError
+from ml.monitoring.concept import ConceptDrift
 from ml.monitoring.history.facts import History, Seen, Told, Value
 from ml.settings import Settings
 from ml.spec import LOWER_IS_BETTER, ModelSpec
@@ -71,11 +73,11 @@ def report(settings: Settings, model: str, *, since: str = PERIOD, out: Path | N
         CallError: The period cannot be read, or `out` cannot be written.
     """
     from ml.monitoring.history.page import render
-    from ml.monitoring.history.words import meaning
+    from ml.monitoring.pages.standing import of_history
     from ml.monitoring.report import save
 
     spec = specfile.load(settings, model)
-    found = gather(State.open(settings), spec, since=_period(since), until=datetime.now(UTC))
+    found = gather(State.open(settings), spec, since=period_of(since), until=datetime.now(UTC))
     page = render(found)
     where = save(settings, model=model, window=NAME, page=page) if out is None else _written(out, page)
     log.info("history written model=%s windows=%d page=%s", model, len(found.windows), where)
@@ -84,7 +86,7 @@ def report(settings: Settings, model: str, *, since: str = PERIOD, out: Path | N
         since=found.since,
         until=found.until,
         page=where,
-        meaning=meaning(found),
+        meaning=of_history(found).sentences,
         columns=list(found.columns),
         windows=[_window(one) for one in found.windows],
         changes=[ChangeHistory.model_validate(one) for one in found.changes],
@@ -93,32 +95,38 @@ def report(settings: Settings, model: str, *, since: str = PERIOD, out: Path | N
 
 def gather(state: State, spec: ModelSpec, *, since: timedelta, until: datetime) -> History:
     """What the state database knows of the model in the period of that length that ends at `until`."""
-    after = until - since
+    return gathered(state, spec, after=until - since, until=until)
+
+
+def gathered(state: State, spec: ModelSpec, *, after: datetime, until: datetime, by_column: bool = True) -> History:
+    """The same of the period between two moments; `by_column`: with the farthest columns' drift in each window."""
     crowned = trainings.champion(state, spec.model, as_of=until)
-    columns = history.farthest(state, spec.model, after=after, most=_DRAWN_COLUMNS)
-    decisions = history.outlined(state, spec.model, after=after)
+    columns = history.farthest(state, spec.model, after=after, most=_DRAWN_COLUMNS) if by_column else []
+    decisions = history.decided(state, spec.model, after=after, evidence=False)
     return History(
         model=spec.model,
         metric=spec.metric,
         is_lower_better=spec.metric in LOWER_IS_BETTER,
         since=after,
         until=until,
-        windows=_windows(state, spec.model, after=after, columns=columns, made=decisions),
+        windows=_windows(state, spec.model, after=after, columns=columns, decisions=decisions),
         columns=tuple(columns),
         changes=tuple(one for one in trainings.promotion_history(state, spec.model) if after < one.at <= until),
         decisions=tuple(decisions),
         champion=None if crowned is None else crowned.version,
         drift_limit=spec.retraining.drift_share,
+        promise="" if spec.monitoring.false_alarms is None else str(spec.monitoring.false_alarms),
     )
 
 
-def _windows(state: State, model: str, *, after: datetime, columns: list[str], made: list[Decision]) -> tuple[Seen, ...]:
+def _windows(state: State, model: str, *, after: datetime, columns: Sequence[str], decisions: Sequence[Decision]) -> tuple[Seen, ...]:
     compared = history.compared(state, model, after=after)
-    drifts = history.drifts(state, model, after=after, columns=columns)
+    drifts = history.drifts(state, model, after=after, columns=columns) if columns else {}
     qualities = history.qualities(state, model, after=after)
-    intervals = history.intervals(state, model, after=after)
+    intervals, concepts = history.intervals(state, model, after=after), history.concepts(state, model, after=after)
+    alarms = history.alarmed(state, model, after=after)
     estimates = history.estimates(state, model, after=after)
-    decisions = {one.window: one for one in made if one.window is not None}
+    decided = {one.window: one for one in decisions if one.window is not None}
     found = []
     for one in history.taken(state, model, after=after):
         counted, known = compared.get(one.id), intervals.get(one.id, {})
@@ -140,7 +148,9 @@ def _windows(state: State, model: str, *, after: datetime, columns: list[str], m
                     for guess in estimates.get(one.id, ())
                     if guess.value is not None
                 ),
-                decision=decisions.get(one.id),
+                alarms=tuple(alarms.get(one.id, ())),
+                concept=None if one.id not in concepts else ConceptDrift(**concepts[one.id]),
+                decision=decided.get(one.id),
             )
         )
     return tuple(found)
@@ -160,7 +170,8 @@ def _window(one: Seen) -> WindowHistory:
     return WindowHistory(**named, retrain=None if made is None else made.retrain, reasons=[] if made is None else made.reasons)
 
 
-def _period(since: str) -> timedelta:
+def period_of(since: str) -> timedelta:
+    """A period as `--since` writes it; `CallError` for anything else."""
     try:
         found = duration(since)
     except (ValueError, OverflowError) as error:

@@ -3,10 +3,14 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from html import escape
+from pathlib import Path
 from typing import Any
 
+_CELL = re.compile(r"<td( [^>]*)?>(.*?)</td>", re.DOTALL)
 _DRAW = """
 (function () {
   var charts = JSON.parse(document.getElementById("charts").textContent), names = Object.keys(charts);
@@ -20,22 +24,6 @@ _DRAW = """
   window.addEventListener("afterprint", function () { fit(null); });
 })();
 """
-_STYLE = """
-:root { color-scheme: light; --line: #d5dae1; --muted: #5a6270; }
-* { box-sizing: border-box; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #1c2128; background: #fff; margin: 0 auto; padding: 1.25rem; max-width: 64rem; }
-h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .25rem; }
-.muted { color: var(--muted); } p { margin: .25rem 0 .75rem; } .means { background: #eef4fa; padding: .9rem 1.1rem; border-radius: .4rem; }
-.means h2 { margin-top: 0; } .chart { width: 100%; min-height: 12rem; overflow: hidden; } .wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; } td.why { overflow-wrap: anywhere; }
-@media (max-width: 40rem) { body { padding: .75rem; font-size: 15px; } td, th { padding: .3rem .4rem; } }
-@media print {
-  body { max-width: none; padding: 0; font-size: 11pt; } .chart, tr, .means { break-inside: avoid; } h2 { break-after: avoid; }
-  .wide { overflow: visible; } details > * { display: block; }
-}
-"""
 
 
 def whole(title: str, body: str, charts: Mapping[str, Any]) -> str:
@@ -46,21 +34,33 @@ def whole(title: str, body: str, charts: Mapping[str, Any]) -> str:
         body: HTML; whatever came from outside has been escaped.
         charts: Plotly's data and layout, by the id of the element that each is drawn in.
     """
-    from plotly.offline import get_plotlyjs
-
-    library = get_plotlyjs().replace("</script", "<\\/script") if charts else ""
-    scripts = [library, _DRAW] if charts else []
-    allowed = " ".join(f"'sha256-{_digest(one)}'" for one in scripts) or "'none'"
-    policy = (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
     head = (
-        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title><style>{_STYLE}</style>'
+        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy(is_drawn=bool(charts))}">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title><style>{style()}</style>'
     )
     drawn = f'<script type="application/json" id="charts">{_json(charts)}</script>' if charts else ""
-    run = "".join(f"<script>{one}</script>" for one in scripts)
+    run = "".join(f"<script>{one}</script>" for one in (_scripts() if charts else ()))
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}{drawn}{run}</body></html>'
+
+
+@cache
+def policy(*, is_drawn: bool) -> str:
+    """What a browser may do with such a page: run the two scripts that draw charts, by their digests, and ask nobody for anything."""
+    allowed = " ".join(f"'sha256-{_digest(one)}'" for one in _scripts()) if is_drawn else "'none'"
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+
+
+@cache
+def style() -> str:
+    """How the pages look: light and dark, on a phone and on paper."""
+    return (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+
+
+@cache
+def _scripts() -> tuple[str, ...]:
+    from plotly.offline import get_plotlyjs
+
+    return get_plotlyjs().replace("</script", "<\\/script"), _DRAW
 
 
 def meaning(text: str) -> str:
@@ -68,13 +68,21 @@ def meaning(text: str) -> str:
     return f'<section class="means"><h2>What this means</h2><p>{escape(text)}</p></section>'
 
 
-def table(title: str, text: str, names: Sequence[str], rows: Sequence[str]) -> str:
-    """A table with its heading; `rows` are HTML, the other texts are not from data."""
+def table(title: str, text: str, names: Sequence[str], rows: Sequence[str], *, cards: bool = False) -> str:
+    """A table with its heading; `rows` are HTML, the other texts are not from data. `cards`: on a phone each row is a card."""
     if not rows:
         return f'<h2>{title}</h2><p class="muted">None in this period.</p>'
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return f'<h2>{title}</h2><p class="muted">{text}</p><div class="wide">{table}</div>'
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    body = "".join(_named(row, names) for row in rows) if cards else "".join(rows)
+    kind = ' class="cards"' if cards else ""
+    table = f"<table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<h2>{title}</h2><p class="muted">{text}</p><div class="wide" tabindex="0" role="region" aria-label="{title}">{table}</div>'
+
+
+def _named(row: str, names: Sequence[str]) -> str:
+    """The row with its column's name at each cell: on a phone, where the head is out of sight, they stand beside the values."""
+    name = iter(names)
+    return _CELL.sub(lambda cell: f'<td data-name="{escape(next(name, ""), quote=True)}"{cell[1] or ""}><span>{cell[2]}</span></td>', row)
 
 
 def lines(texts: Iterable[str]) -> str:

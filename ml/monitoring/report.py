@@ -16,6 +16,7 @@ from ml.data.stores import own_store_of
 from ml.monitoring import NOT_FEATURES, load_evidently, report_sections, workspace
 from ml.monitoring.frames import OTHER, harmless, sample, shown_label
 from ml.monitoring.looks import told
+from ml.monitoring.pages.frame import FITTING
 from ml.monitoring.report_drift import Compared, drift_widgets, listed_only
 from ml.settings import Settings
 from ml.spec import ModelSpec
@@ -239,7 +240,7 @@ def _finish(page: str, *, window: Window, head: str) -> str:
     style = (
         "<style>.perennial{font-family:Roboto,Helvetica,Arial,sans-serif;padding:16px 24px;color:#222}.perennial th{text-align:left;"
         "font-weight:500;padding-right:24px;vertical-align:top}.perennial td{padding-right:24px}.perennial p{margin:2px 0}"
-        ".perennial h2{font-size:1.1em;margin:16px 0 4px}.perennial ul{color:#555}</style>"
+        ".perennial h2{font-size:1.1em;margin:16px 0 4px}.perennial ul{color:#555}" + FITTING + "</style>"
     )
     page = page.replace('<meta charset="UTF-8">', f'<meta charset="UTF-8">{meta}{title}{style}', 1)
     page = page.replace("<body>", f"<body>{head}", 1)

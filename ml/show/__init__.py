@@ -2,6 +2,7 @@
 
 from ml.show.deliveries import batch, check, ingest, new, quarantine_list, quarantined
 from ml.show.replays import recorded, replay
+from ml.show.sites import exported
 from ml.show.terminal import bar, console, facts, progress, result, user
 from ml.show.versions import addresses, champion, reproduce, status, train
 from ml.show.watching import monitor, report
@@ -13,6 +14,7 @@ __all__ = [
     "champion",
     "check",
     "console",
+    "exported",
     "facts",
     "ingest",
     "monitor",

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from ml.state.records import Batch, BatchEvent, record
 from ml.state.sql import insert_once, upsert
@@ -47,6 +47,21 @@ def listed(state: State, model: str, *, status: str | None = None) -> list[Batch
         query = query.where(batches.c.status == status)
     with state.begin() as connection:
         return [record(Batch, row) for row in connection.execute(query)]
+
+
+def newest(state: State, model: str, *, after: datetime, limit: int) -> list[Batch]:
+    """The model's batches that arrived after a moment: the newest `limit`, newest first."""
+    query = select(batches).where(batches.c.model == model, batches.c.arrived_at > after)
+    query = query.order_by(batches.c.arrived_at.desc(), batches.c.id).limit(limit)
+    with state.begin() as connection:
+        return [record(Batch, row) for row in connection.execute(query)]
+
+
+def count(state: State, model: str, *, status: str) -> int:
+    """How many batches of the model have a status."""
+    query = select(func.count()).where(batches.c.model == model, batches.c.status == status)
+    with state.begin() as connection:
+        return int(connection.execute(query).scalar_one())
 
 
 def any_accepted(state: State, model: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, and_, cast, func, select
+from sqlalchemy import ColumnElement, Integer, and_, cast, func, literal_column, select
 
 from ml.state.ledger import ASKING
 from ml.state.records import NOT_FEATURES, Decision, Drift, Quality, Window, WindowEstimate, record
@@ -21,6 +21,14 @@ class Compared:
     window: str
     columns: int
     drifted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alarmed:
+    """A column of a window that drifted; `kind` as in `Drift`."""
+
+    column: str
+    kind: str
 
 
 def taken(state: State, model: str, *, after: datetime) -> list[Window]:
@@ -98,6 +106,22 @@ def drifts(state: State, model: str, *, after: datetime, columns: Sequence[str])
     return found
 
 
+def alarmed(state: State, model: str, *, after: datetime) -> dict[str, list[Alarmed]]:
+    """Window → what drifted in it, target and predictions too, the farthest beyond its threshold first."""
+    query = (
+        select(drift.c.window, drift.c.column, drift.c.kind, drift.c.value, drift.c.threshold)
+        .join(windows, windows.c.id == drift.c.window)
+        .where(_since(model, after), drift.c.drifted)
+        .order_by(windows.c.number, drift.c.column)
+    )
+    found: dict[str, list[tuple[float, Alarmed]]] = {}
+    with state.begin() as connection:
+        for row in connection.execute(query):
+            far = row.value / row.threshold if row.threshold > 0 else 0.0
+            found.setdefault(row.window, []).append((far, Alarmed(row.column, row.kind)))
+    return {window: [one for _, one in sorted(drifted, key=lambda item: -item[0])] for window, drifted in found.items()}
+
+
 def qualities(state: State, model: str, *, after: datetime) -> dict[str, list[Quality]]:
     """Window → the champion's metrics on its labelled rows."""
     query = select(quality).join(windows, windows.c.id == quality.c.window).where(_since(model, after)).order_by(quality.c.metric)
@@ -116,6 +140,13 @@ def intervals(state: State, model: str, *, after: datetime) -> dict[str, dict[st
         return {row.window: {name: (low, high) for name, (low, high) in row.content.items()} for row in connection.execute(kept)}
 
 
+def concepts(state: State, model: str, *, after: datetime) -> dict[str, dict[str, Any]]:
+    """Window → its quality against fresh models (`ml.monitoring.concept.ConceptDrift`) as JSON, where that was kept."""
+    query = select(details.c.window, details.c.content).join(windows, windows.c.id == details.c.window)
+    with state.begin() as connection:
+        return {row.window: row.content for row in connection.execute(query.where(_since(model, after), details.c.kind == "concept"))}
+
+
 def estimates(state: State, model: str, *, after: datetime) -> dict[str, list[WindowEstimate]]:
     """Window → what was estimated without labels, by the metric's name."""
     query = select(estimated).join(windows, windows.c.id == estimated.c.window).where(_since(model, after)).order_by(estimated.c.metric)
@@ -126,9 +157,11 @@ def estimates(state: State, model: str, *, after: datetime) -> dict[str, list[Wi
     return found
 
 
-def decided(state: State, model: str, *, after: datetime) -> list[Decision]:
-    """The decisions since a moment, oldest first: those about windows, and rollbacks."""
-    query = select(decisions).where(decisions.c.model == model, decisions.c.decided_at > after)
+def decided(state: State, model: str, *, after: datetime, evidence: bool = True) -> list[Decision]:
+    """The decisions since a moment, oldest first: those about windows, and rollbacks. Without their evidence, which is large, if asked."""
+    wanted = [one for one in decisions.c if evidence or one.name != "evidence"]
+    query = select(*wanted, *([] if evidence else [literal_column("'{}'", decisions.c.evidence.type).label("evidence")]))
+    query = query.where(decisions.c.model == model, decisions.c.decided_at > after)
     with state.begin() as connection:
         return [record(Decision, row) for row in connection.execute(query.order_by(decisions.c.decided_at, decisions.c.id))]
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Row
@@ -375,4 +376,9 @@ class Predicted:
 def record(kind: type[T], row: Row[Any]) -> T:
     """The record of a row; columns that the record does not name are left out."""
     found = row._mapping
-    return kind(**{one.name: found[one.name] for one in fields(kind)})  # type: ignore[arg-type]
+    return kind(**{name: found[name] for name in _names(kind)})  # type: ignore[arg-type]
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))

@@ -26,3 +26,11 @@ def recall(state: State, key: str) -> ModelSpec:
     if text is None:
         raise ModelOwnerError(f"no declaration with hash {key} is in the state database; start the run again from its first task")
     return ModelSpec.from_text(text)
+
+
+def newest(state: State, model: str) -> ModelSpec | None:
+    """The declaration of the model that was used for the first time last; None where none was used."""
+    query = select(specs.c.text).where(specs.c.model == model).order_by(specs.c.first_used_at.desc(), specs.c.hash).limit(1)
+    with state.begin() as connection:
+        text = connection.execute(query).scalar()
+    return None if text is None else ModelSpec.from_text(text)

@@ -239,7 +239,7 @@ def test_the_lineage_leads_from_the_version_to_its_batches_and_predictions(seen:
     expect(main).to_contain_text("serves now")
     assert serious(seen.page) == []
     seen.page.get_by_role("link", name="Data Docs").click()
-    expect(seen.page).to_have_url(f"{seen.url}/perennial/data-docs/{MODEL}/**".replace("**", seen.page.url.rsplit("/", 1)[1]))
+    expect(seen.page).to_have_url(f"{seen.url}/perennial/reports/{MODEL}/data-docs/**".replace("**", seen.page.url.rsplit("/", 1)[1]))
 
 
 def test_the_tab_of_a_look_tells_the_window_the_drift_and_the_decision(seen: Seen) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -104,8 +105,12 @@ def test_a_report_needs_a_login_and_is_sandboxed(installation: Installation) -> 
     assert httpx.get(url, headers={"Accept": "application/json"}).status_code == 401
     with installation.airflow() as airflow:
         page = airflow.page(f"/perennial/reports/{MODEL}/latest")
-    assert page.headers["content-security-policy"] == "sandbox allow-scripts allow-popups"
-    assert page.status_code == 200
+        plots = re.search(r'<iframe[^>]* src="([^"]+)"', page.text)
+        assert plots is not None
+        framed = airflow.page(f"/perennial/reports/{MODEL}/{plots[1]}")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert framed.headers["content-security-policy"] == "sandbox allow-scripts allow-popups"
+    assert (page.status_code, framed.status_code) == (200, 200)
 
 
 def test_a_broken_declaration_hides_no_other_model(installation: Installation) -> None:

@@ -18,6 +18,7 @@ from ml.jobs import alerting, measuring, monitor, reconcile, suggestion, windows
 from ml.jobs.alerts import conditions
 from ml.jobs.look_results import drift_result
 from ml.jobs.report import report
+from ml.jobs.site import documents
 from ml.jobs.status import status
 from ml.jobs.train import freeze, train
 from ml.monitoring import distances, workspace
@@ -642,3 +643,24 @@ def test_alarms_that_must_persist_ask_for_a_training_in_the_second_look_of_the_c
     assert verdict["alone"] > verdict["level"] / 4, "single looks may be looser"
     assert "origin" not in verdict, "words are made when it is shown"
     assert verdict["basis"] == {"windows": 20, "rows": 40, "by": "time"}
+
+
+def test_pages_of_a_real_window_and_a_real_card_open_with_what_they_mean(trained: Settings) -> None:
+    accept(trained, rows(400, seed=2, first=800), "b2")
+    window = monitor.monitor(trained, "loans").window
+    assert window is not None
+    shelf = documents.Shelf.open(trained)
+    page, plots, card = (documents.find(shelf, "loans", name) for name in (window.id, f"{window.id}.evidently", "card_1"))
+    assert isinstance(page, documents.Document)
+    assert isinstance(plots, documents.Document)
+    assert isinstance(card, documents.Document)
+    told = page.content.decode()
+    places = [
+        told.index(part) for part in ("What this means", "Decision: ", "Estimated without labels", "What probably hurts most", "<iframe")
+    ]
+    assert places == sorted(places)
+    assert plots.kind == "foreign"
+    assert b"location.replace" in plots.content
+    assert card.content.index(b"Version 1 is the champion since") < card.content.index(b"Intended use")
+    kept = Path(trained.reports_url) / "loans" / "card_1.html"
+    assert "What this means" not in kept.read_text(), "what it means now changes, the card does not"

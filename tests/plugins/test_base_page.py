@@ -16,7 +16,7 @@ def policy(headers: dict[str, str]) -> dict[str, str]:
 
 
 def test_a_page_runs_no_script_but_the_files_that_its_template_names(pages: Pages) -> None:
-    page = pages.get("/perennial/reports")
+    page = pages.get("/perennial/models")
     assert page.status == 200
     allowed = policy(page.headers)
     assert allowed["default-src"] == "'none'"
@@ -26,11 +26,11 @@ def test_a_page_runs_no_script_but_the_files_that_its_template_names(pages: Page
     scripts = re.findall(r"<script[^>]*>", page.text)
     assert scripts
     assert all(f'nonce="{nonce[1]}"' in one and "src=" in one for one in scripts)
-    assert nonce[1] not in pages.get("/perennial/reports").text, "each answer has its own"
+    assert nonce[1] not in pages.get("/perennial/models").text, "each answer has its own"
 
 
 def test_what_a_page_loads_is_kept_until_its_content_changes(pages: Pages) -> None:
-    page = pages.get("/perennial/reports")
+    page = pages.get("/perennial/models")
     named = [unescape(one) for one in re.findall(r'(?:href|src)="(/perennial/static/[^"]+)"', page.text)]
     assert {one.rsplit("/", 1)[1] for one in named} == {"pages.css", "pages.js", "perennial.svg"}
     for address in named:

@@ -1,14 +1,18 @@
 """The pages of reports: what they find, and what they say of a window that has none."""
 
 import json
+import os
+import re
 import subprocess
 import sys
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from ml.settings import Settings
 from ml.spec import ModelSpec
@@ -16,122 +20,165 @@ from ml.state import State, ledger, specs
 from ml.state.records import Decision, Window
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
-SPEC = ModelSpec.model_validate(
-    {
-        "model": "loans",
-        "task": "regression",
-        "target": "y",
-        "features": {"numeric": ["x"]},
-        "data": {"source": {"kind": "files", "urls": ["x"]}},
-        "training": {"candidates": [{"name": "a", "class": "a.B"}]},
-    }
-)
-CODE = """
-import json, sys, warnings
+DECLARED = {
+    "model": "loans",
+    "task": "regression",
+    "target": "y",
+    "features": {"numeric": ["x"]},
+    "data": {"source": {"kind": "files", "urls": ["x"]}},
+    "training": {"candidates": [{"name": "a", "class": "a.B"}]},
+}
+SPEC = ModelSpec.model_validate(DECLARED)
+CHILD = """
+import json, os, sys, warnings
 warnings.simplefilter("ignore")  # Airflow's own
-from perennial_airflow.pages import reports
-from ml.settings import Settings
-from ml.state import State
-state = State.open(Settings.from_env())
-pages = [reports.report(*one) for one in json.loads(sys.argv[1])]
-rows = [reports._rows(state, model) for model in json.loads(sys.argv[2])]
-print(json.dumps([[(page.status_code, page.body.decode()) for page in pages], rows]))
+from perennial_airflow.pages import docs, reports
+for line in sys.stdin:
+    asked = json.loads(line)
+    os.environ.update(asked["environment"])
+    if asked["pages"]:
+        pages = [reports.report(*one) for one in asked["pages"]]
+        found = [(page.status_code, page.body.decode(), page.headers["content-security-policy"]) for page in pages]
+    else:
+        led = [reports.entry(None), *(reports.model_entry(one) for one in ("loans", "https:evil.example")), docs.page("loans", "b1.html")]
+        found = [one.headers["location"] for one in led]
+    print(json.dumps(found), flush=True)
 """
 
 
-def look(pages: list[tuple[str, str]], rows: list[str]) -> tuple[list[tuple[int, str]], list[list[str]]]:
-    """Status and text of pages, and the lines of models in the list.
+class Child:
+    """A process that looks at pages: one for all tests, and of its own, because Airflow's API server changes what it loads."""
 
-    In a process of its own, because Airflow's API server changes what it loads.
-    """
-    command = [sys.executable, "-c", CODE, json.dumps(pages), json.dumps(rows)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2] / "plugins", timeout=120, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    found, lines = json.loads(done.stdout.splitlines()[-1])
-    return [(one[0], one[1]) for one in found], lines
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def look(self, *pages: tuple[str, str]) -> list[tuple[int, str, str]]:
+        """Status, text and policy of pages."""
+        return [(status, text, policy) for status, text, policy in self.ask(pages)]
+
+    def ask(self, pages: Sequence[tuple[str, str]] = ()) -> Any:
+        environment = {key: value for key, value in os.environ.items() if key.startswith("PERENNIAL_")}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"environment": environment, "pages": pages}) + "\n")
+        self._process.stdin.flush()
+        while not (line := self._process.stdout.readline()).startswith("["):
+            assert line, "the process has ended; its standard error says why"
+        return json.loads(line)
+
+
+@pytest.fixture(scope="module")
+def child() -> Iterator[Child]:
+    folder = Path(__file__).parents[2] / "plugins"
+    with subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
+        yield Child(process)
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(timeout=60)
+
+
+@pytest.fixture
+def state(settings: Settings) -> State:
+    """Two declared models."""
+    for model in ("loans", "other"):
+        (settings.dags / model).mkdir()
+        (settings.dags / model / "model.yaml").write_text(yaml.safe_dump({**DECLARED, "model": model}))
+    return State.open(settings)
 
 
 def opened(state: State, *, start: int, model: str = "loans") -> Window:
     window = Window(
-        id="", model=model, number=0, start_version=start, end_version=start + 1, as_of=NOW, rows=1, labelled_rows=None, start_time=None,
-        end_time=None, champion=1, spec_hash=specs.remember(state, SPEC, at=NOW), report_url=None, mlflow_run=None, measured_at=None,
+        id="", model=model, number=0, start_version=start, end_version=start + 1, rows=1, labelled_rows=None, start_time=None,
+        as_of=NOW + timedelta(minutes=start), end_time=None, champion=1, spec_hash=specs.remember(state, SPEC, at=NOW), report_url=None,
+        mlflow_run=None, measured_at=None,
     )  # fmt: skip
     return ledger.open_window(state, window)
 
 
 def measured(settings: Settings, state: State, window: Window) -> None:
     path = settings.home / f"{window.id}.html"
-    path.write_text(f"page of {window.id}")
+    path.write_text(f"<head></head>page of {window.id}")
     ledger.save_measurement(state, window.id, drifts=[], qualities=[], labelled_rows=0, report_url=str(path), mlflow_run=None, at=NOW)
 
 
-def test_a_window_is_found_however_many_came_after_it(settings: Settings) -> None:
-    state = State.open(settings)
+def test_a_window_is_found_however_many_came_after_it(child: Child, settings: Settings, state: State) -> None:
     measured(settings, state, opened(state, start=1))
     for start in range(2, 204):
         opened(state, start=start)
-    asked = [("loans", "loans-000001"), ("other", "loans-000001"), ("loans", "loans-000999")]
-    old, foreign, unknown = look(asked, [])[0]
-    assert old == (200, "page of loans-000001")
-    assert foreign[0] == 404, "the right to see is that of its own model"
-    assert unknown[0] == 404
+    old, plots, foreign, unknown, listed = child.look(
+        ("loans", "loans-000001"), ("loans", "loans-000001.evidently.html"), ("other", "loans-000001"), ("loans", "loans-000999"),
+        ("loans", "index"),
+    )  # fmt: skip
+    assert old[0] == 200
+    assert "loans: window 1" in old[1]
+    assert plots[1].endswith("page of loans-000001")
+    assert foreign[0] == unknown[0] == 404, "the right to see is that of its own model"
+    assert listed[1].count("not decided yet") == 200
+    assert "3 older windows are not listed" in listed[1]
 
 
-def test_a_window_that_was_given_up_is_named_beside_the_last_report(settings: Settings) -> None:
-    state = State.open(settings)
+def test_only_what_was_made_from_data_is_sandboxed_and_our_pages_run_no_script_but_charts(
+    child: Child, settings: Settings, state: State
+) -> None:
+    window = opened(state, start=1)
+    measured(settings, state, window)
+    replay = Path(settings.reports_url) / "loans" / "replay.html"
+    replay.parent.mkdir(parents=True)
+    replay.write_text("<html><head></head><body><script>alert(1)</script>what pays</body></html>")
+    names = ("index", "data-docs/index", "latest", "latest.html", window.id, f"{window.id}.evidently", "history", "replay")
+    found = dict(zip(names, child.look(*(("loans", name) for name in names)), strict=True))
+    assert found.pop(f"{window.id}.evidently")[2] == "sandbox allow-scripts allow-popups"
+    drawn = [found.pop(name)[2] for name in ("history", "replay")]
+    assert drawn[0] == drawn[1]
+    assert re.match(r"default-src 'none'; script-src 'sha256-[^ ]+' 'sha256-[^ ]+'; style-src", drawn[0]), "the page itself allows nothing"
+    for name, (status, text, policy) in found.items():
+        assert status == 200, name
+        assert "script" not in policy
+        assert policy.startswith("default-src 'none'")
+        assert policy.endswith("frame-ancestors 'self'")
+        assert "index.html" in text, "there is a way back"
+
+
+def test_a_window_that_was_given_up_is_named_beside_the_last_report(child: Child, settings: Settings, state: State) -> None:
     measured(settings, state, opened(state, start=1))
     lost = opened(state, start=2)
     no = Decision(
         id="decision-2", model="loans", window=lost.id, retrain=False, reasons=["could not be measured: <b>"], evidence={}, report_url=None,
-        state="no", decided_at=NOW,
+        state="no", decided_at=NOW, policy=ledger.GIVEN_UP,
     )  # fmt: skip
     ledger.decide(state, no)
-    alone = opened(state, start=1, model="other")
-    ledger.decide(state, replace(no, id="decision-3", model="other", window=alone.id))
-    (given_up, shown), (only,), (none,) = look([], ["loans", "other", "third"])[1]
-    assert "given up" in given_up
-    assert "could not be measured: &lt;b&gt;" in given_up
-    assert "href" not in given_up
-    assert "/perennial/reports/loans/loans-000001" in shown
-    assert "could not be measured" in only
-    assert "no report yet" in none
+    listed, shown, none = child.look(("loans", "index"), ("loans", lost.id), ("other", "index"))
+    assert listed[1].index("given up") < listed[1].index("could not be measured: &lt;b&gt;") < listed[1].index("not decided yet")
+    assert "This window could not be measured." in shown[1]
+    assert "iframe" not in shown[1]
+    assert "No window was taken yet" in none[1]
 
 
-def test_every_window_is_listed_the_newest_first_up_to_a_limit_that_is_stated(settings: Settings) -> None:
-    state = State.open(settings)
-    for start in range(3):
-        measured(settings, state, opened(state, start=start))
-    for start in range(201):
-        opened(state, start=start, model="other")
-    few, many = look([], ["loans", "other"])[1]
-    assert [f"/perennial/reports/loans/loans-00000{number}" in row for number, row in zip((3, 2, 1), few, strict=True)] == [True] * 3
-    assert len(many) == 201
-    assert "only the newest 200" in many[-1]
-    assert "not measured yet" in many[0]
-
-
-def test_a_report_in_a_store_whose_package_is_missing_is_told_with_its_cure(settings: Settings) -> None:
+def test_a_report_in_a_store_whose_package_is_missing_is_told_with_its_cure(child: Child, settings: Settings, state: State) -> None:
     if find_spec("s3fs"):
         pytest.skip("the package is there")
-    state = State.open(settings)
     window = opened(state, start=1)
     ledger.save_measurement(
         state, window.id, drifts=[], qualities=[], labelled_rows=0, report_url="s3://bucket/a.html", mlflow_run=None, at=NOW
     )
-    ((status, text),) = look([("loans", window.id)], [])[0]
+    ((status, text, _),) = child.look(("loans", window.id))
     assert status == 503
     assert "install the package s3fs" in text
 
 
-def test_the_page_of_a_replay_has_an_address_of_its_own_and_its_absence_is_explained(settings: Settings) -> None:
-    for model in ("loans", "cars"):
-        (settings.dags / model).mkdir()
-        (settings.dags / model / "model.yaml").touch()
+def test_the_page_of_a_replay_has_an_address_and_its_absence_is_explained(child: Child, settings: Settings, state: State) -> None:
     page = Path(settings.reports_url) / "loans" / "replay.html"
     page.parent.mkdir(parents=True)
-    page.write_text("what pays")
-    (shown, unwritten, unknown), _ = look([("loans", "replay"), ("cars", "replay"), ("ghosts", "replay")], [])
-    assert shown == (200, "what pays")
+    page.write_text("<html><head></head><body>what pays</body></html>")
+    shown, unwritten, unknown = child.look(("loans", "replay"), ("other", "replay"), ("ghosts", "replay"))
+    assert shown[0] == 200
+    assert "what pays" in shown[1]
     assert unwritten[0] == unknown[0] == 404
-    assert "`perennial replay cars` writes it" in unwritten[1]
+    assert "`perennial replay other` writes it" in unwritten[1]
     assert "ghosts is not declared here" in unknown[1]
+
+
+def test_addresses_without_a_folder_lead_into_it_and_never_out_of_the_pages(child: Child) -> None:
+    found = child.ask()
+    assert found[:3] == ["reports/index.html", "loans/index.html", "https%3Aevil.example/index.html"]
+    assert found[3] == "../../reports/loans/data-docs/b1.html"

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from ml.monitoring.concept import ConceptDrift
+from ml.state.history import Alarmed
 from ml.state.records import Decision, Drift, Promotion
 
 
@@ -39,9 +41,14 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen(Told):
-    """One window. `drifts`: of the columns that the page shows; `decision` is the newest about it."""
+    """One window. `drifts`: of the columns that the page shows; `alarms`: what drifted, target and predictions too, the farthest first.
+
+    `concept` is the quality against fresh models; `decision` is the newest about the window.
+    """
 
     drifts: tuple[Drift, ...] = ()
+    alarms: tuple[Alarmed, ...] = ()
+    concept: ConceptDrift | None = None
     decision: Decision | None = None
 
     @property
@@ -74,6 +81,7 @@ class History:
         decisions: The decisions in the period, oldest first.
         champion: The version that serves at its end.
         drift_limit: From which share (0-1) of drifted columns on the policy asks for a training; None: never for drift alone.
+        promise: How many alarms chance may raise, such as `1 per 90d`; empty under fixed thresholds.
     """
 
     model: str
@@ -87,6 +95,7 @@ class History:
     decisions: tuple[Decision, ...]
     champion: int | None
     drift_limit: float | None
+    promise: str = ""
 
     @property
     def measured(self) -> tuple[Seen, ...]:

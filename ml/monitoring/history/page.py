@@ -1,13 +1,16 @@
 """The page of a model's history."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 from ml.monitoring import page
 from ml.monitoring.history.facts import History, Seen, Value
 from ml.monitoring.history.figures import figures
-from ml.monitoring.history.words import meaning, number
+from ml.monitoring.history.words import number
+from ml.monitoring.pages import standing
+from ml.monitoring.pages.frame import means, nav
+from ml.monitoring.pages.rendered import of_page, verdict
 from ml.state.records import Decision, Promotion
 from ml.wording import percent
 
@@ -25,17 +28,19 @@ def render(history: History) -> str:
 
 
 def _body(history: History, charts: dict[str, Any]) -> str:
-    period = f"{history.since:%Y-%m-%d %H:%M} to {history.until:%Y-%m-%d %H:%M} UTC"
+    period = f"{history.since:%Y-%m-%d} to {history.until:%Y-%m-%d}"
     parts = [
-        f'<h1>{escape(history.model)}</h1><p class="muted">History from {period}, from what was recorded then.</p>',
-        page.meaning(" ".join(meaning(history))),
+        nav(of_page(history.model, "History")),
+        f'<h1>{escape(history.model)}: history</h1><p class="muted">From {period}, from what was recorded then.</p>',
+        means(standing.of_history(history)),
         *(_section(name, charts) for name in _TITLES),
         f'<p class="muted">{escape(_of_intervals(history))}</p>',
         _decisions(history),
         _champions(history.changes),
         _windows(history),
+        _metrics(history),
     ]
-    return "".join(parts)
+    return f"<main>{''.join(parts)}</main>"
 
 
 def _section(name: str, charts: dict[str, Any]) -> str:
@@ -65,19 +70,25 @@ def _decisions(history: History) -> str:
         f'<td>{_verdict(one)}</td><td class="why">{page.lines(one.reasons)}</td></tr>'
         for one in reversed(history.decisions)
     ]
-    return page.table("Decisions", "The newest first; the deciding reason stands first.", ("Time (UTC)", "Window", "Decision", "Why"), rows)
+    return page.table(
+        "Decisions", "The newest first; the deciding reason stands first.", ("Time (UTC)", "Window", "Decision", "Why"), rows, cards=True
+    )
 
 
 def _window_link(one: Decision) -> str:
     if one.window is None:
         return "–"
+    return _opened(one.window)
+
+
+def _opened(window: str) -> str:
     # Beside this page, in a folder as in Airflow.
-    return f'<a href="{escape(one.window, quote=True)}.html">{escape(one.window)}</a>' if one.report_url else escape(one.window)
+    return f'<a href="{escape(window, quote=True)}.html">{escape(window)}</a>'
 
 
 def _verdict(one: Decision) -> str:
-    said = "rollback" if one.kind == "rollback" else ("retrain" if one.retrain else "no")
-    return f'{said}<br><span class="muted">{escape(one.state)}</span>'
+    state = "" if one.state == "no" else f'<br><span class="muted">{escape(one.state)}</span>'
+    return f"{verdict(one)}{state}"
 
 
 def _champions(changes: Sequence[Promotion]) -> str:
@@ -88,25 +99,40 @@ def _champions(changes: Sequence[Promotion]) -> str:
         f'<td class="why">{escape(one.reason)}</td></tr>'
         for one in reversed(changes)
     ]
-    return page.table("Champions", "Changes of champion, the newest first.", ("Time (UTC)", "Champion", "How", "Why"), rows)
+    return page.table("Champions", "Changes of champion, the newest first.", ("Time (UTC)", "Champion", "How", "Why"), rows, cards=True)
 
 
 def _windows(history: History) -> str:
-    metrics = list(dict.fromkeys([history.metric, *(value.metric for one in history.windows for value in one.qualities)]))
-    metrics = [name for name in metrics if any(one.quality(name) for one in history.windows)]
-    rows = [_row(one, metrics) for one in reversed(history.windows)]
-    names = ("Window", "Time (UTC)", "Champion", "Rows", "Labelled", "Drifted columns", *metrics)
-    return page.table("Windows", "All numbers, the newest window first.", names, rows)
+    rows = [_row(one, history.metric) for one in reversed(history.windows)]
+    names = ("Window", "Time (UTC)", "Champion", "Rows", "Labelled", "Drifted columns", history.metric)
+    return page.table("Windows", "The newest first.", names, rows, cards=True)
 
 
-def _row(one: Seen, metrics: Iterable[str]) -> str:
+def _row(one: Seen, metric: str) -> str:
     share = "–" if one.share is None else f"{one.drifted} of {one.columns} ({percent(one.share)})"
     labelled = "–" if one.labelled_rows is None else f"{one.labelled_rows:,}"
-    values = "".join(f'<td class="number">{_value(one.quality(name), one.estimate(name))}</td>' for name in metrics)
     return (
-        f"<tr><td>{escape(one.id)}</td><td>{one.at:%Y-%m-%d %H:%M}</td><td>version {one.champion}</td>"
-        f'<td class="number">{one.rows:,}</td><td class="number">{labelled}</td><td class="number">{share}</td>{values}</tr>'
+        f"<tr><td>{_opened(one.id)}</td><td>{one.at:%Y-%m-%d %H:%M}</td><td>version {one.champion}</td>"
+        f'<td class="number">{one.rows:,}</td><td class="number">{labelled}</td><td class="number">{share}</td>'
+        f'<td class="number">{_value(one.quality(metric), one.estimate(metric))}</td></tr>'
     )
+
+
+def _metrics(history: History) -> str:
+    """The other metrics in a table of their own: beside everything else they would not fit on a page."""
+    found = dict.fromkeys(value.metric for one in history.windows for value in one.qualities if value.metric != history.metric)
+    if not found:
+        return ""
+    rows = [
+        f"<tr><td>{_opened(one.id)}</td>{''.join(_metric(one, name) for name in found)}</tr>"
+        for one in reversed(history.windows)
+        if one.qualities
+    ]
+    return page.table("Other metrics", "On labelled rows, with 95 % intervals where one is known.", ("Window", *found), rows, cards=True)
+
+
+def _metric(one: Seen, name: str) -> str:
+    return f'<td class="number">{_value(one.quality(name), None)}</td>'
 
 
 def _value(value: Value | None, estimate: Value | None) -> str:
@@ -115,5 +141,5 @@ def _value(value: Value | None, estimate: Value | None) -> str:
 
 
 def _spanned(value: Value) -> str:
-    around = "" if value.low is None or value.high is None else f' <span class="muted">{number(value.low)}–{number(value.high)}</span>'
+    around = "" if value.low is None or value.high is None else f'<br><span class="muted">{number(value.low)}–{number(value.high)}</span>'
     return f"{number(value.value)}{around}"

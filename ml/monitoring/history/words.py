@@ -23,8 +23,13 @@ _COUNTED = {
 
 def meaning(history: History) -> list[str]:
     """The paragraph at the top of the page, sentence by sentence."""
-    parts: Sequence[Callable[[History], list[str]]] = (_looked, _drift, _quality, _estimates, _decisions, _champions, _now)
-    return [sentence for part in parts for sentence in part(history)]
+    return [sentence for paragraph in paragraphs(history) for sentence in paragraph]
+
+
+def paragraphs(history: History) -> list[list[str]]:
+    """The same, by what it is about: the data, the quality, and what was decided."""
+    of: Sequence[Sequence[Callable[[History], list[str]]]] = ((_looked, _drift), (_quality, _estimates), (_decisions, _champions, _now))
+    return [[sentence for part in parts for sentence in part(history)] for parts in of]
 
 
 def number(value: float) -> str:

@@ -26,6 +26,11 @@ def foreign(content: bytes, *, status: int = 200) -> HTMLResponse:
     return HTMLResponse(content, status_code=status, headers={**_ALWAYS, **_SANDBOX})
 
 
+def whole(content: bytes, *, policy: str) -> HTMLResponse:
+    """A page of our own that is whole already, with the policy that it was made for; only Airflow's own pages may frame it."""
+    return HTMLResponse(content, headers={**_ALWAYS, "Content-Security-Policy": f"{policy}; frame-ancestors 'self'"})
+
+
 def page(template: str, *, status: int = 200, **facts: Any) -> HTMLResponse:
     """A page of our own from a template of `templates/`, in which every fact is text unless it is `Markup`.
 
