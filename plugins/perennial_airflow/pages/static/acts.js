@@ -65,7 +65,10 @@
   }
 
   function own(form) {
-    return send("POST", form.dataset.act, fields(form)).then(function (found) { return found.ok ? {good: found.told.text} : {bad: refused(found)}; });
+    return send("POST", form.dataset.act, fields(form)).then(function (found) {
+      if (!found.ok) { return {bad: refused(found)}; }
+      return {good: found.told.text + " ", link: window.location.pathname + window.location.search, name: "Load the page again", here: true};
+    });
   }
 
   function wait() { return new Promise(function (done) { window.setTimeout(done, ASKED_AGAIN_MS); }); }
@@ -75,7 +78,8 @@
     place.textContent = said.bad || said.good || "";
     if (said.link) {
       var link = document.createElement("a");
-      link.href = said.link; link.target = "_top"; link.textContent = said.name;
+      link.href = said.link; link.textContent = said.name;
+      if (!said.here) { link.target = "_top"; }
       place.appendChild(link);
     }
   }
@@ -95,8 +99,7 @@
     }).then(function (said) {
       form.removeAttribute("aria-busy");
       show(place, said);
-      if (said.bad) { buttons.forEach(function (one) { one.disabled = false; }); button.focus(); return; }
-      document.dispatchEvent(new CustomEvent("perennial:acted"));
+      if (said.bad) { buttons.forEach(function (one) { one.disabled = false; }); button.focus(); }
     });
   }
   document.addEventListener("submit", submit);
