@@ -241,7 +241,7 @@ def test_the_commands_tell_it_to_people(home: Settings) -> None:
     told = capture(["champion", "shop"])
     assert "version 1 by gate (promote)" in told
     assert "version 2 by ada (promote, before it version 1)\n  because: a try\n  evidence: " in told
-    assert "watch: watching, until " in told
+    assert "watch: watching beside version 1, no label has come yet; until " in told
     assert "  watch" in capture(["status", "shop"])
     assert "shop version 1 comes out the same" in capture(["reproduce", "shop", "1"])
 
