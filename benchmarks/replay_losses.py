@@ -1,12 +1,13 @@
 """What a model of each window loses in all later ones: one training a window, scored on what follows."""
 
+import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.refitting import before_each_window
+from benchmarks.refitting import HISTORY, before_each_window
 from benchmarks.replay_streams import Stream
 from ml.policy.replay import LossHistory
 
@@ -15,8 +16,8 @@ _SEED = 20_262
 
 
 def losses(stream: Stream, *, learner: Learner = "trees", cache: Path | None = None, delay: int = 0) -> LossHistory:
-    """Error rates; with a `cache` they are kept there, by stream and learner."""
-    file = cache / f"{stream.name}-{learner}.npz".replace(" ", "_") if cache is not None else None
+    """Error rates; with a `cache` they are kept there, by all that they depend on but the learner's library."""
+    file = cache / f"{stream.name}-{learner}-{_digest(stream)}.npz".replace(" ", "_") if cache is not None else None
     if file is not None and file.is_file():
         kept = np.load(file)
         found: tuple[np.ndarray, ...] = kept["losses"], kept["one"], kept["other"]
@@ -27,6 +28,13 @@ def losses(stream: Stream, *, learner: Learner = "trees", cache: Path | None = N
             np.savez(file, losses=found[0], one=found[1], other=found[2])
     rows = np.full(len(found[0]), stream.window)
     return LossHistory(losses=found[0], rows=rows, delay=delay, halves=(found[1], found[2]))
+
+
+def _digest(stream: Stream) -> str:
+    found = hashlib.sha256(f"{stream.window} {stream.features.shape} {HISTORY} {_SEED}".encode())
+    for values in (stream.features, stream.labels):
+        found.update(np.ascontiguousarray(values).tobytes())
+    return found.hexdigest()[:12]
 
 
 def _trained(stream: Stream, learner: Learner) -> tuple[npt.NDArray[np.float64], ...]:

@@ -64,6 +64,7 @@ def replay(
     label_delay: Annotated[str | None, typer.Option("--label-delay", metavar="DELAY", help="2d or 2windows.")] = None,
     policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="YAML with a `retraining` section to compare.")] = None,
     sample: Annotated[float | None, typer.Option("--sample", metavar="SHARE", help="Of each window's rows.")] = None,
+    kept: Annotated[int | None, typer.Option("--kept", metavar="NUMBER", help="Instead: what an earlier replay found.")] = None,
     recorded: Annotated[bool, typer.Option("--recorded", help="Instead: is each decision that was made made again?")] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Write the recommended policy into model.yaml; shows the diff.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before that.")] = False,
@@ -79,7 +80,7 @@ def replay(
         return
     if apply and as_json and not yes:
         raise CallError("--apply with --json has nobody to ask; add --yes")
-    from ml.jobs.replay import replay as job
+    from ml.jobs import replay as job
     from ml.jobs.replaying.losses import Watcher
 
     options = asked.Options(
@@ -95,15 +96,26 @@ def replay(
         policy=policy,
         sample=sample,
     )
+    if kept is not None:
+        if options != asked.Options():
+            raise CallError("--kept takes a replay as it was played; leave the other options out")
+        _told(settings, job.kept(settings, name, kept), apply=apply, yes=yes, as_json=as_json)
+        return
     try:
         with show.bar("models") as (say, advance):
-            result = job(settings, name, options, watcher=Watcher(say=say, advance=advance))
+            result = job.replay(settings, name, options, watcher=Watcher(say=say, advance=advance))
     except KeyboardInterrupt:
         typer.echo("interrupted: what was fitted is kept, and the same call goes on from there", err=True)
         raise
-    show.result(result, as_json, show.replay)
+    _told(settings, result, apply=apply, yes=yes, as_json=as_json)
+
+
+def _told(settings: Settings, found: "ReplayFacts", *, apply: bool, yes: bool, as_json: bool) -> None:
+    from ml import show
+
+    show.result(found, as_json, show.replay)
     if apply:
-        _apply(settings, result, yes=yes, quiet=as_json)
+        _apply(settings, found, yes=yes, quiet=as_json)
 
 
 def _again(settings: Settings, name: str, *, as_json: bool) -> None:

@@ -72,7 +72,9 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         trained: The run that made the champion.
     """
     with reference_profile.kept(settings, trained, learnt=learnt, window_rows=window.rows) as reference:
-        found = look_at(settings, state, window, reference, spec=spec, learnt=learnt, trained=trained)
+        champion = champions.load(settings, champions.Champion(window.champion, trained, learnt))
+        tested = tested_model.load(settings, trained, learnt)
+        found = look_at(settings, state, window, reference, spec=spec, champion=champion, tested=tested, trained=trained)
     table, drifts, judged, rows = found.table, found.drifts, found.judged, found.rows
     beyond = beyond_drift.measure(
         settings,
@@ -128,19 +130,26 @@ class Looked:
 
 
 def look_at(
-    settings: Settings, state: State, window: Window, reference: ReferenceProfile, *, spec: ModelSpec, learnt: ModelSpec, trained: Training
+    settings: Settings,
+    state: State,
+    window: Window,
+    reference: ReferenceProfile,
+    *,
+    spec: ModelSpec,
+    champion: Any,
+    tested: Any | None,
+    trained: Training,
 ) -> Looked:
     """Drift and quality of a window, the same at each look, whatever has happened since: nothing is stored. Arguments: `measure_window`.
 
+    `champion` is the fitted pipeline, and `tested` its tested twin where that was kept.
+
     Raises:
         NoData: The window has no rows.
-        UnknownVersion: The champion's file is gone.
     """
     table = AcceptedTable.of(settings, window.model, spec)
-    champion = champions.load(settings, champions.Champion(window.champion, trained, learnt))
     if not window.rows:
         raise NoData(f"window {window.id} has no rows, so nothing can be measured in it; the next look takes a new one")
-    tested = tested_model.load(settings, trained, learnt)
     said = saying.of_window_by([champion] if tested is None else [champion, tested], table, window, spec=spec)
     rows = _looked_at(state, champion, table, window, spec=spec, trained=trained, said=said)
     known = judging.classes(spec, reference)

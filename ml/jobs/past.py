@@ -16,12 +16,12 @@ from ml.training.results import verdict_of
 
 LEAST_FRESH = 3
 """With fewer fresh models nothing is "usual" yet."""
-_MOST_FRESH = 20
+MOST_FRESH = 20
 _LOOKED_BACK = 100
 _FINISHED = frozenset({"promoted", "challenger"})
 
 
-def share(drifts: list[Drift]) -> float | None:
+def share(drifts: Sequence[Drift]) -> float | None:
     """Which share (0-1) of the feature columns drifted; None where none was compared."""
     features = [one for one in drifts if one.kind not in NOT_FEATURES]
     return sum(one.drifted for one in features) / len(features) if features else None
@@ -39,7 +39,7 @@ def earlier_shares(state: State, window: Window, *, most: int) -> tuple[float | 
     return tuple(share(ledger.measurement(state, one.id)[0]) for one in before[:most])
 
 
-def persisting(drifts: list[Drift]) -> tuple[str, ...] | None:
+def persisting(drifts: Sequence[Drift]) -> tuple[str, ...] | None:
     """The feature columns that a promise judged and whose alarms persist; None where that was not asked for."""
     said = {one.column: looks.persists(one) for one in drifts if one.kind not in NOT_FEATURES}
     return tuple(name for name, holds in said.items() if holds) if any(holds is not None for holds in said.values()) else None
@@ -47,8 +47,14 @@ def persisting(drifts: list[Drift]) -> tuple[str, ...] | None:
 
 def usual(state: State, spec: ModelSpec, *, model: str, metric: str, at: datetime) -> Usual | None:
     """What fresh models score on their test rows, as far as was known then; None where `fresh_scores` knows none."""
-    values = [value for _, value in fresh_scores(state, spec, model=model, metric=metric, at=at)]
-    return Usual(metric=metric, value=statistics.median(values), models=len(values), spread=spread(values)) if values else None
+    return usual_of(metric, [value for _, value in fresh_scores(state, spec, model=model, metric=metric, at=at)])
+
+
+def usual_of(metric: str, values: Sequence[float]) -> Usual | None:
+    """What is usual of fresh models with these values; None as long as they are fewer than `LEAST_FRESH`."""
+    if len(values) < LEAST_FRESH:
+        return None
+    return Usual(metric=metric, value=statistics.median(values), models=len(values), spread=spread(values))
 
 
 def spread(values: Sequence[float]) -> float:
@@ -70,7 +76,7 @@ def fresh_scores(state: State, spec: ModelSpec, *, model: str, metric: str, at: 
         value = None if verdict is None else verdict.metrics.get(metric)
         if value is not None and champions.question(specs.recall(state, one.spec_hash)) == same:
             found.append((one.key, float(value)))
-    return found[:_MOST_FRESH] if len(found) >= LEAST_FRESH else []
+    return found[:MOST_FRESH] if len(found) >= LEAST_FRESH else []
 
 
 def last_training(state: State, trained: Training, *, at: datetime) -> Training:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ml import specfile
+from ml.errors import CallError
 from ml.jobs.replaying.asked import Options
 from ml.jobs.replaying.showing import shown
 from ml.settings import Settings
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DECLARED = "as declared"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _World:
@@ -39,7 +38,13 @@ class _World:
     accepted: "Accepted"
     recipe: "Recipe"
     losses: "Losses"
-    delay: int
+    label_delay: int
+    fit_windows: int = 0
+
+    @property
+    def delay(self) -> int:
+        """Windows until a model serves that learnt from one: its labels have come, and the model is fitted."""
+        return self.label_delay + self.fit_windows
 
 
 def replay(settings: Settings, model: str, options: Options | None = None, *, watcher: "Watcher | None" = None) -> "ReplayFacts":
@@ -64,30 +69,37 @@ def replay(settings: Settings, model: str, options: Options | None = None, *, wa
     found = recipe.of(state, spec)
     measured = losses.measured(settings, spec, accepted, found, asked, delay=delay, watcher=watcher)
     losses.forget_old(settings, model)
-    delay += _training_windows(accepted, measured.fit_seconds)
     watcher.say("playing policies")
-    world = _World(spec=spec, asked=asked, accepted=accepted, recipe=found, losses=measured, delay=delay)
+    world = _World(
+        spec=spec,
+        asked=asked,
+        accepted=accepted,
+        recipe=found,
+        losses=measured,
+        label_delay=delay,
+        fit_windows=_fit_windows(accepted, measured.fit_seconds),
+    )
     others = [replace(world, asked=one, losses=_measured(settings, world, one, watcher)) for one in _lengths(asked)]
     facts = _told(world, own, others, at=at)
-    kept = replays.keep(
+    number = replays.keep(
         state,
         model=model,
         at=at,
         spec_hash=specs.remember(state, spec, at=at),
-        dataset_version=accepted.version,
-        settings=dict(facts.settings),
         result=facts.model_dump(mode="json"),
-    )
+    ).number
     log.info("replayed model=%s windows=%d recommended=%s", model, facts.windows, facts.chosen.recommended.name)
-    return shown(settings, kept.number, facts)
+    return shown(settings, number, facts)
 
 
-def newest(settings: Settings, model: str) -> "ReplayFacts | None":
-    """What the newest replay of the model found; None before the first."""
+def kept(settings: Settings, model: str, number: int) -> "ReplayFacts":
+    """What an earlier replay found, by its number; `CallError` where it is not kept."""
     from ml.monitoring.replayed.facts import ReplayFacts
 
-    found = replays.newest(State.open(settings), model)
-    return None if found is None else ReplayFacts.model_validate(found.result)
+    found = replays.numbered(State.open(settings), model, number)
+    if found is None:
+        raise CallError(f"{model}: replay {number} is not kept (any more); without --kept a new one is played")
+    return ReplayFacts.model_validate(found.result)
 
 
 def _rules(path: Any, spec: ModelSpec) -> Retraining:
@@ -96,12 +108,12 @@ def _rules(path: Any, spec: ModelSpec) -> Retraining:
     return rules_of(path, spec)
 
 
-def _training_windows(accepted: "Accepted", seconds: float) -> int:
+def _fit_windows(accepted: "Accepted", seconds: float) -> int:
     """How many windows pass while a model is fitted."""
     import numpy as np
 
     gap = float(np.median(np.diff(accepted.moments))) / 1e9
-    return int(seconds // gap) if gap > seconds / 1000 else 0
+    return int(seconds // gap) if gap > 0 else 0
 
 
 def _lengths(asked: Replay) -> list[Replay]:
@@ -118,7 +130,7 @@ def _measured(settings: Settings, world: _World, asked: Replay, watcher: "Watche
     from ml.jobs.replaying import losses
 
     watcher.say(f"models that learn from {_length(asked)}")
-    return losses.measured(settings, world.spec, world.accepted, world.recipe, asked, delay=world.delay, watcher=watcher)
+    return losses.measured(settings, world.spec, world.accepted, world.recipe, asked, delay=world.label_delay, watcher=watcher)
 
 
 def _length(asked: Replay) -> str:
@@ -133,14 +145,12 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], others: Sequence
     spec, asked, accepted = world.spec, world.asked, world.accepted
     costs = told.costs_of(spec, asked.costs, asked.shadow)
     history, policies = _history(world, own)
-    played = core.replay(history, costs, share=asked.tune_share)
-    parts = played.parts
-    runs = [(one, core.play(history, one, start=parts.split, end=parts.end)) for one in policies]
-    cells = tuple(
-        told.cell(one, runs, is_declared=number == 0 and spec.retraining.cost is not None) for number, one in enumerate(played.cells)
-    )
+    played = core.replay(history, costs, share=asked.tune_share, own=policies)
+    cells = tuple(told.cell(one, is_declared=number == 0 and spec.retraining.cost is not None) for number, one in enumerate(played.cells))
     place = 0 if spec.retraining.cost is not None else told.middle(costs)
-    affected, sentences = told.affected(accepted, world.losses, spec, delay=world.delay)
+    affected, sentences = told.affected(
+        accepted, world.losses, spec, delay=world.label_delay, least=told.least_labelled(accepted, spec, sample=asked.sample)
+    )
     return ReplayFacts(
         model=spec.model,
         at=at,
@@ -151,7 +161,7 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], others: Sequence
         windows=history.windows,
         tuned_on=played.parts.tuned,
         judged_on=played.parts.left,
-        delay=world.delay,
+        delay=world.label_delay,
         clock=accepted.clock,
         cells=cells,
         chosen_cost=cells[place].cost,
@@ -194,7 +204,8 @@ def _losses(world: _World) -> "LossHistory":
 
     accepted, losses = world.accepted, world.losses
     labelled = np.bincount(accepted.codes[accepted.labelled], minlength=accepted.windows).astype(np.int64)
-    tables = [np.where(told.few(labelled)[None, :], np.nan, one) for one in (losses.losses, losses.one, losses.other)]
+    least = told.least_labelled(accepted, world.spec, sample=world.asked.sample)
+    tables = [np.where(labelled[None, :] < least, np.nan, one) for one in (losses.losses, losses.one, losses.other)]
     return LossHistory(losses=tables[0], rows=labelled, delay=world.delay, halves=(tables[1], tables[2]))
 
 
@@ -202,6 +213,7 @@ def _history(world: _World, own: Sequence[tuple[str, Retraining]]) -> "tuple[Los
     """The losses with the signals that were measured, and the declared policies."""
     from ml.jobs.replaying import policies
     from ml.jobs.replaying.drifts import Drifts
+    from ml.monitoring.replayed.facts import DECLARED
     from ml.policy.replay import Parts
 
     spec, accepted, history = world.spec, world.accepted, _losses(world)
@@ -226,7 +238,7 @@ def _learnt(world: _World, model: int) -> Any:
     accepted, asked = world.accepted, world.asked
     first = 0 if asked.growing else max(0, model - asked.history)
     rows = np.arange(accepted.edges[first], accepted.edges[model])
-    until = accepted.moments[min(model + world.delay, accepted.windows)]
+    until = accepted.moments[min(model + world.label_delay, accepted.windows)]
     return rows[accepted.labelled[rows] & (accepted.known[rows] <= until)]
 
 
@@ -247,6 +259,8 @@ def _positives(world: _World) -> Any:
 
 def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[str]:
     """What one must know to read the numbers."""
+    from ml.monitoring.replayed.noise import KNOWN
+
     spec, asked, accepted = world.spec, world.asked, world.accepted
     learnt = f"all windows before it, at least {asked.history}" if asked.growing else f"the {asked.history} windows before it"
     notes = [
@@ -270,8 +284,12 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
         notes.append(f"Trainings learn from the newest {spec.training.history_rows} rows (training.history_rows), and not from windows.")
     if spec.retraining.drift_share is None:
         notes.append("Drift alone asks for nothing as it is declared; it was played as if half of the columns were enough.")
-    if world.delay:
-        notes.append(f"Labels come {counted(world.delay, 'window')} late; as many are left out before the judged windows.")
+    if world.label_delay:
+        notes.append(f"Labels come {counted(world.label_delay, 'window')} late; as many are left out before the judged windows.")
+    if world.fit_windows:
+        notes.append(f"A fit takes {counted(world.fit_windows, 'window')}, which are left out there, too.")
+    if spec.retraining.quality_drop is not None and spec.metric not in KNOWN:
+        notes.append(f"How far {spec.metric} moves by chance is not known in a replay: as declared, any drop beyond quality_drop counts.")
     if asked.sample < 1:
         notes.append(f"Of each window a sample of {percent(asked.sample)} of the rows was taken.")
     if played.unjudged:

@@ -10,6 +10,7 @@ from ml.jobs.beyond_results import ConceptResult, EstimatedResult, estimated
 from ml.jobs.champion import heal_missed
 from ml.jobs.history import WatchStatus, watch_status
 from ml.jobs.reconcile import Failure, OpenRequest, Suggestion, failure, requests, suggested
+from ml.monitoring.replayed.facts import ReplayFacts
 from ml.settings import Settings
 from ml.state import State, approvals, batches, estimates, ledger, replays, trainings, watches
 from ml.state.records import NOT_FEATURES
@@ -193,10 +194,15 @@ def _replay(state: State, model: str) -> ReplayStatus | None:
     found = replays.newest(state, model)
     if found is None:
         return None
-    told = found.result
-    chosen = next(one for one in told["cells"] if one["cost"] == told["chosen_cost"])
-    named = {name: told[name] for name in ("windows", "recommendation", "html")}
-    return ReplayStatus(at=found.at, recommended=chosen["recommended"]["name"], answer=found.answer, **named)
+    told = ReplayFacts.model_validate(found.result)
+    return ReplayStatus(
+        at=found.at,
+        windows=told.windows,
+        recommended=told.chosen.recommended.name,
+        recommendation=told.recommendation,
+        html=told.html,
+        answer=found.answer,
+    )
 
 
 def _window(state: State, model: str) -> WindowStatus | None:

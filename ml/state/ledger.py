@@ -121,8 +121,9 @@ def windows_since(state: State, model: str, *, after: datetime, until: int) -> i
 def asked_since(state: State, model: str, *, after: datetime, by: datetime) -> list[datetime]:
     """When the trainings were started that decisions asked for and that had not failed, in (`after`, `by`]; the newest first."""
     stood = or_(trainings.c.state != "failed", trainings.c.finished_at > by)
-    asked = (trainings.c.model == model, trainings.c.decision.is_not(None), stood, trainings.c.started_at.between(after, by))
-    query = select(trainings.c.started_at).where(*asked, trainings.c.started_at > after).order_by(trainings.c.started_at.desc())
+    started = trainings.c.started_at
+    asked = (trainings.c.model == model, trainings.c.decision.is_not(None), stood, started > after, started <= by)
+    query = select(started).where(*asked).order_by(started.desc())
     with state.begin() as connection:
         return [row.started_at for row in connection.execute(query)]
 

@@ -338,7 +338,7 @@ class Alert:
 class PlayedReplay:
     """A replay of the model's own history.
 
-    `settings` are its options, `result` is all that it found, as JSON (`ml.monitoring.replayed.facts.ReplayFacts`). `answer`: what a person
+    `result` is all that it found, as JSON (`ml.monitoring.replayed.facts.ReplayFacts`). `answer`: what a person
     said to its recommendation, `{"approved", "by", "at"}`; None while nobody was asked, or nobody has answered.
     """
 
@@ -346,8 +346,6 @@ class PlayedReplay:
     model: str
     at: datetime
     spec_hash: str
-    dataset_version: int
-    settings: dict[str, Any]
     result: dict[str, Any]
     answer: dict[str, Any] | None = None
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, null, select, update
+from sqlalchemy import Select, delete, null, select, update
 
 from ml.state.records import PlayedReplay, record
 from ml.state.store import State
@@ -13,14 +13,12 @@ KEPT = 20
 """Of each model."""
 
 
-def keep(
-    state: State, *, model: str, at: datetime, spec_hash: str, dataset_version: int, settings: dict[str, Any], result: dict[str, Any]
-) -> PlayedReplay:
+def keep(state: State, *, model: str, at: datetime, spec_hash: str, result: dict[str, Any]) -> PlayedReplay:
     """Stores what a replay found; the oldest beyond `KEPT` go. Its declaration must be stored (`ml.state.specs.remember`)."""
-    values = {"model": model, "at": at, "spec_hash": spec_hash, "dataset_version": dataset_version}
+    values = {"model": model, "at": at, "spec_hash": spec_hash, "result": result}
     mine = replays.c.model == model
     with state.begin() as connection:
-        row = connection.execute(replays.insert().values(**values, settings=settings, result=result).returning(*replays.c)).one()
+        row = connection.execute(replays.insert().values(values).returning(*replays.c)).one()
         older = select(replays.c.number).where(mine).order_by(replays.c.number.desc()).offset(KEPT)
         connection.execute(delete(replays).where(mine, replays.c.number.in_([one.number for one in connection.execute(older)])))
         return record(PlayedReplay, row)
@@ -28,10 +26,18 @@ def keep(
 
 def newest(state: State, model: str) -> PlayedReplay | None:
     """The newest replay of the model, or None."""
-    query = select(replays).where(replays.c.model == model).order_by(replays.c.number.desc()).limit(1)
+    return _one(state, select(replays).where(replays.c.model == model).order_by(replays.c.number.desc()).limit(1))
+
+
+def exists(state: State, model: str) -> bool:
+    """Whether there is a replay of the model: without reading what it found."""
     with state.begin() as connection:
-        row = connection.execute(query).first()
-    return record(PlayedReplay, row) if row else None
+        return connection.execute(select(replays.c.number).where(replays.c.model == model).limit(1)).first() is not None
+
+
+def numbered(state: State, model: str, number: int) -> PlayedReplay | None:
+    """The replay of the model with that number, or None."""
+    return _one(state, select(replays).where(replays.c.model == model, replays.c.number == number))
 
 
 def shown_at(state: State, number: int, *, html: str) -> None:
@@ -43,10 +49,7 @@ def shown_at(state: State, number: int, *, html: str) -> None:
 
 def of(state: State, model: str, *, at: datetime) -> PlayedReplay | None:
     """The replay of the model that was begun at that moment, or None."""
-    query = select(replays).where(replays.c.model == model, replays.c.at == at)
-    with state.begin() as connection:
-        row = connection.execute(query).first()
-    return record(PlayedReplay, row) if row else None
+    return _one(state, select(replays).where(replays.c.model == model, replays.c.at == at))
 
 
 def answer(state: State, number: int, *, approved: bool, by: str | None, at: datetime) -> PlayedReplay | None:
@@ -56,4 +59,10 @@ def answer(state: State, number: int, *, approved: bool, by: str | None, at: dat
     with state.begin() as connection:
         connection.execute(update(replays).where(mine, replays.c.answer.is_(null())).values(answer=said))
         row = connection.execute(select(replays).where(mine)).first()
+    return record(PlayedReplay, row) if row else None
+
+
+def _one(state: State, query: Select[Any]) -> PlayedReplay | None:
+    with state.begin() as connection:
+        row = connection.execute(query).first()
     return record(PlayedReplay, row) if row else None

@@ -355,8 +355,6 @@ replays = Table(
     _text("model", length=63),
     Column("at", UtcTime, nullable=False),
     _text("spec_hash", ForeignKey("specs.hash"), length=16),
-    Column("dataset_version", Integer, nullable=False),
-    Column("settings", JSON, nullable=False),
     Column("result", JSON, nullable=False),
     Column("answer", JSON(none_as_null=True), nullable=True),
     Index("ix_replays_model_number", "model", "number"),

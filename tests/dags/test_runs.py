@@ -17,11 +17,11 @@ from ml import specfile
 from ml.data.table import AcceptedTable
 from ml.jobs import champion
 from ml.jobs.ingest import ingest
-from ml.jobs.replay import newest
 from ml.jobs.train import train
+from ml.monitoring.replayed.facts import ReplayFacts
 from ml.registry.client import reaching
 from ml.settings import Settings
-from ml.state import State, batches, ledger, trainings
+from ml.state import State, batches, ledger, replays, trainings
 from ml.state.records import Decision
 from tests.state import made
 
@@ -195,8 +195,9 @@ def test_a_replay_writes_its_page_and_asks_nobody_where_the_history_is_too_short
     (played,) = _play("loans.replay")
     assert played["state"] == "success"
     assert played["tasks"] == {"replay": "success", "suggest": "skipped"}
-    found = newest(settings, loans)
-    assert found is not None
+    kept = replays.newest(State.open(settings), loans)
+    assert kept is not None
+    found = ReplayFacts.model_validate(kept.result)
     assert found.windows == 10
     assert found.html is not None
     assert "too short to tell" in Path(found.html).read_text(encoding="utf-8")

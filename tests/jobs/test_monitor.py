@@ -16,6 +16,7 @@ from ml.data.table import AcceptedTable
 from ml.errors import CallError, ModelOwnerError, StoreUnavailable, UnknownVersion
 from ml.jobs import alerting, measuring, monitor, reconcile, suggestion, windows
 from ml.jobs.alerts import conditions
+from ml.jobs.look_results import drift_result
 from ml.jobs.report import report
 from ml.jobs.site import documents
 from ml.jobs.status import status
@@ -605,9 +606,7 @@ def test_a_promise_judges_each_column_and_its_verdict_stands_in_state_json_and_r
     assert home.verdict is not None
     assert {one["method"]: one["value"] for one in home.verdict["also"]} == {"unseen_share": 0.15}
     kept, _ = ledger.measurement(State.open(trained), "loans-000001")
-    assert {one.column: one.verdict for one in kept if one.column in result.drift.columns} == {
-        name: one.verdict for name, one in result.drift.columns.items()
-    }
+    assert drift_result(kept).columns == result.drift.columns, "the words are made again from what is kept"
     page = Path(str(result.report)).read_text()
     head = page[: page.index("</header>")]
     assert "At most 1 per 90d by chance: 90 looks in that time, so one look alarms by chance with probability 0.011" in head
@@ -642,7 +641,8 @@ def test_alarms_that_must_persist_ask_for_a_training_in_the_second_look_of_the_c
     assert verdict is not None
     assert (verdict["looks"], verdict["persists"], verdict["level"]) == ([True, True, False], True, pytest.approx(1 / 90 / 5))
     assert verdict["alone"] > verdict["level"] / 4, "single looks may be looser"
-    assert verdict["origin"].startswith("from 20 disjoint windows of 40 rows of the reference's own time")
+    assert "origin" not in verdict, "words are made when it is shown"
+    assert verdict["basis"] == {"windows": 20, "rows": 40, "by": "time"}
 
 
 def test_pages_of_a_real_window_and_a_real_card_open_with_what_they_mean(trained: Settings) -> None:

@@ -15,14 +15,19 @@ from ml.cli import app
 from ml.data.table import AcceptedTable
 from ml.errors import CallError, ModelOwnerError, NoData
 from ml.jobs import replay as job
+from ml.jobs.promised import CONCEPT, level_beside
 from ml.jobs.replaying import applying, fitting, losses
 from ml.jobs.replaying import rows as reading
 from ml.jobs.replaying.asked import Options
+from ml.jobs.replaying.drifts import Drifts
 from ml.jobs.replaying.fitting import Scores
 from ml.jobs.replaying.losses import Watcher
 from ml.jobs.status import status
+from ml.monitoring import looks
+from ml.monitoring.alarms.promise import level_of_a_look, split
 from ml.monitoring.replayed.facts import ReplayFacts
 from ml.settings import Settings
+from ml.spec import Persistence
 from ml.state import State, replays
 from ml.training.evaluation import measure
 
@@ -113,7 +118,7 @@ def test_a_replay_judges_every_policy_and_keeps_what_it_found(shop: Settings) ->
         assert one.total >= cell.oracle.total - 1e-9
     assert not cell.is_told, "8 tuned windows are too few to tell"
     assert "too short to tell" in found.recommendation
-    assert job.newest(shop, "shop") == found
+    assert job.kept(shop, "shop", 1) == found
     (model,) = status(shop).models
     assert model.replay is not None
     assert model.replay.recommendation == found.recommendation
@@ -227,8 +232,8 @@ def test_odd_windows_are_treated_as_stated_and_counted(settings: Settings) -> No
     codes = np.arange(len(frame)) // SIZE
     frame.loc[codes == 10, "bought"] = None
     frame.loc[codes == 11, "bought"] = "yes"
-    frame.loc[(codes == 12) & (np.arange(len(frame)) % SIZE > 5), "bought"] = None
-    frame.loc[(codes == 13) & (np.arange(len(frame)) % 2 == 0), "bought"] = None
+    frame.loc[(codes == 12) & (np.arange(len(frame)) % SIZE > 38), "bought"] = None  # 39 labels, and monitoring needs 40
+    frame.loc[(codes == 13) & (np.arange(len(frame)) % 4 == 0), "bought"] = None
     frame.loc[codes < 2, "z"] = np.nan
     accept(settings, pd.concat([frame, frame.head(1).assign(at=pd.NaT)]), "all")
     found = job.replay(settings, "shop", OPTIONS)
@@ -274,6 +279,7 @@ def test_other_tasks_are_replayed_in_the_same_way(settings: Settings, task: str,
     assert found.metric == metric
     assert found.chosen.oracle.total < found.chosen.never.total, "the answer turns round"
     assert found.history[9].fresh < found.history[6].fresh  # type: ignore[operator]
+    assert f"How far {metric} moves by chance is not known" in " ".join(found.notes)
 
 
 def test_a_candidate_that_fails_is_told_and_tried_again_at_the_next_replay(settings: Settings) -> None:
@@ -300,9 +306,41 @@ def test_a_policy_of_a_file_is_played_beside_the_declared_one(shop: Settings, tm
     named = {one.name: one for one in found.chosen.policies}
     # Also regret asks, since the declared cost counts: a training before each window is one before each window.
     assert named["other.yaml"].retrained == named["every window"].retrained
+    other.write_text("retraining: {quality_drop: null, regret: {theta: 1, shadow_windows: 2}}\n")
+    assert applying.rules_of(other, specfile.load(shop, "shop")).cost is not None, "the declared one counts"
     other.write_text("drift: 1\n")
     with pytest.raises(CallError, match="write a `retraining:` section"):
         job.replay(shop, "shop", Options(policy=other))
+
+
+def test_the_trainings_own_calendar_is_played_with_what_is_declared(settings: Settings) -> None:
+    """A window is 2.5 days long, so that a Sunday lies in every second or third one."""
+    quiet = TEXT[: TEXT.index("retraining:")] + "retraining: {drift_share: null, quality_drop: null}\n"
+    declare(settings, quiet)
+    accept(settings, rows(), "all")
+    found = job.replay(settings, "shop", OPTIONS)
+    [declared] = [one for one in found.chosen.policies if one.name == "as declared"]
+    starts = [one.start for one in found.history]
+    days = [one.isoweekday() % 7 for one in starts if one is not None]
+    assert list(declared.retrained) == [one for one in range(12, WINDOWS) if days[one - 1] > days[one]]
+    declare(settings, quiet.replace('"@weekly"', "null"))
+    found = job.replay(settings, "shop", OPTIONS)
+    [declared] = [one for one in found.chosen.policies if one.name == "as declared"]
+    assert declared.retrained == ()
+
+
+def test_policies_that_count_other_windows_see_their_own_alarms(settings: Settings) -> None:
+    """Under a promise the level of a look depends on how often an alarm must come, and all kinds of drift share it."""
+    declare(settings, TEXT.replace("  minimum_rows: 40", "  minimum_rows: 40\n  false_alarms: 1 per 90d"))
+    accept(settings, rows(), "all")
+    spec = specfile.load(settings, "shop")
+    accepted = reading.read(settings, spec, OPTIONS.over(spec))
+    drifts = Drifts(spec=spec, accepted=accepted, learnt=lambda _: np.arange(8 * SIZE))
+    once, thrice = (drifts.measured(8, 9, since=8, counted=Persistence(count, count)) for count in (1, 3))
+    assert looks.persists(once[0]) is None
+    assert looks.persists(thrice[0]) is False
+    level = level_of_a_look(spec.monitoring.false_alarms, drifts._between)  # type: ignore[arg-type]
+    assert level_beside(once) == pytest.approx(split(level, ["data", "data quality", "target", "prediction", CONCEPT])["data"])
 
 
 QUIET = {"drift_share": None, "quality_drop": None, "estimated_drop": None, "new_rows": None, "age": None, "every_windows": None}
@@ -333,7 +371,18 @@ def test_the_recommended_policy_is_written_as_a_small_diff_that_stays_valid(shop
     assert [one.kind for one in spec.retraining.vote.voters] == ["regret", "never"]
     assert spec.retraining.regret.theta is None, "the vote decides alone"
     assert "# drift is what we look at" in made.path.read_text()
+    assert b"\r" not in made.path.read_bytes()
     assert applying.proposal(shop, told).diff == "", "a second time there is nothing to change"
+
+
+def test_ends_of_lines_stay_as_they_are(shop: Settings) -> None:
+    found = with_rules(job.replay(shop, "shop", OPTIONS), every_windows=3)
+    path = shop.dags / "shop" / "model.yaml"
+    path.write_bytes(TEXT.replace("\n", "\r\n").encode())
+    applying.write(applying.proposal(shop, found))
+    lines = path.read_bytes().split(b"\n")
+    assert all(one.endswith(b"\r") for one in lines[:-1])
+    assert specfile.load(shop, "shop").retraining.every_windows == 3
 
 
 def test_a_calendar_and_never_are_written_too(shop: Settings) -> None:
@@ -361,3 +410,7 @@ def test_the_command_prints_one_json_object_and_applies_when_told(shop: Settings
     assert people.exit_code == 0
     assert "too short to tell" in people.stdout
     assert "recommended" in people.stdout
+    again = CliRunner().invoke(app, ["replay", "shop", "--kept", "1", "--json"])
+    assert json.loads(again.stdout)["at"] == told["at"]
+    assert "leave the other options out" in str(CliRunner().invoke(app, [*call, "--kept", "1"]).exception)
+    assert "replay 9 is not kept" in str(CliRunner().invoke(app, ["replay", "shop", "--kept", "9"]).exception)

@@ -24,7 +24,7 @@ retraining:
     usual_loss: 0.2 # last
 
 # after
-monitoring: {minimum_rows: 3}
+monitoring: {minimum_rows: 3} # few
 replay:
 """
 
@@ -49,10 +49,13 @@ def test_a_key_is_changed_where_it_stands_or_added_and_all_else_stays(section: s
     assert after[section][key] == value
     assert {**after, section: None} == {**before, section: None}
     assert {**after[section], key: None} == {**(before.get(section) or {}), key: None}
-    for comment in ("# top", "# a name", "# about quality", "# after"):
+    for comment in ("# top", "# a name", "# about quality", "# after", "# few"):
         assert comment in found
 
 
 def test_a_text_that_is_no_mapping_a_line_is_left_to_a_person() -> None:
     with pytest.raises(ModelOwnerError, match="change it by hand"):
         changed("{model: shop}", {("training", "schedule"): None})
+    ended = {("training", "schedule"): None, ("replay", "window"): "7d"}
+    with pytest.raises(ModelOwnerError, match="change it by hand"):
+        changed("model: shop\n...\n", ended)

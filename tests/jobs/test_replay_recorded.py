@@ -23,6 +23,7 @@ from ml.monitoring import NOT_FEATURES, profile_file
 from ml.settings import Settings
 from ml.state import State, ledger, trainings
 from ml.state.tables import decisions
+from ml.training import champions
 from tests.jobs.test_monitor import accept, declare, label, rows
 from tests.kept import KeptWorlds
 from tests.training.worlds import with_mlflow
@@ -63,14 +64,23 @@ def world(kept_worlds: KeptWorlds, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return kept_worlds.world("lived", lived, monkeypatch)
 
 
-def test_each_decision_of_a_live_history_is_made_again_word_by_word(world: Settings) -> None:
+def test_each_decision_of_a_live_history_is_made_again_word_by_word(world: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     state = State.open(world)
+    loaded: list[int] = []
+    real = champions.load
+
+    def counting(settings: Settings, champion: champions.Champion) -> object:
+        loaded.append(champion.version)
+        return real(settings, champion)
+
+    monkeypatch.setattr(champions, "load", counting)
     assert len([one for one in trainings.recent(state, "loans", limit=9) if one.decision is not None]) == 1, "a decision was acted upon"
     found = recorded(world, "loans")
     assert [one.differences for one in found.decisions] == [(), (), ()]
     assert [one.state for one in found.decisions] == ["same", "same", "same"]
     assert [one.retrain for one in found.decisions][:2] == [False, True]
     assert all(one.is_measured for one in found.decisions), "drift and quality were measured again, not read"
+    assert len(loaded) == 2, "each champion once, for all of its windows"
     done = CliRunner().invoke(app, ["replay", "loans", "--recorded"])
     assert (done.exit_code, done.stdout) == (0, "loans: 3 of 3 decisions made again, 0 otherwise\n")
 
@@ -119,7 +129,8 @@ def test_drift_in_a_replay_is_what_monitoring_measured(world: Settings) -> None:
     spec = specfile.load(world, "loans")
     cut = replayed_rows.read(world, spec, Options(window="40rows", history=3).over(spec))
     of_windows = replace(cut, edges=cut.edges[::5], moments=cut.moments[::5])
-    found = Drifts(spec=spec, accepted=of_windows, learnt=lambda _: np.arange(400)).measured(2, 3, since=2)
+    drifts = Drifts(spec=spec, accepted=of_windows, learnt=lambda _: np.arange(400))
+    found = drifts.measured(2, 3, since=2, counted=spec.retraining.drift_windows)
     window = ledger.recent_windows(State.open(world), "loans", limit=1, until=2)[0]
     live = [one for one in ledger.measurement(State.open(world), window.id)[0] if one.kind not in NOT_FEATURES]
     assert sorted(found, key=lambda one: one.column) == live

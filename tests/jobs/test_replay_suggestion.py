@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from ml import specfile
+from ml.cli import app
 from ml.errors import ModelOwnerError
 from ml.jobs.replaying import suggesting
 from ml.jobs.replaying.suggesting import Suggested
@@ -77,7 +79,6 @@ def played(settings: Settings, *, declared: float = 2.0, at: datetime = AT, **ch
         "oracle": mine,
         "honest_oracle": None,
         "policies": (mine, never, policy("as declared", declared, family="as declared")),
-        "every_windows": 4,
         "rules": {"drift_share": None, "every_windows": 4},
     }
     facts = ReplayFacts(
@@ -98,8 +99,8 @@ def played(settings: Settings, *, declared: float = 2.0, at: datetime = AT, **ch
         recommendation="Use the calendar: retrain every 4 windows [here](evil).",
     )
     state = State.open(settings)
-    told = {"spec_hash": specs.remember(state, spec, at=at), "dataset_version": 1, "settings": {}}
-    replays.keep(state, model="shop", at=at, result=facts.model_dump(mode="json"), **told)
+    key = specs.remember(state, spec, at=at)
+    replays.keep(state, model="shop", at=at, spec_hash=key, result=facts.model_dump(mode="json"))
     return facts
 
 
@@ -120,7 +121,7 @@ def test_a_person_is_asked_with_the_evidence_the_page_and_what_would_be_written(
 
 def test_nobody_is_asked_without_a_reason(shop: Settings) -> None:
     played(shop, is_told=False, rules={})
-    assert "too short to tell" in str(suggesting.ask(shop, "shop", at=AT).reason)
+    assert "too little is known" in str(suggesting.ask(shop, "shop", at=AT).reason)
     later = datetime(2026, 6, 1, tzinfo=UTC)
     played(shop, declared=1.0, at=later)
     assert "no more than every 4 windows" in str(suggesting.ask(shop, "shop", at=later).reason)
@@ -132,9 +133,12 @@ def test_nobody_is_asked_without_a_reason(shop: Settings) -> None:
 def test_a_yes_is_kept_and_says_what_to_do_but_changes_nothing(shop: Settings) -> None:
     played(shop)
     said = suggesting.answer(shop, "shop", at=AT, approved=True, by="ada")
-    assert said.command == "perennial replay shop --apply"
+    assert said.command == "perennial replay shop --kept 1 --apply"
     assert "+  every_windows: 4" in str(said.diff)
     assert (shop.dags / "shop" / "model.yaml").read_text() == TEXT
+    done = CliRunner().invoke(app, [*said.command.split()[1:], "--yes"])
+    assert done.exit_code == 0, done.output
+    assert specfile.load(shop, "shop").retraining.every_windows == 4, "what was said yes to, and no other replay"
     kept = replays.of(State.open(shop), "shop", at=AT)
     assert kept is not None
     assert kept.answer is not None

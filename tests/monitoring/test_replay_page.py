@@ -48,7 +48,7 @@ def cell(cost: float, *, ours: str = "quality drop 0.1", is_declared: bool = Fal
         promote=0,
         is_declared=is_declared,
         recommended=mine,
-        kind="rule",
+        kind="vote",
         is_told=True,
         sentence="Retrain by one rule.",
         tuned_calendar=second,

@@ -45,7 +45,7 @@ def test_progress_is_told_in_few_lines_however_many_models_there_are(caplog: pyt
 
 def test_nobody_is_asked_where_nothing_is_to_be_suggested(shop: Settings) -> None:
     played(shop, is_told=False, rules={})
-    with pytest.raises(AirflowSkipException, match="too short to tell"):
+    with pytest.raises(AirflowSkipException, match="too little is known"):
         suggest().execute(NOBODY)
 
 
@@ -54,7 +54,7 @@ def test_a_yes_is_written_down_and_the_log_says_how_it_is_applied(shop: Settings
     with caplog.at_level(logging.INFO):
         said = suggest().execute_complete(NOBODY, answered("Approve", {"id": "1", "name": "ada"}))
     assert said["approved"] is True
-    assert said["command"] == "perennial replay shop --apply"
+    assert said["command"] == "perennial replay shop --kept 1 --apply"
     assert "+  every_windows: 4" in said["diff"]
     kept = replays.of(State.open(shop), "shop", at=AT)
     assert kept is not None

@@ -23,10 +23,11 @@ def test_the_newest_replay_counts_and_only_some_are_kept(state: State) -> None:
     assert replays.newest(state, "shop") is None
     key = specs.remember(state, SPEC, at=AT)
     for number in range(replays.KEPT + 3):
-        facts = {"at": AT, "spec_hash": key, "dataset_version": number, "settings": {"history": 8}}
-        kept = replays.keep(state, model="shop", result={"html": None, "number": number}, **facts)
+        kept = replays.keep(state, model="shop", at=AT, spec_hash=key, result={"html": None, "number": number})
     found = replays.newest(state, "shop")
-    assert found == kept
+    assert found == kept == replays.numbered(state, "shop", kept.number)
+    assert replays.numbered(state, "shop", 1) is None
+    assert (replays.exists(state, "shop"), replays.exists(state, "other")) == (True, False)
     assert found.result["number"] == replays.KEPT + 2
     replays.shown_at(state, found.number, html="page.html")
     shown = replays.newest(state, "shop")

@@ -36,7 +36,7 @@ class Proposal:
 
 
 def rules_of(path: Path, spec: ModelSpec) -> Retraining:
-    """The `retraining` section of a YAML file, in place of the declared one.
+    """The `retraining` section of a YAML file, in place of the declared one; at the declared cost where it has none.
 
     Raises:
         CallError: It cannot be read, or is none.
@@ -48,13 +48,10 @@ def rules_of(path: Path, spec: ModelSpec) -> Retraining:
     if not isinstance(content, dict) or not isinstance(content.get("retraining"), dict):
         raise CallError(f"--policy {path}: write a `retraining:` section, as in model.yaml")
     try:
-        found = Retraining.model_validate(content["retraining"])
-        if found.cost is None and spec.retraining.cost is not None and found.vote is None:
-            found = found.model_copy(update={"cost": spec.retraining.cost})
+        return Retraining.model_validate({"cost": spec.retraining.cost, **content["retraining"]})
     except ValidationError as error:
         first = error.errors()[0]
         raise CallError(f"--policy {path}: retraining.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    return found
 
 
 def proposal(settings: Settings, facts: ReplayFacts) -> Proposal:
@@ -70,7 +67,7 @@ def proposal(settings: Settings, facts: ReplayFacts) -> Proposal:
         raise CallError(
             "--apply needs to know what a retraining costs: declare retraining.cost in model.yaml, or give one cost, such as --costs 0.1"
         )
-    before = path.read_text(encoding="utf-8")
+    before = _text(path)
     after = edit.changed(before, _changes(spec, chosen))
     _check(after, facts.model)
     return Proposal(path=path, before=before, after=after, notes=_notes(facts))
@@ -78,12 +75,17 @@ def proposal(settings: Settings, facts: ReplayFacts) -> Proposal:
 
 def write(found: Proposal) -> None:
     """Writes it in one step. `ConcurrentChange` where the file is not any more as it was read."""
-    if found.path.read_text(encoding="utf-8") != found.before:
+    if _text(found.path) != found.before:
         raise ConcurrentChange(f"{found.path} was changed meanwhile; replay again")
     part = found.path.with_name(f".{found.path.name}-{uuid.uuid4().hex}")
-    part.write_text(found.after, encoding="utf-8")
+    part.write_text(found.after, encoding="utf-8", newline="")
     os.chmod(part, found.path.stat().st_mode)  # noqa: PTH101 - the mode of a file that exists
     part.replace(found.path)
+
+
+def _text(path: Path) -> str:
+    """With the ends of lines as they are."""
+    return path.read_bytes().decode("utf-8")
 
 
 def _changes(spec: ModelSpec, chosen: CostFacts) -> dict[tuple[str, str], Any]:

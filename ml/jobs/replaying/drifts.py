@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ml.errors import PerennialError
-from ml.jobs.promised import Promised
+from ml.jobs.promised import CONCEPT, Promised
 from ml.jobs.replaying.rows import Accepted
 from ml.monitoring import drift as drifting
 from ml.monitoring import evidently_defaults, looks
@@ -20,13 +20,15 @@ from ml.monitoring.alarms.own_windows import NO_TIME, Cut, OwnWindows
 from ml.monitoring.drift import Pin
 from ml.monitoring.evidently_defaults import Side
 from ml.monitoring.profiles import Profile
-from ml.spec import ModelSpec
+from ml.spec import ModelSpec, Persistence
 from ml.state.records import Drift
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _REFERENCES, _WINDOWS = 3, 40
+_BESIDE = ("target", "prediction", CONCEPT)
+"""What shares a live look's level, and is not played."""
 
 
 class _Newest(OrderedDict[Hashable, Any]):
@@ -61,17 +63,17 @@ class Drifts:
     learnt: Callable[[int], npt.NDArray[np.int64]]
     _references: _Newest = field(default_factory=lambda: _Newest(_REFERENCES))
     _windows: _Newest = field(default_factory=lambda: _Newest(_WINDOWS))
-    _measured: dict[tuple[int, int], tuple[Drift, ...]] = field(default_factory=dict)
+    _measured: dict[tuple[int, int, Persistence], tuple[Drift, ...]] = field(default_factory=dict)
     _default: dict[tuple[int, int], bool] = field(default_factory=dict)
 
-    def measured(self, model: int, window: int, *, since: int) -> tuple[Drift, ...]:
-        """The drift of each feature column; under a promise its persistence looks back at windows from `since` on.
+    def measured(self, model: int, window: int, *, since: int, counted: Persistence) -> tuple[Drift, ...]:
+        """The drift of each feature column; under a promise what is `counted` looks back at windows from `since` on, and sets the level.
 
         A window that cannot be measured (no rows) has no drift.
         """
-        key = (model, window)
+        key = (model, window, counted)
         if key not in self._measured:
-            self._measured[key] = self._measure(model, window, since=since)
+            self._measured[key] = self._measure(model, window, since, counted)
         return self._measured[key]
 
     def by_default(self, model: int, window: int) -> bool:
@@ -85,15 +87,10 @@ class Drifts:
         return self._default[key]
 
     @property
-    def pairs(self) -> int:
-        """How many were measured."""
-        return len(self._measured) + len(self._default)
-
-    @property
     def _pins(self) -> list[Pin]:
         return drifting.feature_pins(self.spec)
 
-    def _measure(self, model: int, window: int, *, since: int) -> tuple[Drift, ...]:
+    def _measure(self, model: int, window: int, since: int, counted: Persistence) -> tuple[Drift, ...]:
         if not len(self._rows(window)) or not len(self.learnt(model)):
             return ()
         reference = self._references.of(model, lambda: self._reference(model))
@@ -105,20 +102,20 @@ class Drifts:
                 looks.look(pin, reference=reference[pin.column][0], window=now[pin.column], own=reference[pin.column][1])
                 for pin in self._pins
             ]
-            return tuple(self._promised(model, window, since).judged(found)[0])
+            return tuple(self._promised(model, window, since, counted).judged(found)[0])
         except PerennialError as error:  # as where a live window is given up: it asks for nothing
             log.warning("drift cannot be measured model=%d window=%d error=%s", model, window, error)
             return ()
 
-    def _promised(self, model: int, window: int, since: int) -> Promised:
+    def _promised(self, model: int, window: int, since: int, counted: Persistence) -> Promised:
         assert self.spec.monitoring.false_alarms is not None
-        needed = self.spec.retraining.drift_windows
-        before = range(window - 1, max(since, window - needed.of), -1)
+        before = range(window - 1, max(since - 1, window - counted.of), -1)
         return Promised(
             promise=self.spec.monitoring.false_alarms,
             between=self._between,
-            persistence=needed,
-            earlier=tuple(looks.alarms(list(self.measured(model, one, since=since))) for one in before if one >= since),
+            persistence=counted,
+            earlier=tuple(looks.alarms(self.measured(model, one, since=since, counted=counted)) for one in before),
+            beside=_BESIDE,
         )
 
     @property

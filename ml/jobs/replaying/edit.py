@@ -20,13 +20,18 @@ def changed(text: str, changes: Mapping[tuple[str, str], Any]) -> str:
     Raises:
         ModelOwnerError: The text is no such mapping.
     """
+    ending = "\r\n" if 0 < text.count("\r\n") == text.count("\n") else "\n"
+    found = text.replace(ending, "\n")
     for (section, key), value in changes.items():
-        text = _changed(text, section, key, value)
-    return text
+        found = _changed(found, section, key, value)
+    return found.replace("\n", ending) if changes else text
 
 
 def _changed(text: str, section: str, key: str, value: Any) -> str:
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise ModelOwnerError(f"the file cannot be changed by a program ({error}); change it by hand") from error
     if not isinstance(root, yaml.MappingNode) or root.flow_style:
         raise ModelOwnerError("the file is not written as keys, one a line, and cannot be changed by a program; change it by hand")
     named = _entry(root, section)
@@ -50,11 +55,12 @@ def _changed(text: str, section: str, key: str, value: Any) -> str:
 
 
 def _rewritten(text: str, head: yaml.Node, body: yaml.Node, section: str, changes: Mapping[str, Any]) -> str:
-    """A section that is empty or stands in braces becomes one with a key a line."""
+    """A section that is empty or stands in braces becomes one with a key a line; a comment behind it stays."""
     content = yaml.safe_load(text)[section] or {}
     lines = "".join(_lines(key, value, indent=2) for key, value in {**content, **changes}.items())
-    end = _line_end(text, max(_last(body), head.end_mark.index + 1))
-    return text[: head.end_mark.index + 1] + "\n" + lines.rstrip("\n") + text[end:]
+    last = max(_last(body), head.end_mark.index + 1)
+    end = _line_end(text, last)
+    return text[: head.end_mark.index + 1] + text[last:end].rstrip() + "\n" + lines.rstrip("\n") + text[end:]
 
 
 def _entry(node: yaml.MappingNode, key: str) -> tuple[yaml.Node, yaml.Node] | None:

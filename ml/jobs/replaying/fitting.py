@@ -3,6 +3,7 @@
 import os
 import time
 import uuid
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,14 +62,15 @@ class Task:
 class Scores:
     """Losses of one model in each window from its own on, of all labelled rows and of either half.
 
+    `seconds`: what it took in all; `fit_seconds`: processor time of the fit, whatever else the machine does.
     `obstacle`: why there is no model. `failed`: not for want of rows, but because its class failed; another time it may not.
     """
 
     losses: Floats
     one: Floats
     other: Floats
-    seconds: float
-    rows: int
+    seconds: float = 0.0
+    fit_seconds: float = 0.0
     obstacle: str = ""
     failed: bool = False
 
@@ -76,7 +78,7 @@ class Scores:
         """In one step: whoever is killed meanwhile leaves nothing, or all."""
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_name(f"{file.stem}-{uuid.uuid4().hex}.part")
-        facts = np.array([self.seconds, self.rows, self.failed])
+        facts = np.array([self.seconds, self.fit_seconds, self.failed])
         with part.open("wb") as stream:
             np.savez(stream, losses=self.losses, one=self.one, other=self.other, facts=facts, obstacle=np.array(self.obstacle))
         part.replace(file)
@@ -85,18 +87,18 @@ class Scores:
     def load(cls, file: Path) -> "Scores | None":
         """What is kept there; None where nothing is, or nothing that can be read."""
         try:
-            with np.load(file, allow_pickle=False) as kept:
-                seconds, rows, failed = kept["facts"]
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
+                seconds, fit_seconds, failed = kept["facts"]
                 found = cls(
                     losses=kept["losses"],
                     one=kept["one"],
                     other=kept["other"],
                     seconds=float(seconds),
-                    rows=int(rows),
+                    fit_seconds=float(fit_seconds),
                     obstacle=str(kept["obstacle"]),
                     failed=bool(failed),
                 )
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
         os.utime(file)  # it was of use now: what nobody asks for is removed first
         return found
@@ -147,15 +149,17 @@ def fit_and_score(plan: Plan, task: Task) -> Scores:
     learnt = learnt[learnt[LABELLED].to_numpy(dtype=bool) & (learnt[KNOWN].to_numpy() <= task.until)].reset_index(drop=True)
     later = len(plan.edges) - 1 - task.model
     if obstacle := _obstacle(spec, learnt):
-        return _nothing(later, len(learnt), obstacle)
+        return _nothing(later, obstacle)
     if spec.task == "regression":
         learnt[spec.target] = learnt[spec.target].astype(float)
     try:
+        before = time.process_time()
         model = making.refitted(spec, plan.candidate, plan.params, learnt, Finishing.model_validate(plan.finishing))
+        fit_seconds = time.process_time() - before
         found = _scored(plan, spec, model, task)
     except CandidateError as error:
-        return _nothing(later, len(learnt), str(error), failed=True)
-    return Scores(losses=found[0], one=found[1], other=found[2], seconds=time.perf_counter() - started, rows=len(learnt))
+        return _nothing(later, str(error), failed=True)
+    return Scores(losses=found[0], one=found[1], other=found[2], seconds=time.perf_counter() - started, fit_seconds=fit_seconds)
 
 
 def _obstacle(spec: Any, learnt: Any) -> str:
@@ -168,9 +172,9 @@ def _obstacle(spec: Any, learnt: Any) -> str:
     return ""
 
 
-def _nothing(later: int, rows: int, obstacle: str, *, failed: bool = False) -> Scores:
+def _nothing(later: int, obstacle: str, *, failed: bool = False) -> Scores:
     empty = np.full(later, np.nan)
-    return Scores(losses=empty, one=empty, other=empty, seconds=0.0, rows=rows, obstacle=obstacle, failed=failed)
+    return Scores(losses=empty, one=empty, other=empty, obstacle=obstacle, failed=failed)
 
 
 def _scored(plan: Plan, spec: Any, model: Any, task: Task) -> tuple[Floats, Floats, Floats]:

@@ -22,18 +22,17 @@ from ml.data.table import BATCH, ROW
 from ml.errors import ModelOwnerError, OperatorError
 from ml.jobs.replaying.fitting import HALF, KNOWN, LABELLED, Plan, Scores, Task, begin, fit_and_score, run, write_rows
 from ml.jobs.replaying.recipe import Recipe
-from ml.jobs.replaying.rows import Accepted
+from ml.jobs.replaying.rows import Accepted, drawn
 from ml.settings import Settings
 from ml.spec import ModelSpec, Replay
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Of what is kept: another one wherever the same rows and recipe may give other losses."""
 KEPT_DAYS = 90
 _LEAST_IN_POOL = 6
 """So few models are fitted here: processes take seconds to start."""
-_SEED = 20_262
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +120,8 @@ def laid_out(settings: Settings, spec: ModelSpec, accepted: Accepted, recipe: Re
 
 
 def _halves(accepted: Accepted) -> npt.NDArray[np.int8]:
-    """0 or 1: a random half of each window's rows."""
-    draw = np.random.default_rng(_SEED).random(len(accepted.frame))
-    rank = pd.Series(draw).groupby(accepted.codes).rank(method="first").to_numpy()
+    """0 or 1: half of each window's rows, by a hash of their keys: kept scores of other models are of the same halves."""
+    rank = pd.Series(drawn(accepted.frame)).groupby(accepted.codes).rank(method="first").to_numpy()
     sizes = np.diff(accepted.edges)[accepted.codes]
     return np.asarray(rank > sizes / 2, dtype=np.int8)
 
@@ -206,11 +204,12 @@ def _in_pool(plan: Plan, tasks: Sequence[Task], *, known: int, watcher: Watcher)
 
 
 def cores() -> int:
-    """How many models are fitted at once: one for each core that this process may use."""
+    """How many models are fitted at once: one for each core that this process, and the container, may use."""
+    from joblib import cpu_count
+
     from ml.training.candidates import THREADS
 
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, usable // THREADS)
+    return max(1, int(cpu_count()) // THREADS)
 
 
 def _estimate(done: Sequence[Task], count: int, workers: int) -> str:
@@ -245,5 +244,5 @@ def _joined(found: dict[int, Scores], windows: int) -> Losses:
     obstacles = {model: scores.obstacle for model, scores in found.items() if scores.obstacle}
     if len(obstacles) == len(found):
         raise ModelOwnerError(f"no model could be trained before any window: {next(iter(obstacles.values()), 'there are none')}")
-    seconds = [scores.seconds for scores in found.values() if not scores.obstacle]
+    seconds = [scores.fit_seconds for scores in found.values() if not scores.obstacle]
     return Losses(losses=tables[0], one=tables[1], other=tables[2], obstacles=obstacles, fit_seconds=float(np.median(seconds)))

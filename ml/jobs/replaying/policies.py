@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 
 from ml import policy
+from ml.jobs import past
 from ml.jobs.replaying.drifts import Drifts
 from ml.jobs.replaying.rows import Accepted
 from ml.monitoring.replayed.noise import Sample, standard_error
@@ -14,9 +16,8 @@ from ml.policy import Evidence, Losses, QualityChange, Usual, WindowLoss, causes
 from ml.policy.replay import LossHistory, Parts, Policy, Signals, play
 from ml.spec import LOWER_IS_BETTER, ModelSpec, Retraining
 
-LEAST_FRESH, _MOST_FRESH = 3, 20
 _SD_OF_MAD, _ERROR_OF_MEDIAN = 1.4826, 1.2533
-Decide = Callable[[int, int, int], bool]
+_NOT_HEARD = "nobody hears why in a replay"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,11 +52,28 @@ class Seen:
 
     def usual(self, model: int) -> Usual | None:
         """What models usually have at promotion, by the time of this one."""
-        found = [value for one in range(model - _MOST_FRESH + 1, model + 1) if one > 0 and (value := self.at_promotion(one)) is not None]
-        if len(found) < LEAST_FRESH:
-            return None
-        middle = float(np.median(found))
-        return Usual(metric=self.spec.metric, value=middle, models=len(found), spread=float(np.median(np.abs(np.array(found) - middle))))
+        newest = range(max(1, model - past.MOST_FRESH + 1), model + 1)
+        return past.usual_of(self.spec.metric, [value for one in newest if (value := self.at_promotion(one)) is not None])
+
+    def drift(self, model: int, window: int, since: int, rules: Retraining) -> dict[str, Any]:
+        """What evidence of a window says about drift: its own, and that of the windows before it that these rules look back at."""
+        counted = rules.drift_windows
+        drifts = self.drifts.measured(model, window, since=since, counted=counted)
+        earlier = range(window - 1, max(since - 1, window - counted.of), -1)
+        return {
+            "drifts": drifts,
+            "persisting": past.persisting(drifts) if counted.of > 1 else None,
+            "earlier_shares": tuple(past.share(self.drifts.measured(model, one, since=since, counted=counted)) for one in earlier),
+        }
+
+    def is_scheduled(self, window: int) -> bool:
+        """Whether `training.schedule` starts a training between the beginning of the window before and of this one. Without dates: no."""
+        from croniter import croniter
+
+        schedule, begun, now = self.spec.training.schedule, self.accepted.start(window - 1), self.accepted.start(window)
+        if schedule is None or begun is None or now is None:
+            return False
+        return bool(croniter(schedule, begun).get_next(datetime) <= now)
 
     def drops(self) -> np.ndarray:
         """Windows x windows: by how much each model is worse than usual."""
@@ -68,7 +86,7 @@ class Seen:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Declared:
-    """`ml.policy.decide` with some rules, over replayed windows. Knows the trainings that it asked for in this run."""
+    """`ml.policy.decide` with some rules, and the training's own calendar, over replayed windows. Knows what it asked for in this run."""
 
     seen: Seen
     rules: Retraining
@@ -82,33 +100,27 @@ class Declared:
     def asks(self, champion: int, since: int, window: int) -> bool:
         """At the start of `window`, after the look at the one before it."""
         self.asked = [one for one in self.asked if one < window]
-        if since > self.start and since not in self.asked:
-            self.asked.append(since)
-        return policy.decide(self.evidence(champion, since, window), self.rules).retrain
+        evidence = self.evidence(champion, since, window)
+        if policy.decide(evidence, self.rules).retrain:
+            self.asked.append(window)
+            return True
+        # Such a training is no decision: no cooldown and no budget counts it.
+        return bool(evidence.new_rows) and self.seen.is_scheduled(window)
 
     def evidence(self, champion: int, since: int, window: int) -> Evidence:
         """What production would know: of drift up to the last window, of labels as far as they had come."""
         seen, rules = self.seen, self.rules
         history, model = seen.history, champion - seen.history.delay
         judged = window - 1 - history.delay
-        drifts = seen.drifts.measured(model, window - 1, since=since)
-        change, why = self._quality(champion, since, judged)
-        losses, no_losses = self._losses(champion, since, judged)
         known = np.cumsum(history.rows)
         return Evidence(
-            drifts=drifts,
-            quality=change,
-            no_quality=why,
+            **seen.drift(model, window - 1, since, rules),
+            quality=self._quality(champion, since, judged),
+            no_quality=_NOT_HEARD,
             labelled_rows=int(known[judged] - (known[model - 1] if model else 0)) if judged >= model else 0,
             since_asked=self._ago(max(self.asked), window) if self.asked else None,
-            persisting=_persisting(drifts, rules),
-            earlier_shares=tuple(
-                _share(seen.drifts.measured(model, one, since=since))
-                for one in range(window - 2, max(since, window - 1 - rules.drift_windows.of + 1) - 1, -1)
-            ),
-            no_estimate="quality is not estimated in a replay",
-            losses=losses,
-            no_losses=no_losses,
+            losses=self._losses(champion, since, judged),
+            no_losses=_NOT_HEARD,
             new_rows=int(known[judged] - known[since - 1 - history.delay]) if judged >= since - history.delay > 0 else 0,
             age=self._ago(since, window),
             windows=window - since,
@@ -119,35 +131,32 @@ class Declared:
         moments = self.seen.accepted.moments
         return timedelta(microseconds=int(moments[window] - moments[earlier]) / 1000)
 
-    def _quality(self, champion: int, since: int, judged: int) -> tuple[QualityChange | None, str]:
+    def _quality(self, champion: int, since: int, judged: int) -> QualityChange | None:
         seen, metric = self.seen, self.seen.spec.metric
         if judged < since or not np.isfinite(seen.history.served[champion, judged]):
-            return None, "no newly labelled window of this champion"
-        rows, least = int(seen.history.rows[judged]), seen.spec.monitoring.minimum_rows
-        if rows < least:
-            return None, f"{rows} labelled rows, {least} (monitoring.minimum_rows) are needed to judge"
-        before = seen.at_promotion(champion - seen.history.delay)
+            return None
+        rows, before = int(seen.history.rows[judged]), seen.at_promotion(champion - seen.history.delay)
         if before is None:
-            return None, f"the {metric} at promotion is not known"
+            return None
         now = seen.value(float(seen.history.served[champion, judged]))
         usual = seen.usual(champion - seen.history.delay)
         error = standard_error(metric, Sample(value=now, rows=rows, positives=int(seen.positives[judged])))
         if error is not None and usual is not None:
             error = float(np.hypot(error, _ERROR_OF_MEDIAN * _SD_OF_MAD * usual.spread / np.sqrt(usual.models)))
         baseline = usual if self.rules.quality_baseline == "usual" else None
-        return QualityChange(metric=metric, now=now, at_promotion=before, rows=rows, error=error, usual=baseline), ""
+        return QualityChange(metric=metric, now=now, at_promotion=before, rows=rows, error=error, usual=baseline)
 
-    def _losses(self, champion: int, since: int, judged: int) -> tuple[Losses | None, str]:
+    def _losses(self, champion: int, since: int, judged: int) -> Losses | None:
         seen, model = self.seen, champion - self.seen.history.delay
         usual, own = seen.usual(model), seen.at_promotion(model)
         fresh = own if usual is None else usual.value
         if self.rules.cost is None or fresh is None:
-            return None, "neither a usual value nor that at promotion is known"
+            return None
         counted = self._beside_shadows(since, self._windows(champion, since, judged, policy.loss(seen.spec.metric, fresh)))
         if not counted:
-            return None, "no window since the last training was judged"
+            return None
         against = "its own value at promotion" if usual is None else f"the usual value of {usual.models} fresh models"
-        return Losses(metric=seen.spec.metric, windows=counted, against=against, noise=usual.spread if usual is not None else 0.0), ""
+        return Losses(metric=seen.spec.metric, windows=counted, against=against, noise=usual.spread if usual is not None else 0.0)
 
     def _beside_shadows(self, since: int, windows: tuple[WindowLoss, ...]) -> tuple[WindowLoss, ...]:
         """Against the shadows that would have been fitted: in every so many windows since the training; in its own it is the shadow."""
@@ -174,17 +183,8 @@ def signals(seen: Seen, parts: Parts) -> Signals:
     quiet = spec.retraining.model_copy(update={"drift_share": spec.retraining.drift_share or 0.5})
 
     def declared(model: int, window: int, since: int) -> bool:
-        drifts = seen.drifts.measured(model, window, since=since)
-        earlier = range(window - 1, max(since, window - quiet.drift_windows.of + 1) - 1, -1)
-        evidence = Evidence(
-            drifts=drifts,
-            quality=None,
-            no_quality="",
-            labelled_rows=0,
-            since_asked=None,
-            persisting=_persisting(drifts, quiet),
-            earlier_shares=tuple(_share(seen.drifts.measured(model, one, since=since)) for one in earlier),
-        )
+        about = seen.drift(model, window, since, quiet)
+        evidence = Evidence(**about, quality=None, no_quality=_NOT_HEARD, labelled_rows=0, since_asked=None)
         return causes.drift(evidence, quiet).fired
 
     return Signals(
@@ -208,13 +208,3 @@ def _visited(history: LossHistory, parts: Parts, flag: Callable[[int, int, int],
     for start, end in ((parts.start, parts.known), (parts.split, parts.end)):
         play(history, Policy(name="drift", family="drift", asks=asks), start=start, end=end)
     return found
-
-
-def _share(drifts: tuple[object, ...]) -> float | None:
-    return sum(one.drifted for one in drifts) / len(drifts) if drifts else None  # type: ignore[attr-defined]
-
-
-def _persisting(drifts: tuple[object, ...], rules: Retraining) -> tuple[str, ...] | None:
-    from ml.jobs import past
-
-    return past.persisting(list(drifts)) if rules.drift_windows.of > 1 else None  # type: ignore[arg-type]

@@ -5,7 +5,11 @@ champion's own file. Where one is gone, the stored numbers are taken, and the de
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -15,14 +19,18 @@ from ml.errors import CallError, PerennialError
 from ml.jobs import deciding, measuring, reference_profile, windows
 from ml.jobs.evidence import Measurement
 from ml.monitoring import profile_file
+from ml.monitoring.profile_file import ReferenceProfile
 from ml.settings import Settings
+from ml.spec import ModelSpec
 from ml.state import State, history, ledger, specs
-from ml.state.records import Decision, Drift, Quality, Window
+from ml.state.records import Decision, Drift, Quality, Training, Window
+from ml.training import champions, tested_model
 
 log = logging.getLogger(__name__)
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = 5
+_AS_STORED = "it cannot be measured again ({}): drift and quality as stored"
 
 
 class DecidedAgain(BaseModel):
@@ -72,21 +80,58 @@ def recorded(settings: Settings, model: str) -> Recorded:
     specfile.spec_path(settings, model)
     state = State.open(settings)
     made = [one for one in history.decided(state, model, after=_BEGINNING) if one.window is not None and one.policy != ledger.GIVEN_UP]
-    found = [_again(settings, state, one) for one in made]
-    if not found:
+    if not made:
         raise CallError(f"{model}: no decision about a window was made yet; `perennial monitor {model}` makes one")
+    looked = [(one, _window(state, one)) for one in made]
+    found: list[DecidedAgain] = []
+    for _, of_one in groupby(looked, key=lambda pair: pair[1].champion):
+        together = list(of_one)
+        with _opened(settings, state, together[0][1]) as champion:
+            found += [_again(settings, state, decision, window, champion) for decision, window in together]
     return Recorded(model=model, decisions=tuple(found))
 
 
-def _again(settings: Settings, state: State, decision: Decision) -> DecidedAgain:
-    window = ledger.find_window(state, str(decision.window))
-    assert window is not None, "a decision's window is never removed"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Champion:
+    trained: Training
+    learnt: ModelSpec
+    fitted: Any
+    tested: Any | None
+    reference: ReferenceProfile
+
+
+@contextmanager
+def _opened(settings: Settings, state: State, window: Window) -> Iterator[_Champion | str]:
+    """The champion of the window and the profile of what it learnt from, as long as they are needed; or why they cannot be had."""
+    trained = windows.training_of(state, window.model, window.champion)
+    learnt = specs.recall(state, trained.spec_hash)
+    with ExitStack() as stack:
+        found: _Champion | str = f"the profile of what version {window.champion} learnt from is not kept any more: drift as stored"
+        try:
+            url, identity = reference_profile.url_of(settings, trained), reference_profile.identity(trained)
+            reference = stack.enter_context(profile_file.opened(url, of=identity))
+            if reference is not None:
+                fitted = champions.load(settings, champions.Champion(window.champion, trained, learnt))
+                tested = tested_model.load(settings, trained, learnt)
+                found = _Champion(trained=trained, learnt=learnt, fitted=fitted, tested=tested, reference=reference)
+        except (PerennialError, FileNotFoundError) as error:
+            found = _AS_STORED.format(error)
+        yield found
+
+
+def _window(state: State, decision: Decision) -> Window:
+    found = ledger.find_window(state, str(decision.window))
+    assert found is not None, "a decision's window is never removed"
+    return found
+
+
+def _again(settings: Settings, state: State, decision: Decision, window: Window, champion: _Champion | str) -> DecidedAgain:
     facts: dict[str, Any] = {"decision": decision.id, "window": window.number, "retrain": decision.retrain}
     spec = specs.recall(state, window.spec_hash)
     if decision.policy != policy.version(spec.retraining):
         note = f"it was made by policy {decision.policy}, and the rules of now are {policy.version(spec.retraining)}"
         return DecidedAgain(**facts, state="other policy", is_measured=False, note=note)
-    measurement, note = _measured(settings, state, window)
+    measurement, note = _measured(settings, state, window, champion)
     differences = [] if measurement is None else _compared(ledger.measurement(state, window.id), measurement)
     try:
         evidence, outcome = deciding.judged(settings, state, window, at=decision.decided_at, measurement=measurement)
@@ -102,18 +147,24 @@ def _again(settings: Settings, state: State, decision: Decision) -> DecidedAgain
     )
 
 
-def _measured(settings: Settings, state: State, window: Window) -> tuple[Measurement | None, str]:
+def _measured(settings: Settings, state: State, window: Window, champion: _Champion | str) -> tuple[Measurement | None, str]:
     """Drift and quality, measured again; None and why, where what that needs is gone."""
-    trained = windows.training_of(state, window.model, window.champion)
-    learnt = specs.recall(state, trained.spec_hash)
-    spec = windows.watched(specs.recall(state, window.spec_hash), learnt)
+    if isinstance(champion, str):
+        return None, champion
+    spec = windows.watched(specs.recall(state, window.spec_hash), champion.learnt)
     try:
-        with profile_file.opened(reference_profile.url_of(settings, trained), of=reference_profile.identity(trained)) as reference:
-            if reference is None:
-                return None, f"the profile of what version {window.champion} learnt from is not kept any more: drift as stored"
-            found = measuring.look_at(settings, state, window, reference, spec=spec, learnt=learnt, trained=trained)
+        found = measuring.look_at(
+            settings,
+            state,
+            window,
+            champion.reference,
+            spec=spec,
+            champion=champion.fitted,
+            tested=champion.tested,
+            trained=champion.trained,
+        )
     except (PerennialError, FileNotFoundError) as error:
-        return None, f"it cannot be measured again ({error}): drift and quality as stored"
+        return None, _AS_STORED.format(error)
     drifts = sorted(found.drifts, key=lambda one: one.column)
     return (drifts, sorted(found.qualities, key=lambda one: one.metric)), ""
 

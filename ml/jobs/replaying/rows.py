@@ -27,8 +27,10 @@ USUAL_WINDOWS = 100
 """Where nobody says how long a window is."""
 _FEWEST_WINDOWS = 6
 _NEVER = np.iinfo(np.int64).max
-_BULK_SHARE = 0.5
-"""Arrivals that span less of the rows' own time say when somebody loaded them, and nothing else."""
+_BULK_SHARE, _BULK = 0.5, timedelta(days=1)
+"""Arrivals that span less of the rows' own time, or less than that where it is not known, say when somebody loaded them."""
+_ARRIVED = 0.95
+"""Of the rows of a window, where the next ones do not say when it had arrived."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,7 +42,7 @@ class Accepted:
         edges: Positions at which windows begin, and the end of the last: windows + 1.
         moments: At which moment each window begins (UTC, ns since 1970), and the last ends: windows + 1.
         known: When each row's label was known and final (ns); `_NEVER` without one.
-        labelled: Which rows have a label.
+        labelled: Which rows have a label that is final by the end of the history.
         clock: What `moments` and `known` go by.
         left_out: Rows that are in no window.
         strange: Rows whose label is neither of a binary model's two: as without a label.
@@ -97,14 +99,15 @@ def read(settings: Settings, spec: ModelSpec, asked: Replay) -> Accepted:
         frame = frame.iloc[by_time(frame[spec.time])[0]]
         frame = frame[frame[spec.time].notna()]
     frame = frame.reset_index(drop=True)
-    clock = _clock(frame, spec)
     edges, size = _edges(frame, spec, asked)
+    clock = _clock(frame, spec, edges)
     if clock == "delivered":
         frame = frame.assign(**{ARRIVED: _a_day_each(frame[ARRIVED].min(), edges, len(frame))})
     frame = frame.iloc[: edges[-1]]
     labelled, strange = _labelled(frame, spec)
     moments = _moments(frame, spec, edges, clock)
     known = np.where(labelled, _known(table, frame, spec, asked, clock=clock, edges=edges, moments=moments), _NEVER)
+    labelled = known < _NEVER
     found = Accepted(
         frame=frame,
         edges=edges,
@@ -160,11 +163,13 @@ def _check_order(frame: pd.DataFrame, spec: ModelSpec, asked: Replay) -> None:
         )
 
 
-def _clock(frame: pd.DataFrame, spec: ModelSpec) -> Clock:
+def _clock(frame: pd.DataFrame, spec: ModelSpec, edges: Counts) -> Clock:
+    arrived = frame[ARRIVED].max() - frame[ARRIVED].min()
     if spec.time is None:
-        return "arrivals" if frame[ARRIVED].nunique() > 1 else "delivered"
-    happened, arrived = (column.max() - column.min() for column in (frame[spec.time], frame[ARRIVED]))
-    return "arrivals" if arrived >= _BULK_SHARE * happened else "time"
+        return "arrivals" if arrived >= _BULK else "delivered"
+    if arrived < _BULK_SHARE * (frame[spec.time].max() - frame[spec.time].min()):
+        return "time"
+    return "arrivals" if np.median(np.diff(_moments(frame, spec, edges, "arrivals"))) > 0 else "time"
 
 
 def _a_day_each(end: pd.Timestamp, edges: Counts, rows: int) -> "pd.Series[pd.Timestamp]":
@@ -242,22 +247,35 @@ def _labelled(frame: pd.DataFrame, spec: ModelSpec) -> tuple[Flags, int]:
 
 
 def _moments(frame: pd.DataFrame, spec: ModelSpec, edges: Counts, clock: Clock) -> Counts:
-    """By arrivals: when all rows before a window were there. By time: when its first row happened."""
+    """By arrivals: when the rows before a window were there. By time: when its first row happened."""
     column = frame[spec.time] if clock == "time" else frame[ARRIVED]
     ns = column.to_numpy(dtype="datetime64[ns]").astype(np.int64)
-    if clock != "time":
-        latest = np.maximum.accumulate(ns)
-        return np.concatenate([[ns[0]], np.maximum(latest[np.maximum(edges[1:] - 1, 0)], ns[0])])
-    inside = np.minimum(edges, len(ns) - 1)
-    found = ns[inside]
-    found[-1] = ns[edges[-1] - 1]
+    if clock == "time":
+        found = ns[np.minimum(edges, len(ns) - 1)]
+        found[-1] = ns[edges[-1] - 1]
+    else:
+        found = _ends(ns, edges)
     return np.asarray(np.maximum.accumulate(found))
+
+
+def _ends(arrived: Counts, edges: Counts) -> Counts:
+    """When each window had arrived, and before them the first row: single rows that came after the next one began make none late."""
+    found = [arrived[0]]
+    for start, end, after in zip(edges, edges[1:], [*edges[2:], edges[-1]], strict=False):
+        own, following = np.sort(arrived[start:end]), np.sort(arrived[end:after])
+        if not len(own):
+            found.append(found[-1])
+            continue
+        usual = own[int(_ARRIVED * (len(own) - 1))]
+        limit = max(usual, following[int((1 - _ARRIVED) * len(following))]) if len(following) else own[-1]
+        found.append(own[np.searchsorted(own, limit, side="right") - 1])
+    return np.array(found, dtype=np.int64)
 
 
 def _known(
     table: AcceptedTable, frame: pd.DataFrame, spec: ModelSpec, asked: Replay, *, clock: Clock, edges: Counts, moments: Counts
 ) -> Counts:
-    """When each label was known and final: it had arrived, and its row was old enough."""
+    """When each label was known and final: it had arrived, and its row was old enough; `_NEVER` where it is not yet."""
     codes = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
     if asked.label_delay is not None and asked.label_delay.unit == "windows":
         return np.asarray(moments[np.minimum(codes + 1 + asked.label_delay.count, len(moments) - 1)])
@@ -272,7 +290,9 @@ def _known(
             f"{spec.model}: labels are final {delay} after a row's arrival, but all rows arrived within less, so no label of the history "
             "was ever final; declare `time`, or say how late labels come with --label-delay 2windows"
         )
-    return np.asarray(np.maximum(final, _label_arrivals(table, frame, spec, arrived)))
+    came = _label_arrivals(table, frame, spec, arrived)
+    known = np.maximum(final, came)
+    return np.where(known > came.max(), _NEVER, known)  # not final yet when the newest row or label came: nobody may judge by it
 
 
 def _label_arrivals(table: AcceptedTable, frame: pd.DataFrame, spec: ModelSpec, arrived: Counts) -> Counts:
@@ -287,12 +307,16 @@ def _label_arrivals(table: AcceptedTable, frame: pd.DataFrame, spec: ModelSpec, 
     return np.asarray(np.where(came_late, np.maximum(found.astype(np.int64), arrived), arrived))
 
 
+def drawn(frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """A number in [0, 1) for each row, by a hash of its keys: the same at each call."""
+    return np.asarray(pd.util.hash_pandas_object(frame[[BATCH, ROW]], index=False).to_numpy() / 2.0**64)
+
+
 def _sampled(accepted: Accepted, share: float) -> Accepted:
-    """A share of each window's rows, drawn by a hash of their keys: the same at each call."""
+    """A share of each window's rows."""
     if share >= 1:
         return accepted
-    keys = accepted.frame[[BATCH, ROW]].reset_index(drop=True)
-    kept = pd.util.hash_pandas_object(keys, index=False).to_numpy() / 2.0**64 < share
+    kept = drawn(accepted.frame) < share
     codes = accepted.codes[kept]
     return Accepted(
         frame=accepted.frame[kept].reset_index(drop=True),

@@ -13,14 +13,12 @@ from ml import specfile
 from ml.errors import CallError, ModelOwnerError
 from ml.jobs.approval import Question, plain
 from ml.jobs.replaying.applying import Proposal, proposal
-from ml.monitoring.replayed.facts import PlayedPolicy, ReplayFacts
+from ml.monitoring.replayed.facts import DECLARED, PlayedPolicy, ReplayFacts
 from ml.settings import Settings
 from ml.state import State, replays
 from ml.state.records import PlayedReplay
 
 log = logging.getLogger(__name__)
-
-_AS_DECLARED = "as declared"
 
 
 class _Result(BaseModel):
@@ -74,7 +72,7 @@ def ask(settings: Settings, model: str, *, at: datetime, page: str = "") -> Sugg
     timeout = specfile.load(settings, model).retraining.answer_within
     log.info("another policy suggested model=%s recommended=%s", model, facts.chosen.recommended.name)
     subject = f"Shall {model} be retrained by another policy?"
-    return Suggesting(question=Question(subject=subject, body=_body(facts, found, page), timeout=timeout))
+    return Suggesting(question=Question(subject=subject, body=_body(facts, found, page, _command(model, kept)), timeout=timeout))
 
 
 def answer(settings: Settings, model: str, *, at: datetime, approved: bool, by: str | None) -> Suggested:
@@ -87,7 +85,7 @@ def answer(settings: Settings, model: str, *, at: datetime, approved: bool, by: 
     if not given.get("approved"):
         return Suggested(model=model, approved=False, by=given.get("by"))
     diff = proposal(settings, ReplayFacts.model_validate(kept.result)).diff
-    return Suggested(model=model, approved=True, by=given["by"], command=f"perennial replay {model} --apply", diff=diff)
+    return Suggested(model=model, approved=True, by=given["by"], command=_command(model, kept), diff=diff)
 
 
 def _kept(state: State, model: str, at: datetime) -> PlayedReplay:
@@ -97,10 +95,15 @@ def _kept(state: State, model: str, at: datetime) -> PlayedReplay:
     return found
 
 
+def _command(model: str, kept: PlayedReplay) -> str:
+    """Writes what this replay found: another one may find something else."""
+    return f"perennial replay {model} --kept {kept.number} --apply"
+
+
 def _needless(facts: ReplayFacts) -> str | None:
     chosen = facts.chosen
     if not chosen.is_told:
-        return "the history is too short to tell: nothing is suggested"
+        return "too little is known to suggest another policy"
     declared = _declared(facts)
     if declared is not None and declared.total <= chosen.recommended.total + 1e-9:
         return (
@@ -111,10 +114,10 @@ def _needless(facts: ReplayFacts) -> str | None:
 
 
 def _declared(facts: ReplayFacts) -> PlayedPolicy | None:
-    return next((one for one in facts.chosen.policies if one.name == _AS_DECLARED), None)
+    return next((one for one in facts.chosen.policies if one.name == DECLARED), None)
 
 
-def _body(facts: ReplayFacts, found: Proposal, page: str) -> str:
+def _body(facts: ReplayFacts, found: Proposal, page: str, command: str) -> str:
     """The evidence as Markdown, and what would be written."""
     chosen, declared = facts.chosen, _declared(facts)
     compared = {
@@ -131,6 +134,6 @@ def _body(facts: ReplayFacts, found: Proposal, page: str) -> str:
     link = f"[All policies, over time and at other costs]({page})\n\n" if page else ""
     return (
         f"{plain(facts.recommendation)}\n\n{head}\n" + "\n".join(rows) + f"\n\n{link}"
-        f"A yes is written down and changes nothing: `model.yaml` is the team's. `perennial replay {facts.model} --apply` then writes\n\n"
+        f"A yes is written down and changes nothing: `model.yaml` is the team's. `{command}` then writes\n\n"
         f"{diff}\n\n{notes}\n\nWithout an answer it is no.\n"
     )

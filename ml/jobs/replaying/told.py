@@ -9,18 +9,16 @@ import numpy as np
 from ml.jobs.replaying.losses import Losses
 from ml.jobs.replaying.rows import Accepted
 from ml.monitoring.replayed.facts import Affected, CostFacts, PlayedPolicy, Range, WindowFacts
-from ml.policy.replay import Cell, Costs, Interval, Judged, LossHistory, Parts, Policy, Run, as_declared, interval, interval_of_total
+from ml.policy.replay import Cell, Costs, Interval, Judged, LossHistory, Parts, as_declared
 from ml.spec import ModelSpec
 
-FEWEST_LABELLED = 10
-"""A window with fewer labels is not judged: its metric would be chance."""
+_FEWEST_LABELLED = 10
 _NAMED_COLUMNS = 5
 
 
-def cell(found: Cell, own: Sequence[tuple[Policy, Run]], *, is_declared: bool) -> CostFacts:
-    """One cost, with the users' own policies, as they ran over the judged windows, beside the others."""
+def cell(found: Cell, *, is_declared: bool) -> CostFacts:
+    """One cost."""
     costs, vote = found.costs, found.vote
-    declared = [_judged(policy, run, found) for policy, run in own]
     return CostFacts(
         cost=round(costs.retraining, 12),  # 0.095 + 0.005 is 0.1, whatever floats say
         train=costs.train,
@@ -36,25 +34,9 @@ def cell(found: Cell, own: Sequence[tuple[Policy, Run]], *, is_declared: bool) -
         always=_played(found.always),
         oracle=_played(found.oracle),
         honest_oracle=found.honest_oracle,
-        policies=tuple(_played(one) for one in (*found.policies, *declared)),
+        policies=tuple(_played(one) for one in found.policies),
         vote=None if vote is None else vote.model_dump(mode="json", exclude_none=True, exclude_defaults=False),
-        every_windows=found.every_windows,
         rules=as_declared(found),
-    )
-
-
-def _judged(policy: Policy, run: Run, found: Cell) -> Judged:
-    """A policy that the core did not play."""
-    paid = run.paid(found.costs)
-    return Judged(
-        name=policy.name,
-        family=policy.family,
-        run=run,
-        total=float(paid.sum()),
-        mean=interval(paid),
-        beyond_never=interval_of_total(paid - found.never.run.paid(found.costs)),
-        beyond_calendar=interval_of_total(paid - found.tuned_calendar.run.paid(found.costs)),
-        shadow=policy.shadow,
     )
 
 
@@ -64,7 +46,7 @@ def _played(one: Judged) -> PlayedPolicy:
         family=one.family,
         total=one.total,
         loss=float(one.run.losses.sum()),
-        mean_loss=float(one.run.losses.mean()),
+        mean_loss=one.run.mean_loss,
         retrainings=one.retrainings,
         fits=int(one.run.fits.sum()),
         shadow=one.shadow,
@@ -115,8 +97,8 @@ def _lost(history: LossHistory, one: Judged, number: int) -> float | None:
     return float(one.run.losses[number - one.run.start])
 
 
-def affected(accepted: Accepted, losses: Losses, spec: ModelSpec, *, delay: int) -> tuple[Affected, list[str]]:
-    """How many windows were treated otherwise, and sentences where more is to be said."""
+def affected(accepted: Accepted, losses: Losses, spec: ModelSpec, *, delay: int, least: float) -> tuple[Affected, list[str]]:
+    """How many windows were treated otherwise, and sentences where more is to be said. `least`: labels that a window needs to be judged."""
     labelled = _by_window(accepted, accepted.labelled)
     sizes = np.diff(accepted.edges)
     limits = accepted.moments[np.minimum(np.arange(accepted.windows) + 1 + delay, accepted.windows)]
@@ -128,7 +110,7 @@ def affected(accepted: Accepted, losses: Losses, spec: ModelSpec, *, delay: int)
         unlabelled=int((labelled == 0).sum()),
         partly_labelled=int(((labelled > 0) & (labelled < sizes)).sum()),
         one_class=int((one_class & (labelled > 0)).sum()) if _needs_two(spec) else 0,
-        few_rows=int((few(labelled) & (labelled > 0)).sum()),
+        few_rows=int(((labelled < least) & (labelled > 0)).sum()),
         untrained=len(losses.obstacles),
         lost_columns=int(lost.sum()),
         late_labels=int(late.sum()),
@@ -137,9 +119,10 @@ def affected(accepted: Accepted, losses: Losses, spec: ModelSpec, *, delay: int)
     return found, _sentences(accepted, losses, columns)
 
 
-def few(labelled: Any) -> Any:
-    """Which windows have too few labels to be judged."""
-    return labelled < FEWEST_LABELLED
+def least_labelled(accepted: Accepted, spec: ModelSpec, *, sample: float) -> float:
+    """With fewer labels a window is not judged: production does not either. Where whole windows are smaller, only chance is ruled out."""
+    declared = sample * spec.monitoring.minimum_rows
+    return max(_FEWEST_LABELLED, declared) if declared <= np.median(np.diff(accepted.edges)) else _FEWEST_LABELLED
 
 
 def _needs_two(spec: ModelSpec) -> bool:

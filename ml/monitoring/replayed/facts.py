@@ -10,8 +10,12 @@ Range = tuple[float | None, float | None]
 """Low and high end of a 95 % interval; None: unbounded."""
 
 
+DECLARED = "as declared"
+"""The name of what `model.yaml` declares, among the policies."""
+
+
 class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)  # what an earlier version kept beside it is passed over
 
 
 class PlayedPolicy(_Facts):
@@ -21,11 +25,11 @@ class PlayedPolicy(_Facts):
         name: Which, with its parameters.
         family: What it was chosen from, on the tuned windows; a calendar stands for itself.
         total: Loss and cost of all judged windows.
-        loss: Loss alone; `mean_loss` is that a window.
+        loss: Loss alone; `mean_loss` is that of a window that can be judged.
         retrainings: New champions.
         fits: Trainings that were paid for, shadows and new champions.
         shadow: It needs a shadow in every so many windows; 0: in none.
-        mean_interval: Of loss and cost a window.
+        mean_interval: Of loss and cost of a window that can be judged.
         beyond_never: Of its total less that of "never".
         beyond_calendar: Of its total less that of the tuned calendar.
         tuned_total: Its total on the windows that it was chosen by; None: nothing was chosen.
@@ -61,7 +65,7 @@ class CostFacts(_Facts):
 
     `policies` has one of each family, chosen on the tuned windows, each calendar, and what is declared. `is_declared`: it is the cost that
     `retraining.cost` declares. `is_told`: whether the tuned windows tell the recommended policy from "never". `vote` is as `model.yaml`
-    takes it; `every_windows` that of a recommended calendar; `rules` are the keys of `retraining` to set, none where nothing can be told.
+    takes it; `rules` are the keys of `retraining` to set, none where nothing can be told.
     `honest_oracle`: the oracle's path on rows that it was not chosen by.
     """
 
@@ -70,7 +74,7 @@ class CostFacts(_Facts):
     promote: float
     is_declared: bool
     recommended: PlayedPolicy
-    kind: Literal["vote", "calendar", "never", "rule"]
+    kind: Literal["vote", "calendar", "never"]
     is_told: bool
     sentence: str
     tuned_calendar: PlayedPolicy
@@ -81,7 +85,6 @@ class CostFacts(_Facts):
     honest_oracle: float | None
     policies: tuple[PlayedPolicy, ...]
     vote: dict[str, Any] | None = None
-    every_windows: int | None = None
     rules: dict[str, Any] = {}
 
 

@@ -3,6 +3,9 @@
 import math
 from dataclasses import dataclass
 
+KNOWN = frozenset({"accuracy", "roc_auc"})
+"""Metrics with a formula."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:

@@ -7,13 +7,12 @@ from ml.policy.replay.costs import Costs
 from ml.policy.replay.history import LossHistory, Parts, Signals
 from ml.policy.replay.lengths import Length, length
 from ml.policy.replay.oracles import honest_oracle, oracle
-from ml.policy.replay.playing import Gate, Policy, Run, declared, play
+from ml.policy.replay.playing import Policy, Run, play
 from ml.policy.replay.whole import replay
 
 __all__ = [
     "Cell",
     "Costs",
-    "Gate",
     "Interval",
     "Judged",
     "Length",
@@ -24,7 +23,6 @@ __all__ = [
     "Run",
     "Signals",
     "as_declared",
-    "declared",
     "honest_oracle",
     "interval",
     "interval_of_total",

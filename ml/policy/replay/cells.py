@@ -1,17 +1,15 @@
 """What a replay found, for each cost of a retraining."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import numpy as np
+from typing import Literal
 
 from ml.policy.replay.bootstrap import Interval
 from ml.policy.replay.costs import Costs
-from ml.policy.replay.history import Floats, Parts
+from ml.policy.replay.history import Parts
 from ml.policy.replay.playing import Run
 from ml.spec import Vote
 
-Kind = Literal["vote", "calendar", "never", "rule"]
+Kind = Literal["vote", "calendar", "never"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,7 +21,7 @@ class Judged:
         family: What it was chosen from, on the tuned windows.
         run: What happened.
         total: Loss and cost, summed.
-        mean: Interval of loss and cost of a window.
+        mean: Interval of loss and cost of a window that can be judged.
         beyond_never: Interval of its total less that of never.
         beyond_calendar: Interval of its total less that of the tuned calendar.
         tuned_total: Its total on the windows that it was chosen by: never to be shown without saying so. None: nothing was chosen.
@@ -44,25 +42,6 @@ class Judged:
     def retrainings(self) -> int:
         """New champions."""
         return self.run.retrainings
-
-    @property
-    def shadows(self) -> int:
-        """Fits that never served."""
-        return int(self.run.fits.sum()) - self.retrainings
-
-    def to_json(self) -> dict[str, Any]:
-        """As `perennial replay --json` prints it."""
-        return {
-            "name": self.name,
-            "family": self.family,
-            "total": self.total,
-            "mean_loss": float(self.run.losses.mean()),
-            "mean_interval": [self.mean.low, self.mean.high],
-            "beyond_never": [self.beyond_never.low, self.beyond_never.high],
-            "beyond_calendar": [self.beyond_calendar.low, self.beyond_calendar.high],
-            "retrainings": self.retrainings,
-            "shadows": self.shadows,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,29 +78,6 @@ class Cell:
     vote: Vote | None = None
     every_windows: int | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """As `perennial replay --json` prints it."""
-        named = {
-            "recommended": self.recommended,
-            "tuned_calendar": self.tuned_calendar,
-            "hindsight_calendar": self.hindsight_calendar,
-            "never": self.never,
-            "always": self.always,
-            "oracle": self.oracle,
-        }
-        return {
-            "cost": self.costs.retraining,
-            "train": self.costs.train,
-            "promote": self.costs.promote,
-            **{name: one.to_json() for name, one in named.items()},
-            "honest_oracle": self.honest_oracle,
-            "kind": self.kind,
-            "is_told": self.is_told,
-            "sentence": self.sentence,
-            "vote": None if self.vote is None else self.vote.model_dump(mode="json"),
-            "policies": [one.to_json() for one in self.policies],
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Replayed:
@@ -140,7 +96,3 @@ class Replayed:
     unjudged: int
     untrained: int
     absent: dict[str, str]
-
-    def at_other_costs(self) -> Floats:
-        """Cells x cells: [a, b] is what the policy that is recommended at cost a costs on the judged windows where the cost is b."""
-        return np.array([[one.recommended.run.total(other.costs) for other in self.cells] for one in self.cells])

@@ -32,8 +32,3 @@ class Costs:
     def of(cls, retraining: float, *, shadow_share: float) -> "Costs":
         """Of which a fit is the `shadow_share` (0-1), and what is left the promotion."""
         return cls(train=shadow_share * retraining, promote=(1 - shadow_share) * retraining)
-
-    def times(self, retraining: float) -> "Costs":
-        """The same shares of another cost of one retraining."""
-        scale = retraining / self.retraining
-        return Costs(train=self.train * scale, promote=self.promote * scale)

@@ -59,22 +59,19 @@ def calendars(history: LossHistory, yardstick: Yardstick) -> tuple[Policy, ...]:
 
 
 def _signalled(history: LossHistory) -> tuple[dict[str, tuple[Policy, ...]], dict[str, str]]:
-    signals, now, labelled = history.signals, 1, 1 + history.delay
+    signals = history.signals
     found: dict[str, tuple[Policy, ...]] = {}
     absent: dict[str, str] = {}
     for name, flags in (("drift, as declared", signals.drift), ("drift, Evidently's default", signals.default_drift)):
         if flags is None:
             absent[name] = "no drift was measured"
         else:
-            found[name] = (_signal(name, name, history, flags, lag=now),)
-    for name, drops, lag, why in (
-        ("quality drop", signals.quality_drop, labelled, "no drop of quality was measured"),
-        ("estimated quality", signals.estimated_drop, now, "a replay does not estimate quality"),
-    ):
-        if drops is None:
-            absent[name] = why
-        else:
-            found[name] = tuple(_signal(f"{name} {drop:g}", name, history, drops > drop, lag=lag) for drop in DROPS)
+            found[name] = (_signal(name, name, history, flags, lag=1),)
+    name, drops = "quality drop", signals.quality_drop
+    if drops is None:
+        absent[name] = "no drop of quality was measured"
+    else:
+        found[name] = tuple(_signal(f"{name} {drop:g}", name, history, drops > drop, lag=1 + history.delay) for drop in DROPS)
     return found, absent
 
 

@@ -25,13 +25,11 @@ class Signals:
     Args:
         drift: The declared rule of drift asks (it needs no labels, so it is known at the end of window k).
         default_drift: At least half of the columns have drifted by Evidently's default methods.
-        estimated_drop: By how much the metric is estimated to be worse than usual, in its unit; NaN where no estimate counts.
         quality_drop: By how much the metric is worse than usual; NaN where that is not known. Known once window k has its labels.
     """
 
     drift: Flags | None = None
     default_drift: Flags | None = None
-    estimated_drop: Floats | None = None
     quality_drop: Floats | None = None
 
 
@@ -161,7 +159,7 @@ class Parts:
 
 
 def _each(signals: Signals) -> tuple[npt.NDArray[np.generic] | None, ...]:
-    return signals.drift, signals.default_drift, signals.estimated_drop, signals.quality_drop
+    return signals.drift, signals.default_drift, signals.quality_drop
 
 
 def _later(windows: int) -> Flags:

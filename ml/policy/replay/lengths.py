@@ -1,7 +1,7 @@
 """How much history a model should learn from: the declared length, unless the tuned windows tell another one from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ml.policy.replay.bootstrap import Interval, interval_of_total
 from ml.policy.replay.costs import Costs
@@ -36,7 +36,12 @@ def length(histories: Mapping[str, LossHistory], *, declared: str, costs: Costs,
     """
     parts = {name: Parts.of(one, share=share) for name, one in histories.items()}
     start, known = max(one.start for one in parts.values()), min(one.known for one in parts.values())
-    paid = {name: _paid(one, parts[name], costs)[start - parts[name].start : known - parts[name].start] for name, one in histories.items()}
+    while start < known and not all(one.available[start] for one in histories.values()):
+        start += 1
+    if known - start < 2:
+        return Length(name=declared, saved=None, tuned_totals=dict.fromkeys(histories, 0.0))
+    # All from the same window on: a later start would be a fresh champion for nothing.
+    paid = {name: _paid(one, replace(parts[name], start=start, known=known), costs) for name, one in histories.items()}
     totals = {name: float(one.sum()) for name, one in paid.items()}
     name = min(totals, key=lambda one: (totals[one], one != declared))
     if name == declared:

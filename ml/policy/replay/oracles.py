@@ -20,11 +20,13 @@ def oracle(history: LossHistory, costs: Costs, *, start: int, end: int) -> Run:
 def honest_oracle(history: LossHistory, costs: Costs, *, start: int, end: int) -> float | None:
     """What the oracle's path costs on rows that it was not chosen by: from one half of each window's rows, judged by the other, both ways.
 
-    None without halves. It may cost more than never: then all that the oracle seems to gain is chance.
+    A window of which a half cannot be judged counts as a whole on both sides. None without halves. It may cost more than never: then all
+    that the oracle seems to gain is chance.
     """
     if history.halves is None:
         return None
-    one, other = (history.as_served(half) for half in history.halves)
+    whole = ~np.isfinite(history.halves[0] + history.halves[1])
+    one, other = (history.as_served(np.where(whole, history.losses, half)) for half in history.halves)
     return (_crossed(history, costs, one, other, start, end) + _crossed(history, costs, other, one, start, end)) / 2
 
 
@@ -69,6 +71,7 @@ def _run(history: LossHistory, path: list[int], *, start: int, end: int) -> Run:
         end=end,
         champions=np.repeat(path, np.diff([*path, end])),
         losses=_served_by(history.served, path, start=start, end=end),
+        judged=int(history.judged[start:end].sum()),
         fits=promotions.copy(),
         promotions=promotions,
     )

@@ -11,9 +11,7 @@ from ml.policy.replay.history import Counts, Flags, Floats, LossHistory
 
 Asks = Callable[[int, int, int], bool]
 """champion, since, window: whether the policy asks for a training at the start of `window`, where the model that was put into service at
-`champion` serves, and the last training (won or lost) was at `since`. It may look at what was known then, and at nothing else."""
-Gate = Callable[[int, int], bool]
-"""champion, window: whether what is trained at `window` may take its place."""
+`champion` serves, and the last training was at `since`. It may look at what was known then, and at nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +37,7 @@ class Run:
     Args:
         champions: At which window what serves in each was put into service.
         losses: Mean loss in each window; 0 in those that cannot be judged.
+        judged: How many can be.
         fits: Trainings at the start of each window, shadows included.
         promotions: Models that were put into service at the start of each: 0 or 1.
     """
@@ -48,6 +47,7 @@ class Run:
     end: int
     champions: Counts
     losses: Floats
+    judged: int
     fits: Counts
     promotions: Counts
 
@@ -61,6 +61,11 @@ class Run:
         """At which windows."""
         return tuple(int(one) + self.start for one in np.flatnonzero(self.promotions))
 
+    @property
+    def mean_loss(self) -> float:
+        """Of a window that can be judged; 0 where none can."""
+        return float(self.losses.sum()) / max(1, self.judged)
+
     def paid(self, costs: Costs) -> Floats:
         """Loss and cost of each window."""
         found: Floats = self.losses + costs.train * self.fits + costs.promote * self.promotions
@@ -71,11 +76,10 @@ class Run:
         return float(self.paid(costs).sum())
 
 
-def play(history: LossHistory, policy: Policy, *, start: int, end: int, gate: Gate | None = None) -> Run:
+def play(history: LossHistory, policy: Policy, *, start: int, end: int) -> Run:
     """Plays a policy over windows [start, end): the first champion is fresh and free, and the end is not known to anybody.
 
-    A training that the gate refuses is paid for and changes nothing but the time of the last training. At windows at which no model can be
-    trained nothing is asked.
+    At windows at which no model can be trained nothing is asked.
     """
     windows = end - start
     champions, fits, promotions = (np.zeros(windows, dtype=np.int64) for _ in range(3))
@@ -86,12 +90,15 @@ def play(history: LossHistory, policy: Policy, *, start: int, end: int, gate: Ga
         fits[place] += known >= 0 and scored[known]
         if window > start and available[window] and policy.asks(champion, since, window):
             fits[place] += 1
-            promotions[place] = gate is None or gate(champion, window)
-            champion, since = (window if promotions[place] else champion), window
+            promotions[place] = 1
+            champion = since = window
             scored = with_shadow(history, since=since, shadow=policy.shadow)
         champions[place] = champion
     losses = np.nan_to_num(history.served[champions, np.arange(start, end)])
-    return Run(policy=policy.name, start=start, end=end, champions=champions, losses=losses, fits=fits, promotions=promotions)
+    judged = int(history.judged[start:end].sum())
+    return Run(
+        policy=policy.name, start=start, end=end, champions=champions, losses=losses, judged=judged, fits=fits, promotions=promotions
+    )
 
 
 def with_shadow(history: LossHistory, *, since: int, shadow: int) -> Flags:
@@ -115,11 +122,3 @@ def by_row(row: Callable[[int, int], Flags]) -> Asks:
         return bool(kept(champion, since)[window])
 
     return asks
-
-
-def declared(decide: Callable[[int, int], bool], *, name: str = "as declared") -> Policy:
-    """The user's own policy: `decide(champion, window)` builds the evidence and asks `ml.policy.decide`, as production does.
-
-    Where a gate refuses trainings, build a `Policy` whose `asks` knows `since` too: rules begin anew with each training that ended.
-    """
-    return Policy(name=name, family=name, asks=lambda champion, _since, window: decide(champion, window))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ml.policy import voting
-from ml.policy.replay.bootstrap import Interval, interval_of_total
+from ml.policy.replay.bootstrap import interval_of_total
 from ml.policy.replay.cells import Kind
 from ml.policy.replay.families import calendars
 from ml.policy.replay.playing import Policy
@@ -31,7 +31,6 @@ class Advice:
         sentence: What to do, and why, in words.
         is_told: The tuned windows tell it from never, or never from all else.
         tuned_total: What it cost on the tuned windows.
-        saved: Interval of what the best policy saved there against never, at `TOLD_LEVEL`; None where that was not asked.
         alternative: The best policy of the tuned windows, where never is recommended instead.
         vote: What it consists of, if it is a vote.
         every_windows: Of a calendar.
@@ -42,7 +41,6 @@ class Advice:
     sentence: str
     is_told: bool
     tuned_total: float
-    saved: Interval | None = None
     alternative: Policy | None = None
     vote: Vote | None = None
     every_windows: int | None = None
@@ -60,14 +58,17 @@ def advise(tuning: Tuning, votes: Sequence[Candidate]) -> Advice:
     if windows < LEAST_TUNED:
         short = f"with {windows} windows to choose a policy on, where {LEAST_TUNED} are needed"
         return _never(never, f"{_TOO_SHORT}, {short}", is_told=False, alternative=found.policy)
-    if not found.run.retrainings:
+    if _is_never(found):
         return _never(never, f"Do not retrain: on the {windows} windows that policies were chosen on none would have paid", is_told=True)
+    if not found.run.retrainings:
+        quiet = f"on the {windows} windows that policies were chosen on nothing asked for a retraining, which says nothing of later changes"
+        return _never(never, f"No policy is recommended: {quiet}", is_told=False, alternative=found.policy)
     saved = interval_of_total(never.run.paid(tuning.costs) - found.run.paid(tuning.costs), level=TOLD_LEVEL)
     if saved.low <= 0:
         there = f"on the {windows} windows that policies were chosen on the best one ({found.policy.name}) saved"
         short = f"{there} {never.total - found.total:.2f} against never, {saved.low:.2f} to {saved.high:.2f} at odds of two to one"
-        return _never(never, f"{_TOO_SHORT}: {short}", is_told=False, saved=saved, alternative=found.policy)
-    return _told(found, saved)
+        return _never(never, f"{_TOO_SHORT}: {short}", is_told=False, alternative=found.policy)
+    return _told(found)
 
 
 def best(tuning: Tuning, votes: Sequence[Candidate]) -> Candidate:
@@ -77,19 +78,23 @@ def best(tuning: Tuning, votes: Sequence[Candidate]) -> Candidate:
     return min((_leader(tuning, one) for one in votes), key=lambda one: one.order)
 
 
-def _never(never: Candidate, sentence: str, *, is_told: bool, saved: Interval | None = None, alternative: Policy | None = None) -> Advice:
+def _is_never(found: Candidate) -> bool:
+    """Whether "never" has the majority: rules that only happened to be quiet would still ask when the world changes."""
+    return found.vote is not None and [one.kind for one in found.vote.voters] == ["never"]
+
+
+def _never(never: Candidate, sentence: str, *, is_told: bool, alternative: Policy | None = None) -> Advice:
     return Advice(
         policy=never.policy,
         kind="never",
         sentence=sentence,
         is_told=is_told,
         tuned_total=never.total,
-        saved=saved,
         alternative=alternative,
     )
 
 
-def _told(found: Candidate, saved: Interval) -> Advice:
+def _told(found: Candidate) -> Advice:
     voters = found.vote.voters if found.vote is not None else ()
     if len(voters) == 1 and isinstance(voters[0], CalendarVoter):
         sentence = f"Use the calendar: retrain {voting.name(voters[0])}"
@@ -100,7 +105,6 @@ def _told(found: Candidate, saved: Interval) -> Advice:
             sentence=sentence,
             is_told=True,
             tuned_total=found.total,
-            saved=saved,
             every_windows=every,
         )
     name = found.policy.name
@@ -111,7 +115,6 @@ def _told(found: Candidate, saved: Interval) -> Advice:
         sentence=sentence,
         is_told=True,
         tuned_total=found.total,
-        saved=saved,
         vote=found.vote,
     )
 

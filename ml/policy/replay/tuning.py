@@ -7,7 +7,7 @@ from ml.policy.replay import weighing
 from ml.policy.replay.costs import Costs
 from ml.policy.replay.families import SHADOWS
 from ml.policy.replay.history import LossHistory, Parts
-from ml.policy.replay.playing import Gate, Policy, Run, play
+from ml.policy.replay.playing import Policy, Run, play
 from ml.policy.replay.voters import Voting
 from ml.policy.replay.yardstick import Yardstick
 from ml.spec import Vote
@@ -38,11 +38,10 @@ class Tuning:
     parts: Parts
     yardstick: Yardstick
     costs: Costs
-    gate: Gate | None = None
 
     def candidate(self, policy: Policy, vote: Vote | None = None) -> Candidate:
         """The policy, played over the tuned windows."""
-        run = play(self.history, policy, start=self.parts.start, end=self.parts.known, gate=self.gate)
+        run = play(self.history, policy, start=self.parts.start, end=self.parts.known)
         return Candidate(policy=policy, run=run, total=run.total(self.costs), vote=vote)
 
     def best(self, policies: Iterable[Policy]) -> Candidate:

@@ -8,24 +8,21 @@ from ml.policy.replay.costs import Costs
 from ml.policy.replay.families import Families, calendars, families
 from ml.policy.replay.history import LossHistory, Parts
 from ml.policy.replay.oracles import honest_oracle, oracle
-from ml.policy.replay.playing import Gate, Policy, Run, play
+from ml.policy.replay.playing import Policy, Run, play
 from ml.policy.replay.recommend import Advice, advise
 from ml.policy.replay.tuning import Candidate, Tuning
 from ml.policy.replay.yardstick import Yardstick
 from ml.wording import counted, percent
 
 
-def replay(
-    history: LossHistory, costs: Sequence[Costs], *, share: float = 0.4, own: Policy | None = None, gate: Gate | None = None
-) -> Replayed:
+def replay(history: LossHistory, costs: Sequence[Costs], *, share: float = 0.4, own: Sequence[Policy] = ()) -> Replayed:
     """Each policy is chosen on the first `share` of the windows and judged on the rest.
 
     Args:
         history: What every model would have lost in every window.
         costs: Of a retraining; one cell each.
         share: How much of the windows is tuned on (0-1).
-        own: The declared policy, to be judged beside the others (`declared`).
-        gate: Whether what is trained may take the champion's place; None: always.
+        own: Policies that no cost changes, such as the declared one, to be judged beside the others.
 
     Raises:
         ModelOwnerError: There are too few windows.
@@ -33,12 +30,13 @@ def replay(
     parts = Parts.of(history, share=share)
     yardstick = Yardstick.of(history, start=parts.start, known=parts.known)
     absent: dict[str, str] = {}
+    runs = [(one, play(history, one, start=parts.split, end=parts.end)) for one in own]
     cells = []
     for one in costs:
-        tuning = Tuning(history=history, parts=parts, yardstick=yardstick, costs=one, gate=gate)
+        tuning = Tuning(history=history, parts=parts, yardstick=yardstick, costs=one)
         found = families(history, yardstick, parts, one)
         absent |= found.absent
-        cells.append(_cell(tuning, found, own))
+        cells.append(_cell(tuning, found, runs))
     later = slice(parts.start, parts.end)
     return Replayed(
         parts=parts,
@@ -58,7 +56,7 @@ class _Bench:
 
     def _run(self, policy: Policy) -> Run:
         parts, tuning = self._tuning.parts, self._tuning
-        return play(tuning.history, policy, start=parts.split, end=parts.end, gate=tuning.gate)
+        return play(tuning.history, policy, start=parts.split, end=parts.end)
 
     def judged(self, policy: Policy, *, tuned_total: float | None = None) -> Judged:
         """A policy that was not chosen here, or `tuned_total` on the windows that chose it."""
@@ -76,7 +74,7 @@ class _Bench:
             family=policy.family,
             run=run,
             total=float(paid.sum()),
-            mean=interval(paid),
+            mean=interval(paid * len(paid) / max(1, run.judged)),
             beyond_never=interval_of_total(paid - self._never),
             beyond_calendar=interval_of_total(paid - self._calendar),
             tuned_total=tuned_total,
@@ -84,7 +82,7 @@ class _Bench:
         )
 
 
-def _cell(tuning: Tuning, found: Families, own: Policy | None) -> Cell:
+def _cell(tuning: Tuning, found: Families, own: Sequence[tuple[Policy, Run]]) -> Cell:
     start, end = tuning.parts.split, tuning.parts.end
     every = calendars(tuning.history, tuning.yardstick)
     chosen = {name: tuning.best(members) for name, members in found.members.items()}
@@ -108,7 +106,7 @@ def _cell(tuning: Tuning, found: Families, own: Policy | None) -> Cell:
         always=by_calendar[-1],
         oracle=bench.of(oracle(tuning.history, tuning.costs, start=start, end=end), best),
         honest_oracle=honest_oracle(tuning.history, tuning.costs, start=start, end=end),
-        policies=(*by_calendar, *others, *([] if own is None else [bench.judged(own)])),
+        policies=(*by_calendar, *others, *(bench.of(run, one) for one, run in own)),
         vote=advice.vote,
         every_windows=advice.every_windows,
     )

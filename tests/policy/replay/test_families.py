@@ -22,7 +22,7 @@ def signalled(windows: int, *at: int, delay: int = 0) -> LossHistory:
     flags = np.zeros((windows, windows), dtype=bool)
     flags[:, list(at)] = True
     drops = np.where(flags, 0.03, 0.0)
-    signals = Signals(drift=flags, default_drift=flags, estimated_drop=drops, quality_drop=drops)
+    signals = Signals(drift=flags, default_drift=flags, quality_drop=drops)
     return history(ageing(windows).losses, signals=signals, delay=delay)
 
 
@@ -33,13 +33,11 @@ def test_drift_is_known_at_the_end_of_its_window_however_late_labels_come(name: 
         assert play(signalled(20, 7, 12, delay=delay), one, start=5, end=20).retrained == (8, 13)
 
 
-def test_a_drop_of_quality_waits_for_labels_and_an_estimated_one_does_not() -> None:
+def test_a_drop_of_quality_waits_for_labels() -> None:
     past = signalled(20, 7, 12, delay=2)
     measured = {one.name: one for one in members(past, "quality drop")}
     assert play(past, measured["quality drop 0.02"], start=5, end=20).retrained == (10, 15)
     assert play(past, measured["quality drop 0.05"], start=5, end=20).retrained == ()
-    guessed = {one.name: one for one in members(past, "estimated quality")}
-    assert play(past, guessed["estimated quality 0.01"], start=5, end=20).retrained == (8, 13)
 
 
 def test_what_a_former_champion_was_accused_of_does_not_count() -> None:
@@ -55,12 +53,6 @@ def test_with_late_labels_a_signal_is_of_the_model_that_serves() -> None:
     past = history(ageing(20).losses, signals=Signals(drift=flags), delay=2)
     [one] = members(past, "drift, as declared")
     assert play(past, one, start=5, end=20).retrained == (10,)
-
-
-def test_an_estimate_that_is_not_trusted_asks_for_nothing() -> None:
-    drops = np.full((20, 20), np.nan)
-    past = history(ageing(20).losses, signals=Signals(estimated_drop=drops))
-    assert all(play(past, one, start=5, end=20).retrainings == 0 for one in members(past, "estimated quality"))
 
 
 def test_rows_are_counted_when_their_labels_have_come() -> None:
@@ -121,6 +113,6 @@ def test_what_cannot_be_played_is_named_with_its_reason() -> None:
     past = ageing(12)
     parts = Parts.of(past, share=0.4)
     found = families(past, Yardstick.of(past, start=0, known=parts.known), parts, Costs(train=0.2))
-    assert set(found.absent) == {"drift, as declared", "drift, Evidently's default", "quality drop", "estimated quality", "forecast"}
+    assert set(found.absent) == {"drift, as declared", "drift, Evidently's default", "quality drop", "forecast"}
     assert not set(found.absent) & set(found.members)
     assert "too few" in found.absent["forecast"]

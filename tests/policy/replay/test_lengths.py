@@ -1,9 +1,10 @@
 """Another length of history is taken only where the tuned windows tell it from the declared one."""
 
+import numpy as np
 import pytest
 
 from ml.policy.replay import Costs, LossHistory, length
-from tests.policy.replay.made import ageing
+from tests.policy.replay.made import ageing, history, jumping
 
 COSTS = Costs(train=0.2)
 
@@ -35,6 +36,16 @@ def test_lengths_are_compared_on_the_windows_that_all_of_them_have() -> None:
     )
     assert found.name == "4 windows"
     assert found.tuned_totals["4 windows"] == pytest.approx(found.tuned_totals["12 windows"], rel=0.1)
+
+
+def test_a_length_that_needs_more_windows_gets_no_champion_for_nothing() -> None:
+    """The world changes at window 10: whoever starts later has a model of the new one, which the other would have to train."""
+    past = jumping(90, at=(10,), jump=0.4, noise=0.01)
+    later = past.losses.copy()
+    later[:12] = np.nan
+    found = length({"4 windows": past, "12 windows": history(later)}, declared="4 windows", costs=Costs(train=5.0))
+    assert found.tuned_totals["4 windows"] == pytest.approx(found.tuned_totals["12 windows"])
+    assert found.name == "4 windows"
 
 
 def test_too_few_tuned_windows_change_nothing() -> None:

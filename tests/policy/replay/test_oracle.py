@@ -54,3 +54,12 @@ def test_on_noise_the_honest_oracle_gains_nothing_while_the_oracle_seems_to() ->
     assert honest is not None
     assert honest > 0.97 * never
     assert honest_oracle(ageing(10), costs, start=2, end=10) is None
+
+
+def test_windows_of_which_a_half_cannot_be_judged_are_not_free_for_the_honest_oracle() -> None:
+    past = ageing(30, growth=0.01)
+    halves = (past.losses.copy(), past.losses.copy())
+    halves[0][:, 10:20] = np.nan
+    found = history(past.losses, halves=halves)
+    costs = Costs(train=0.5)
+    assert honest_oracle(found, costs, start=5, end=30) == pytest.approx(oracle(found, costs, start=5, end=30).total(costs))

@@ -37,6 +37,22 @@ def test_one_change_of_the_world_in_the_tuned_windows_is_enough_if_it_is_large()
     assert found.count("vote") == 10
 
 
+def test_calm_tuned_windows_do_not_switch_off_what_would_see_a_change() -> None:
+    """The world changes after the tuned windows: nothing may be written that never asks again."""
+    found = advised(jumping(60, at=(30,), jump=0.3, usual=0.1, noise=0.01), 0.1)
+    assert (found.kind, found.is_told, found.vote) == ("never", False, None)
+    assert found.alternative is not None
+    assert found.sentence.startswith("No policy is recommended: ")
+
+
+def test_never_is_told_where_every_rule_that_retrains_is_dearer() -> None:
+    """All models fail now and then, new ones as often as old ones: whoever acts on that pays for nothing."""
+    fails = np.random.default_rng(3).random((120, 120)) < 0.05
+    found = advised(history(np.where(fails, 0.5, 0.01)), 0.1)
+    assert (found.kind, found.is_told, found.alternative) == ("never", True, None)
+    assert found.sentence.startswith("Do not retrain: ")
+
+
 @pytest.mark.parametrize(("windows", "is_told"), [(49, False), (50, True)])
 def test_twenty_tuned_windows_are_enough_and_nineteen_are_not(windows: int, is_told: bool) -> None:
     assert advised(jumping(windows, at=(4, 11, 30), jump=0.4, noise=0.01), 0.1).is_told is is_told

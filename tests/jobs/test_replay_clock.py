@@ -1,0 +1,160 @@
+"""When the windows of a replay begin, and which labels count, however rows and labels arrived."""
+
+import time
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml import specfile
+from ml.data.table import ARRIVED, AcceptedTable
+from ml.jobs import replay as job
+from ml.jobs.replaying import fitting, losses
+from ml.jobs.replaying import rows as replayed
+from ml.jobs.replaying.asked import Options
+from ml.jobs.replaying.fitting import Scores
+from ml.jobs.replaying.rows import Accepted
+from ml.settings import Settings
+from tests.jobs.test_replay import OPTIONS, START, TEXT, accept, declare, rows
+
+DAYS, SIZE = 24, 10
+DAY_NS = int(timedelta(days=1) / timedelta(microseconds=1)) * 1000
+BY_DAY = Options(window=f"{SIZE}rows", history=3)
+
+
+def days() -> pd.DataFrame:
+    """Ten rows a day, without labels yet."""
+    frame = rows(DAYS, size=SIZE)
+    return frame.assign(at=[START + timedelta(days=number // SIZE) for number in range(len(frame))])
+
+
+def read(settings: Settings, options: Options = BY_DAY) -> Accepted:
+    spec = specfile.load(settings, "shop")
+    return replayed.read(settings, spec, options.over(spec))
+
+
+def arrive(settings: Settings, frame: pd.DataFrame, *, labels_after: timedelta | None = None, late: int | None = None) -> None:
+    """Each day's rows on the next day, but the first row of the day `late` on the last one; labels later, or with the rows."""
+    number = np.arange(len(frame))
+    day = np.where(number == -1 if late is None else number == late * SIZE, DAYS - 1, number // SIZE)
+    for one in range(DAYS):
+        part, at = frame[day == one], START + timedelta(days=one + 1)
+        accept(settings, part if labels_after is None else part.assign(bought=None), f"b{one}", at=at)
+    if labels_after is not None:
+        table = AcceptedTable.of(settings, "shop").labels
+        for one in range(DAYS):
+            part = frame[day == one][["key", "bought"]].set_axis(["id", "label"], axis=1)
+            table.append(part, delivery=f"l{one}", arrived_at=START + timedelta(days=one + 1) + labels_after)
+
+
+def test_one_late_row_leaves_the_clock_as_it_is(settings: Settings) -> None:
+    declare(settings)
+    arrive(settings, days(), labels_after=timedelta(days=5), late=3)
+    found = read(settings)
+    assert found.clock == "arrivals"
+    assert list(np.diff(found.moments)[1:]) == [DAY_NS] * (DAYS - 1)
+    assert replayed.delay_of(found, BY_DAY.over(specfile.load(settings, "shop"))) == 5
+    assert found.known[3 * SIZE : 4 * SIZE].max() == found.moments[-1] + 5 * DAY_NS, "the late row itself stays late"
+
+
+def test_rows_that_arrive_one_by_one_are_there_when_their_window_ends(settings: Settings) -> None:
+    declare(settings)
+    arrived = np.arange(7 * 20 + 20) * DAY_NS
+    found = replayed._ends(arrived, np.arange(0, 161, 20))
+    assert list(found[1:]) == [arrived[end - 1] for end in range(20, 161, 20)]
+    assert found[0] == arrived[0]
+
+
+@pytest.mark.parametrize(("batches", "has_time", "clock"), [(3, True, "time"), (DAYS, True, "arrivals"), (3, False, "delivered")])
+def test_arrivals_that_tell_no_window_from_the_next_say_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, batches: int, has_time: bool, clock: str
+) -> None:
+    """Three deliveries over the whole time, or, where no row has a time, within an hour."""
+    declare(settings, TEXT if has_time else TEXT.replace("time: at\n", "").replace("[x, z]", "[x, z]\n  ignore: [at]"))
+    between = timedelta(days=DAYS / batches) if has_time else timedelta(minutes=20)
+    frame = days().assign(**{ARRIVED: [START + between * (number * batches // (DAYS * SIZE)) for number in range(DAYS * SIZE)]})
+    spec = specfile.load(settings, "shop")
+    found = replayed._clock(frame, spec, np.arange(0, len(frame) + 1, SIZE))
+    assert found == clock
+
+
+def test_labels_that_are_not_final_by_the_end_judge_nobody(settings: Settings) -> None:
+    declare(settings, TEXT.replace("id: key", "id: key\nlabel_delay: 5d"))
+    arrive(settings, days())
+    found = read(settings)
+    counts = np.bincount(found.codes[found.labelled], minlength=DAYS)
+    assert list(counts[-5:]) == [SIZE, 0, 0, 0, 0], "four days are too young"
+    assert (counts[:-4] == SIZE).all()
+
+
+def test_the_time_of_a_fit_is_no_delay_of_labels(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows of 2.5 days, labels after 5 days, and a fit that is made to seem to take five days: other lengths learn the same labels."""
+    declare(settings, TEXT.replace("id: key", "id: key\nlabel_delay: 5d"))
+    accept(settings, rows(), "all")
+    monkeypatch.setattr(losses, "_LEAST_IN_POOL", 1000)
+    asked: list[fitting.Task] = []
+    real = fitting.fit_and_score
+
+    def slow(plan: fitting.Plan, task: fitting.Task) -> Scores:
+        asked.append(task)
+        return replace(real(plan, task), fit_seconds=5 * 86_400.0)
+
+    monkeypatch.setattr(losses, "fit_and_score", slow)
+    found = job.replay(settings, "shop", replace(OPTIONS, lengths=[4]))
+    assert found.delay == 2
+    assert [one.part for one in found.history].count("purged") == 4, "labels, and the fit"
+    assert "Labels come 2 windows late" in " ".join(found.notes)
+    assert "A fit takes 2 windows" in " ".join(found.notes)
+    until = {one.until for one in asked if one.model == 10}
+    assert len(until) == 1
+    assert len([one for one in asked if one.model == 10]) == 2
+
+
+def test_the_time_of_a_fit_is_without_that_of_scoring(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    declare(settings)
+    accept(settings, rows(), "all")
+    monkeypatch.setattr(losses, "_LEAST_IN_POOL", 1000)
+    real = fitting._scored
+
+    def slow(*given: Any) -> Any:
+        until = time.process_time() + 0.2
+        while time.process_time() < until:
+            pass
+        return real(*given)
+
+    monkeypatch.setattr(fitting, "_scored", slow)
+    job.replay(settings, "shop", replace(OPTIONS, window="160rows"))
+    kept = [Scores.load(file) for file in losses.folder_of(settings, "shop").glob("*.npz")]
+    assert kept
+    assert 0 < min(one.fit_seconds for one in kept if one is not None) < 0.2
+
+
+def test_halves_of_windows_are_the_same_rows_whatever_came_since(settings: Settings) -> None:
+    declare(settings)
+    arrive(settings, days())
+    before = read(settings)
+    accept(settings, days().head(SIZE).assign(key=[f"n{number}" for number in range(SIZE)]), "more", at=START + timedelta(days=DAYS))
+    after = read(settings)
+    halves = [dict(zip(one.frame["key"], losses._halves(one), strict=True)) for one in (before, after)]
+    kept = list(before.frame["key"][SIZE:])
+    assert [halves[0][key] for key in kept] == [halves[1][key] for key in kept]
+    assert 0 < sum(halves[0][key] for key in kept) < len(kept)
+
+
+def test_scores_that_were_cut_short_are_made_anew(tmp_path: Path) -> None:
+    file = tmp_path / "one.npz"
+    Scores(losses=np.ones(9), one=np.ones(9), other=np.ones(9)).save(file)
+    whole = file.read_bytes()
+    assert Scores.load(file) is not None
+    for length in (0, 3, 100, len(whole) - 1):
+        file.write_bytes(whole[:length])
+        assert Scores.load(file) is None
+
+
+def test_no_more_models_are_fitted_at_once_than_a_container_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert losses.cores() == 1
