@@ -10,6 +10,7 @@ from typing import Any
 from ml.monitoring import NOT_FEATURES, page, report_sections
 from ml.monitoring.history.facts import Seen, Value
 from ml.monitoring.history.words import number
+from ml.monitoring.looks import told
 from ml.monitoring.pages import standing, words
 from ml.monitoring.pages.facts import BatchFacts, IndexRow, ModelFacts, WindowFacts
 from ml.monitoring.pages.frame import SANDBOX, STILL, TONES, Way, Ways, means, nav
@@ -135,7 +136,7 @@ def _last(facts: ModelFacts) -> datetime | None:
 
 
 def _alarms(one: Drift) -> list[str]:
-    said = [str(found["sentence"]) for found in one.verdicts if found["is_alarm"]]
+    said = [str(found["sentence"]) for found in told(one) if found["is_alarm"]]
     fixed = f"{one.column}: {one.method} {one.value:.3g} ≥ {one.threshold:.3g}, a fixed threshold"
     return said or ([fixed] if one.drifted else [])
 
@@ -146,7 +147,7 @@ def _place(one: Drift) -> tuple[bool, bool, float, str]:
 
 
 def _said(one: Drift) -> str:
-    found = one.verdicts
+    found = told(one)
     return str(found[0]["sentence"]).removeprefix(f"{one.column}: ") if found else ""
 
 
