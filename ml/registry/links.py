@@ -1,6 +1,7 @@
 """Addresses of MLflow's pages, for people."""
 
 import os
+from urllib.parse import urlsplit
 
 from ml.settings import Settings
 
@@ -16,5 +17,9 @@ def run_url(settings: Settings, run: str) -> str | None:
 
 
 def _page(settings: Settings, path: str) -> str | None:
-    address = os.environ.get("PERENNIAL_MLFLOW_PUBLIC_URL") or settings.mlflow_url
-    return f"{address.rstrip('/')}/#/{path}" if address.startswith(("http://", "https://")) else None
+    """The address without a name and password in it: those are the installation's own, and every reader sees the links."""
+    address = urlsplit(os.environ.get("PERENNIAL_MLFLOW_PUBLIC_URL") or settings.mlflow_url)
+    if address.scheme not in {"http", "https"}:
+        return None
+    host = address.netloc.rpartition("@")[2]
+    return f"{address._replace(netloc=host).geturl().rstrip('/')}/#/{path}"

@@ -340,3 +340,10 @@ def test_links_are_given_where_mlflow_has_an_address(settings: Settings, monkeyp
     monkeypatch.delenv("PERENNIAL_MLFLOW_PUBLIC_URL")
     served = settings.model_copy(update={"mlflow_url": "http://127.0.0.1:5000"})
     assert links.version_url(served, "shop", 3) == "http://127.0.0.1:5000/#/models/shop/versions/3"
+
+
+def test_links_show_no_password(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = settings.model_copy(update={"mlflow_url": "http://svc:s3c@ret@mlflow:5000/base"})
+    assert links.run_url(served, "abc") == "http://mlflow:5000/base/#/runs/abc"
+    monkeypatch.setenv("PERENNIAL_MLFLOW_PUBLIC_URL", "https://svc:s3cret@[::1]:5000")
+    assert links.version_url(settings, "shop", 3) == "https://[::1]:5000/#/models/shop/versions/3"
