@@ -14,8 +14,11 @@ from typing import Any, Self
 
 ROOT = Path(__file__).parents[2]
 OPEN = "open_"
-"""`guest` may see only the models whose names begin so; `vic` may see all and change nothing, `uma` may run them, `ada` may do all."""
-ROLES = {"ada": "admin", "uma": "user", "vic": "viewer", "guest": "viewer"}
+"""`guest` may see only the models whose names begin so; `vic` may see all and change nothing, `uma` may run them, `ada` may do all.
+
+`tess` is of the team of lenders, the others are of none."""
+ROLES = {"ada": "admin", "uma": "user", "vic": "viewer", "guest": "viewer", "tess": "viewer"}
+TEAMS = {"tess": ["lenders"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Pages:
         return Answer(**self._said({"method": method, "path": path, "user": user, "headers": named, "body": body}))
 
     def dags(self, *dags: dict[str, Any]) -> None:
-        """Airflow knows these DAGs and no other: columns of `DagModel`; moments as ISO 8601."""
+        """Airflow knows these DAGs and no other: columns of `DagModel`; moments as ISO 8601. `team`: whose they are, where of any."""
         self._said({"dags": dags})
 
     def _said(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +133,8 @@ def _client() -> tuple[Any, dict[str, str]]:
     import_all_models()
     Base.metadata.create_all(settings.get_engine())
     manager = create_auth_manager()
-    tokens = {name: manager.generate_jwt(SimpleAuthManagerUser(username=name, role=role)) for name, role in ROLES.items()}
+    users = [SimpleAuthManagerUser(username=name, role=role, teams=TEAMS.get(name, [])) for name, role in ROLES.items()]
+    tokens = {user.username: manager.generate_jwt(user) for user in users}
     around = FastAPI()
     around.mount("/perennial", app)
     return TestClient(around, raise_server_exceptions=False), tokens
@@ -147,18 +151,23 @@ def _answer(client: Any, tokens: dict[str, str], asked: dict[str, Any]) -> dict[
 def _keep(dags: list[dict[str, Any]]) -> dict[str, Any]:
     from datetime import datetime
 
-    from airflow.models.dag import DagModel
+    from airflow.models.dag import DagModel, clear_team_name_cache
     from airflow.models.dagbundle import DagBundleModel
+    from airflow.models.team import Team
     from airflow.utils.session import create_session
     from sqlalchemy import delete
 
     with create_session() as session:
         session.execute(delete(DagModel))
         session.merge(DagBundleModel(name="dags-folder"))
+        for team in {one["team"] for one in dags if "team" in one}:
+            session.merge(DagBundleModel(name=team)).teams = [session.merge(Team(name=team))]
         session.flush()
         for one in dags:
+            bundle = one.pop("team", "dags-folder")
             times = {name: datetime.fromisoformat(text) for name, text in one.items() if name.startswith("next_") and text is not None}
-            session.add(DagModel(**{"bundle_name": "dags-folder", "is_stale": False, "is_paused": False, **one, **times}))
+            session.add(DagModel(**{"bundle_name": bundle, "is_stale": False, "is_paused": False, **one, **times}))
+    clear_team_name_cache()
     return {}
 
 

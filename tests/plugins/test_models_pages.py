@@ -331,6 +331,17 @@ def test_who_may_not_read_the_models_dags_sees_nothing_of_it(loans: State, pages
     assert pages.get(f"/perennial{path}", user=None, accept="*/*").status == 401
 
 
+def test_another_teams_model_is_seen_by_that_team_alone(loans: State, pages: Pages, settings: Settings) -> None:
+    declare(settings, "visits")
+    pages.dags(*({"dag_id": f"loans.{kind}", "team": "lenders"} for kind in ("train", "monitor")), {"dag_id": "visits.monitor"})
+    for user, (status, is_listed) in {"vic": (403, False), "tess": (200, True), "ada": (200, True)}.items():
+        for path in (*PRIVATE[:3], "/reports/loans/index.html"):
+            assert pages.get(f"/perennial{path}", user=user).status == status, (user, path)
+        for path in ("/models", "/reports/index.html"):
+            page = pages.get(f"/perennial{path}", user=user).text
+            assert ("loans" in page, "visits" in page) == (is_listed, True), (user, path)
+
+
 @pytest.mark.parametrize("path", ["/models/..%2fdags", "/models/%2e%2e", "/models/loans/quarantine/..%2f..%2fstate.db", "/models/ghosts"])
 def test_an_address_leads_to_no_file(loans: State, pages: Pages, path: str) -> None:
     assert pages.get(f"/perennial{path}").status == 404

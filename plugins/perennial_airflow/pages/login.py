@@ -8,6 +8,7 @@ from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
 from airflow.api_fastapi.core_api.security import bearer_scheme, get_user
 from airflow.configuration import conf
+from airflow.models.dag import DagModel
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import RedirectResponse
 from fastapi.security import HTTPAuthorizationCredentials
@@ -38,15 +39,22 @@ def may_see(model: str, user: User) -> None:
 
 def can_see(model: str, user: BaseUser) -> bool:
     """Whether the user may read the model's monitor DAG."""
-    allowed: bool = get_auth_manager().is_authorized_dag(method="GET", details=DagDetails(id=f"{model}.monitor"), user=user)
+    dag = f"{model}.monitor"
+    details = DagDetails(id=dag, team_name=DagModel.get_team_name(dag))
+    allowed: bool = get_auth_manager().is_authorized_dag(method="GET", details=details, user=user)
     return allowed
 
 
 def visible(models: Collection[str], user: BaseUser) -> set[str]:
-    """Those of the models whose monitor DAG the user may read: one question to Airflow's login, however many there are."""
+    """Those of the models whose monitor DAG the user may read: one question to Airflow's login for each team, however many there are."""
     dags = {f"{model}.monitor": model for model in models}
-    allowed = get_auth_manager().filter_authorized_dag_ids(dag_ids=set(dags), user=user, method="GET")
-    return {dags[dag] for dag in allowed}
+    teams = DagModel.get_dag_id_to_team_name_mapping(list(dags))
+    by_team: dict[str | None, set[str]] = {}
+    for dag in dags:
+        by_team.setdefault(teams.get(dag), set()).add(dag)
+    ask = get_auth_manager().filter_authorized_dag_ids
+    allowed = [ask(dag_ids=ids, user=user, method="GET", team_name=team) for team, ids in by_team.items()]
+    return {dags[dag] for found in allowed for dag in found}
 
 
 def to_login(request: Request, error: Exception) -> RedirectResponse:  # noqa: ARG001  # FastAPI's form of a handler

@@ -14,7 +14,7 @@ from ml.monitoring import page as paged
 from ml.monitoring.pages.frame import STILL
 from ml.settings import Settings
 from perennial_airflow.pages import html
-from perennial_airflow.pages.login import User, can_see, may_see
+from perennial_airflow.pages.login import User, may_see, visible
 
 router = APIRouter(prefix="/reports")
 
@@ -29,8 +29,9 @@ def entry(user: User) -> RedirectResponse:  # noqa: ARG001  # only who is logged
 def index(user: User) -> HTMLResponse:
     """One line for each model that the user may see, the one that was looked at last first."""
     settings = Settings.from_env()
-    names = [name for name in specfile.model_names(settings) if can_see(name, user)]
-    return _answer(documents.index(Shelf.open(settings), names))
+    known = specfile.model_names(settings)
+    seen = visible(known, user)
+    return _answer(documents.index(Shelf.open(settings), [name for name in known if name in seen]))
 
 
 @router.get("/{model}", dependencies=[Depends(may_see)])
