@@ -56,8 +56,9 @@
           return left > 0 ? give() : {bad: "Airflow has asked again each time. Look at the run."};
         }
         if (times > 1) { return look(times - 1); }
-        var said = found.ok && found.told.chosen_options ? found.told.chosen_options[0] : button.value;
-        var who = found.ok && found.told.responded_by_user ? " by " + found.told.responded_by_user.name : "";
+        if (!found.ok) { return {bad: refused(found) + " Whether the answer was taken, the page shows when it is loaded again."}; }
+        var said = found.told.chosen_options ? found.told.chosen_options[0] : button.value;
+        var who = found.told.responded_by_user ? " by " + found.told.responded_by_user.name : "";
         return {good: "Answered" + who + ": " + (said === "Approve" ? "yes" : "no") + ". The run goes on."};
       });
     }
