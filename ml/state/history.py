@@ -38,6 +38,12 @@ def taken(state: State, model: str, *, after: datetime) -> list[Window]:
         return [record(Window, row) for row in connection.execute(query)]
 
 
+def count(state: State, model: str, *, after: datetime) -> int:
+    """How many windows were taken after a moment."""
+    with state.begin() as connection:
+        return connection.execute(select(func.count()).select_from(windows).where(_since(model, after))).scalar_one()
+
+
 def done_with(state: State, model: str, *, before: datetime) -> list[str]:
     """The ids of the windows that were measured before a moment, oldest first: not the newest one, and none whose decision waits."""
     newest = select(func.max(windows.c.number)).where(windows.c.model == model).scalar_subquery()

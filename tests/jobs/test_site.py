@@ -7,6 +7,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from html import unescape
@@ -17,14 +18,16 @@ import pytest
 import yaml
 
 from ml.errors import CallError, UnknownModel
-from ml.jobs.site import exporting
+from ml.jobs.site import exporting, gathering
 from ml.jobs.site.documents import Document, Missing, Shelf, find
 from ml.jobs.site.exporting import MANIFEST, Exported, export
 from ml.settings import Settings
+from ml.spec import ModelSpec
 from ml.state import State, batches, ledger, trainings
 from ml.state.records import Batch
 from tests.jobs.test_monitor import DECLARED, EVIL
 from tests.jobs.test_report import look
+from tests.state.made import opened
 
 NOW = datetime.now(UTC)
 SCRIPT = """document.title = 'ran';
@@ -80,12 +83,28 @@ def text_of(settings: Settings, name: str, model: str = "loans") -> str:
 
 
 def test_every_link_of_an_export_leads_to_a_file_in_it(loans: Settings, tmp_path: Path) -> None:
+    taken(loans, "cars", 40)
     done = write(loans, tmp_path)
     site = tmp_path / "site"
     assert {"index.html", "loans/index.html", "loans/history.html", "loans/loans-000003.html", "loans/loans-000003.evidently.html"} <= {
         *done.written
     }
     assert {"loans/latest.html", "loans/data-docs/index.html", "loans/data-docs/b1.html", "cars/index.html"} <= {*done.written}
+    leads_to_files(site)
+    assert "cars/cars-000001.html" in links((site / "index.html").read_text())
+    write(loans, tmp_path, since="4d")
+    assert not [*site.rglob("*-00000?.html")], "every window is older"
+    leads_to_files(site)
+
+
+def taken(settings: Settings, model: str, *days: int) -> None:
+    """Windows of so many days ago that nobody has measured."""
+    spec = ModelSpec.model_validate({**DECLARED, "model": model})
+    for start, ago in enumerate(days):
+        opened(State.open(settings), spec, start, as_of=NOW - timedelta(days=ago))
+
+
+def leads_to_files(site: Path) -> None:
     for page in site.rglob("*.html"):
         if page.name.endswith(".evidently.html"):
             continue
@@ -94,6 +113,15 @@ def test_every_link_of_an_export_leads_to_a_file_in_it(loans: Settings, tmp_path
         for link in found:
             assert not re.match(r"[a-z]+:|/", link), f"{page}: {link} is not relative"
             assert (page.parent / link).is_file(), f"{page}: {link}"
+
+
+def test_older_windows_are_counted_from_where_a_page_begins(loans: Settings) -> None:
+    taken(loans, "cars", *range(260, 0, -1))
+    shelf = Shelf.open(loans)
+    for after, said in ((gathering.BEGINNING, "60 older windows"), (NOW - timedelta(days=230, hours=1), "30 older windows")):
+        found = find(replace(shelf, after=after), "cars", "index")
+        assert isinstance(found, Document)
+        assert f">{said} are not listed" in found.content.decode()
 
 
 def test_an_export_is_bounded_by_what_is_kept_and_by_since(loans: Settings, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ class Shelf:
 
 def index(shelf: Shelf, models: Sequence[str]) -> Document:
     """The page of these models."""
-    return _still(rendered.index(gathering.index_rows(shelf.state, models)))
+    return _still(rendered.index(gathering.index_rows(shelf.state, models, listed=shelf.windows)))
 
 
 def find(shelf: Shelf, model: str, name: str) -> Document | Missing:

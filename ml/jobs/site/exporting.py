@@ -151,7 +151,8 @@ def _finish(folder: _Folder, shelf: Shelf, names: Sequence[str], *, only: str | 
     """Writes the page of all models, and removes what is no longer ours to show; the pages of models that were not asked for stay."""
     if only is not None:
         folder.files |= {name: kept for name, kept in folder.before.files.items() if _of_others(name, only, names)}
-    folder.put(f"{INDEX}.html", index(shelf, names).content)
+    written = frozenset(PurePosixPath(name).stem for name in folder.files)
+    folder.put(f"{INDEX}.html", index(replace(shelf, windows=written), names).content)
     removed = _removed(folder)
     folder.before = Manifest()
     folder.note()

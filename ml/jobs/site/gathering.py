@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
@@ -23,7 +24,7 @@ from ml.monitoring.segments import Segment
 from ml.monitoring.shadowed import Shadow
 from ml.settings import Settings
 from ml.spec import LOWER_IS_BETTER, METRICS, ModelSpec
-from ml.state import State, batches, estimates, ledger, newest, replays, specs, trainings
+from ml.state import State, batches, estimates, history, ledger, newest, replays, specs, trainings
 from ml.state.records import Drift, Promotion, Quality, Training, Window
 from ml.training.results import GateVerdict
 
@@ -56,10 +57,11 @@ def is_declared(settings: Settings, model: str) -> bool:
     return True
 
 
-def index_rows(state: State, models: Sequence[str]) -> list[IndexRow]:
-    """A row for each model, in their order."""
+def index_rows(state: State, models: Sequence[str], *, listed: Collection[str] | None = None) -> list[IndexRow]:
+    """A row for each model, in their order. `listed`: only these windows may be led to, None: all."""
     serving, found = newest.champions(state, models), newest.of_models(state, models)
-    return [_index_row(name, serving.get(name), found.get(name)) for name in models]
+    rows = [_index_row(name, serving.get(name), found.get(name)) for name in models]
+    return [replace(row, has_report=listed is None or (row.newest is not None and row.newest.id in listed)) for row in rows]
 
 
 def _index_row(model: str, serving: newest.Serving | None, found: newest.Newest | None) -> IndexRow:
@@ -119,14 +121,13 @@ def model_facts(settings: Settings, state: State, model: str, *, after: datetime
     spec = spec_of(settings, state, model)
     recent = ledger.recent_windows(state, model, limit=MOST_WINDOWS + 1)
     since = max(after, recent[MOST_WINDOWS].as_of) if len(recent) > MOST_WINDOWS else after
-    history = gathered(state, spec, after=since, until=at, by_column=False)
-    left = recent[MOST_WINDOWS].number if since > after and len(recent) > MOST_WINDOWS else 0
+    shown = gathered(state, spec, after=since, until=at, by_column=False)
     docs = documented(state, model, after=after, limit=MOST_BATCHES)
     return ModelFacts(
-        history=history,
+        history=shown,
         description=spec.description,
         owner=spec.owner,
-        left_out=left,
+        left_out=history.count(state, model, after=after) - len(shown.windows) if since > after else 0,
         versions=tuple(versions(state, model, after=after)),
         batches=tuple(docs),
         quarantined=batches.count(state, model, status="quarantined"),

@@ -166,7 +166,7 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexRow:
-    """A model in the index: its newest measured window, who serves, and what that means."""
+    """A model in the index: its newest measured window, who serves, and what that means. `has_report`: the window's page may be led to."""
 
     model: str
     champion: int | None
@@ -174,6 +174,7 @@ class IndexRow:
     newest: Seen | None
     metric: str
     meaning: Meaning
+    has_report: bool = True
 
 
 def rule(decision_rules: Sequence[dict[str, Any]], name: str) -> bool:
