@@ -11,9 +11,9 @@ from alembic.migration import MigrationContext
 from pydantic import SecretStr
 
 import ml.state.store as store
-from ml.errors import StoreUnavailable
+from ml.errors import SpecError, StoreUnavailable
 from ml.settings import Settings
-from ml.state import State, batches, trainings
+from ml.state import State, batches, specs, trainings
 from ml.state.records import Batch
 from ml.state.tables import metadata
 
@@ -107,3 +107,15 @@ def test_an_unwritable_home_is_a_store_fault(settings: Settings) -> None:
     target = "sqlite:////proc/none/state.db"  # not even root may write there
     with pytest.raises(StoreUnavailable):
         State.open(settings.model_copy(update={"state_url": SecretStr(target)}))
+
+
+def test_a_stored_declaration_that_is_no_longer_accepted_is_named(settings: Settings) -> None:
+    state = State.open(settings)
+    with state.begin() as connection:
+        kept = {"hash": "abc123", "model": "old", "text": '{"model": "old", "task": "ranking"}'}
+        connection.execute(
+            specs.specs.insert().values(hash="abc123", model="old", text=text, first_used_at=datetime(2026, 1, 1, tzinfo=UTC))
+        )
+    for read in (lambda: specs.recall(state, "abc123"), lambda: specs.newest(state, "old")):
+        with pytest.raises(SpecError, match=r"declaration abc123 .* than this one \(\d+\.\d+.*\), which does not accept it: \w+: "):
+            read()
