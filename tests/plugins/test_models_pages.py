@@ -183,6 +183,7 @@ def test_a_model_that_was_never_trained_says_what_comes_first(settings: Settings
     own = text(pages.get("/perennial/models/young"))
     assert "takes one as soon as there are enough new rows" in own
     assert "perennial replay young" in own
+    assert "Empty: no delivery waits in it." in own
 
 
 def test_a_broken_declaration_is_a_row_that_says_so_and_hides_no_other(loans: State, pages: Pages, settings: Settings) -> None:
