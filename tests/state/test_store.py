@@ -113,9 +113,7 @@ def test_a_stored_declaration_that_is_no_longer_accepted_is_named(settings: Sett
     state = State.open(settings)
     with state.begin() as connection:
         kept = {"hash": "abc123", "model": "old", "text": '{"model": "old", "task": "ranking"}'}
-        connection.execute(
-            specs.specs.insert().values(hash="abc123", model="old", text=text, first_used_at=datetime(2026, 1, 1, tzinfo=UTC))
-        )
+        connection.execute(specs.specs.insert().values(**kept, first_used_at=datetime(2026, 1, 1, tzinfo=UTC)))
     for read in (lambda: specs.recall(state, "abc123"), lambda: specs.newest(state, "old")):
         with pytest.raises(SpecError, match=r"declaration abc123 .* than this one \(\d+\.\d+.*\), which does not accept it: \w+: "):
             read()
