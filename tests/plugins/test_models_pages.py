@@ -291,7 +291,7 @@ def test_the_newest_replay_is_told(loans: State, pages: Pages) -> None:
     cell = {"cost": 0.1, "recommended": {"name": "every 4 windows"}}
     result = {"recommendation": f"It pays. {SCRIPT}", "windows": 30, "cells": [cell], "chosen_cost": 0.1, "html": None}
     hash_ = trainings.get(loans, "loans.train/run+1").spec_hash
-    replays.keep(loans, model="loans", at=NOW, spec_hash=hash_, dataset_version=1, settings={}, result=result)
+    replays.keep(loans, model="loans", at=NOW, spec_hash=hash_, result=result)
     seen = text(pages.get("/perennial/models/loans"))
     assert "It pays." in seen
     assert "Recommended: every 4 windows , from 30 windows" in seen
