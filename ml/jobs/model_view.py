@@ -71,7 +71,7 @@ def view(settings: Settings, model: str, *, period: str = "90d", skip: int = 0) 
     if found is None:
         return None
     state, at = State.open(settings).reader, datetime.now(UTC)
-    history, is_cut = _history(state, found, period=PERIODS.get(period, PERIODS["90d"]), at=at)
+    history, is_cut = _history(state, found, after=begin(state, model, period=period, at=at), at=at)
     row = overview.one(settings, found)
     with state.begin() as connection:
         decisions = recent(connection, model, most=SHOWN_DECISIONS + 1, skip=skip)
@@ -92,16 +92,24 @@ def view(settings: Settings, model: str, *, period: str = "90d", skip: int = 0) 
     )
 
 
-def _history(state: State, found: Declared, *, period: timedelta | None, at: datetime) -> tuple[History | None, bool]:
+def begin(state: State, model: str, *, period: str, at: datetime) -> datetime:
+    """When a period of `PERIODS` begins that ends at a moment; `all` begins before the first window."""
+    length = PERIODS.get(period, PERIODS["90d"])
+    if length is not None:
+        return at - length
+    with state.begin() as connection:
+        first = first_of(connection, model)
+    return (first or at) - timedelta(seconds=1)
+
+
+def _history(state: State, found: Declared, *, after: datetime, at: datetime) -> tuple[History | None, bool]:
     """What was seen in the period, or in its newest `SHOWN_WINDOWS` windows."""
     if found.spec is None:
         return None, False
     with state.begin() as connection:
         cut = begin_of(connection, found.model, most=SHOWN_WINDOWS)
-        first = first_of(connection, found.model) if period is None else None
-    begin = (first or at) - timedelta(seconds=1) if period is None else at - period
-    is_cut = cut is not None and cut > begin
-    since = cut if is_cut and cut is not None else begin
+    is_cut = cut is not None and cut > after
+    since = cut if is_cut and cut is not None else after
     return gather(state, found.spec, since=at - since, until=at), is_cut
 
 

@@ -310,6 +310,15 @@ def test_older_decisions_are_on_further_pages(loans: State, pages: Pages, settin
     assert "skip=60" not in second.text
 
 
+def test_the_history_page_has_all_windows_of_the_period(loans: State, pages: Pages, settings: Settings) -> None:
+    looked(loans, declare(settings, "visits"), start=0, days=200, drifted=False, value=0.7)
+    taken = f"{NOW - timedelta(days=200):%Y-%m-%d %H:%M}"
+    found = {period: taken in pages.get(f"/perennial/reports/visits/history{period}").text for period in ("", "?period=30d", "?period=1y")}
+    assert found == {"": False, "?period=30d": False, "?period=1y": True}
+    assert taken in pages.get("/perennial/reports/visits/history.html?period=all").text
+    assert pages.get("/perennial/reports/visits/history?period=ever").status == 422
+
+
 @pytest.mark.parametrize("dag", ["etl", "loans.other", "ghosts.train", "train", f"{SCRIPT}.train"])
 def test_the_tab_on_a_dag_of_no_model_says_so_calmly(loans: State, pages: Pages, dag: str) -> None:
     from urllib.parse import quote

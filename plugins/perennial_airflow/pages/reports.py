@@ -1,5 +1,6 @@
 """`/perennial/reports`: the pages that stakeholders read, as `ml.jobs.site` makes them; the addresses are those of files in folders."""
 
+from dataclasses import replace
 from html import escape
 from urllib.parse import quote
 
@@ -8,6 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from ml import specfile
 from ml.errors import PerennialError
+from ml.jobs import model_view
 from ml.jobs.site import documents
 from ml.jobs.site.documents import Document, Shelf
 from ml.monitoring import page as paged
@@ -15,6 +17,7 @@ from ml.monitoring.pages.frame import STILL
 from ml.settings import Settings
 from perennial_airflow.pages import html
 from perennial_airflow.pages.login import User, may_see, visible
+from perennial_airflow.pages.models import Period
 
 router = APIRouter(prefix="/reports")
 
@@ -47,10 +50,16 @@ def docs(model: str, page: str) -> HTMLResponse:
 
 
 @router.get("/{model}/{page}", dependencies=[Depends(may_see)])
-def report(model: str, page: str) -> HTMLResponse:
-    """A page of a model by its name: a window's id, `latest`, `index`, `history`, `replay`, `card_<version>`; with or without `.html`."""
+def report(model: str, page: str, period: Period = "90d") -> HTMLResponse:
+    """A page of a model by its name: a window's id, `latest`, `index`, `history`, `replay`, `card_<version>`; with or without `.html`.
+
+    `period` is the history's alone.
+    """
     try:
-        found = documents.find(Shelf.open(Settings.from_env()), model, page)
+        shelf = Shelf.open(Settings.from_env())
+        if page.removesuffix(".html") == documents.HISTORY:
+            shelf = replace(shelf, after=model_view.begin(shelf.state, model, period=period, at=shelf.at))
+        found = documents.find(shelf, model, page)
     except PerennialError as error:
         return html.own("The report cannot be opened", f"<p>{escape(str(error))}</p>", status=503)
     if isinstance(found, documents.Missing):
