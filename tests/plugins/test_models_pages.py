@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ml.jobs import model_view
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, approvals, batches, ledger, replays, specs, trainings
@@ -19,6 +20,7 @@ from ml.state.tables import details
 from ml.training.outcome import Check
 from ml.training.results import GateVerdict
 from tests.plugins.server import OPEN, Answer, Pages
+from tests.state.made import opened
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SCRIPT = "</script><script>alert(1)</script>"
@@ -317,6 +319,9 @@ def test_the_history_page_has_all_windows_of_the_period(loans: State, pages: Pag
     assert found == {"": False, "?period=30d": False, "?period=1y": True}
     assert taken in pages.get("/perennial/reports/visits/history.html?period=all").text
     assert pages.get("/perennial/reports/visits/history?period=ever").status == 422
+    for start in range(10, 10 + model_view.SHOWN_WINDOWS):
+        opened(loans, ModelSpec.model_validate({**DECLARED, "model": "visits"}), start, as_of=NOW - timedelta(hours=start))
+    assert 'href="/perennial/reports/visits/history?period=1y"' in pages.get("/perennial/models/visits?period=1y").text
 
 
 @pytest.mark.parametrize("dag", ["etl", "loans.other", "ghosts.train", "train", f"{SCRIPT}.train"])
