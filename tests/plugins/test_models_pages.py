@@ -158,7 +158,7 @@ def test_a_row_says_how_the_model_stands(loans: State, pages: Pages) -> None:
     assert "drifted: False" in seen
     assert "monitor in 4 hours paused: ingest" in seen, "a paused DAG is not due"
     assert "1 in quarantine" in seen
-    assert 'aria-label="Share of drifted columns in the last 4 windows: from 0% to 0%, at most 100%' in page.text
+    assert 'aria-label="Share of drifted columns in the last 4 windows: from 0 % to 0 %, at most 100 %' in page.text
     assert '<a href="/dags/loans.monitor/plugin/perennial-model" target="_top">' in page.text
     assert is_safe(page)
 
@@ -309,7 +309,7 @@ def test_the_newest_replay_is_told(loans: State, pages: Pages) -> None:
     cell = {"cost": 0.1, "recommended": {"name": "every 4 windows"}}
     result = {"recommendation": f"It pays. {SCRIPT}", "windows": 30, "cells": [cell], "chosen_cost": 0.1, "html": None}
     hash_ = trainings.get(loans, "loans.train/run+1").spec_hash
-    replays.keep(loans, model="loans", at=NOW, spec_hash=hash_, dataset_version=1, settings={}, result=result)
+    replays.keep(loans, model="loans", at=NOW, spec_hash=hash_, result=result)
     seen = text(pages.get("/perennial/models/loans"))
     assert "It pays." in seen
     assert "Recommended: every 4 windows , from 30 windows" in seen
@@ -369,4 +369,4 @@ def test_the_examples_of_the_words_hold() -> None:
     from perennial_airflow.pages import words
 
     found = doctest.testmod(words)
-    assert (found.failed, found.attempted > 5) == (0, True)
+    assert (found.failed, found.attempted > 3) == (0, True)
