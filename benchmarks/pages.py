@@ -18,11 +18,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from benchmarks import page_files, page_verdicts
+
 ROOT = Path(__file__).parents[1]
 BAR_S = 0.2
 COLUMNS = 10
-_START = datetime(2026, 1, 1, tzinfo=UTC)
+VERSION = 40
+"""The version whose card and training are looked at."""
 _STEP = timedelta(hours=6)
+_START = datetime.now(UTC) - 1000 * _STEP  # the newest of a thousand windows is of today: pages show the last 90 days
 
 
 def main() -> None:
@@ -39,7 +43,7 @@ def main() -> None:
         filled = time.perf_counter() - start
         told = f"{asked.models} models, {asked.windows:,} windows each, {COLUMNS} columns"
         print(f"{told}: {rows:,} rows, {size / 2**20:,.0f} MiB, {filled:.0f} s")
-        found = _measure(asked.models, asked.calls)
+        found = _measure(asked.models, asked.windows, asked.calls)
     _tell(found, models=asked.models, windows=asked.windows, calls=asked.calls)
 
 
@@ -58,7 +62,7 @@ def _environment(folder: Path) -> None:
         }
     )
     (folder / "airflow").mkdir()
-    sys.path.insert(0, str(ROOT / "plugins"))
+    sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
 
 
 def _fill(folder: Path, *, models: int, windows: int) -> int:
@@ -116,7 +120,7 @@ def _window(model: str, spec: str, number: int) -> dict[str, Any]:
 
 def _drift(window: str, place: int, chance: random.Random) -> dict[str, Any]:
     value = abs(chance.gauss(0, 0.06))
-    verdict = {"family": "data", "method": "wasserstein", "p_value": chance.random(), "level": 0.0022, "floor": 0.1, "alone": 0.0002}
+    verdict = page_verdicts.of_column(value, p_value=chance.random(), floor=0.1)
     column = {"column": f"column_{place}", "kind": "numeric", "method": "wasserstein"}
     return {"window": window, **column, "value": value, "threshold": 0.1, "drifted": value > 0.1, "verdict": verdict}
 
@@ -151,16 +155,22 @@ def _decision(model: str, window: dict[str, Any], chance: random.Random) -> dict
 
 def _training(model: str, spec: str, number: int) -> dict[str, Any]:
     at = _START + number * timedelta(days=6)
-    verdict = {"sentence": "Routine retraining: a sentence that says what the gate found, and how sure it is. " * 3, "reasons": []}
+    key = f"{model}.train/scheduled-{number}"
     known = {
-        "key": f"{model}.train/{number}",
+        "key": key,
         "model": model,
         "spec_hash": spec,
         "dataset_version": number,
         "reason": "asked by a decision",
     }
     times = {"as_of": at, "started_at": at, "finished_at": at}
-    return {**known, **times, "state": "challenger" if number % 4 else "promoted", "version": number + 1, "verdict": verdict}
+    return {
+        **known,
+        **times,
+        "state": "challenger" if number % 4 else "promoted",
+        "version": number + 1,
+        "verdict": page_verdicts.of_gate(key),
+    }
 
 
 def _change(model: str, number: int) -> dict[str, Any]:
@@ -171,25 +181,49 @@ def _change(model: str, number: int) -> dict[str, Any]:
 
 def _batch(model: str, number: int) -> dict[str, Any]:
     at = _START + number * _STEP
-    status = "quarantined" if number % 200 == 199 else "accepted"
+    status = "accepted" if number % 200 else "quarantined"
     known = {"id": f"{number:032x}", "model": model, "source": f"delivery-{number}.csv", "status": status, "rows": 500, "failing_rows": 0}
-    return {**known, "reasons": ["column 'x': 3 of 500 values are missing"], "arrived_at": at, "decided_at": at, "dataset_version": number}
+    return {
+        **known,
+        "reasons": ["column 'x': 3 of 500 values are missing"],
+        "arrived_at": at,
+        "decided_at": at,
+        "dataset_version": number or None,
+    }
 
 
-def _measure(models: int, calls: int) -> dict[str, dict[str, Any]]:
-    client = _client(models)
+def _pages(models: int, windows: int, calls: int) -> dict[str, list[str]]:
+    """Every kind of page → the addresses that are asked in turn."""
     middle = f"model_{models // 2:04d}"
-    pages = {
+    window = f"{middle}-{(windows + 1) // 2:06d}"
+    reports = f"/perennial/reports/{middle}"
+    return {
         "models": ["/perennial/models"],
         "model": [f"/perennial/models/model_{number % models:04d}?period=all" for number in range(calls)],
         "tab": [f"/perennial/dags/{middle}.monitor"],
         "older decisions": [f"/perennial/models/{middle}?skip=900"],
-        "decision": [f"/perennial/models/{middle}/decisions/decision-{middle}-000500"],
-        "reports": ["/perennial/reports"],
+        "decision": [f"/perennial/models/{middle}/decisions/decision-{window}"],
+        "actions": [f"/perennial/actions/{middle}?part=true"],
+        "lineage": [f"/perennial/lineage/{middle}/{VERSION}", f"/perennial/lineage/{middle}/1"],
+        "run of training": [f"/perennial/runs/{middle}.train/{page_files.RUN}"],
+        "run of a look": [f"/perennial/runs/{middle}.monitor/{page_files.RUN}"],
+        "quarantine": [f"/perennial/models/{middle}/quarantine/{page_files.QUARANTINED}"],
+        "reports": ["/perennial/reports/index.html"],
+        "report of model": [f"{reports}/index.html"],
+        "report of window": [f"{reports}/{window}.html"],
+        "its plots": [f"{reports}/{window}.evidently.html"],
+        "history": [f"{reports}/history.html"],
+        "card": [f"{reports}/card_{VERSION}.html"],
+        "deliveries": [f"{reports}/data-docs/index.html"],
         "style": ["/perennial/static/any/pages.css"],
     }
+
+
+def _measure(models: int, windows: int, calls: int) -> dict[str, dict[str, Any]]:
+    client = _client(models)
+    _keep(f"model_{models // 2:04d}", windows)
     found = {}
-    for name, addresses in pages.items():
+    for name, addresses in _pages(models, windows, calls).items():
         first, _ = _timed(client, addresses[0])
         times, size, start = [], 0, time.process_time()
         for call in range(calls):
@@ -198,6 +232,20 @@ def _measure(models: int, calls: int) -> dict[str, dict[str, Any]]:
         busy = (time.process_time() - start) / calls
         found[name] = {"median_s": statistics.median(times), "worst_s": max(times), "first_s": first, "cpu_s": busy, "kib": size / 1024}
     return found
+
+
+def _keep(model: str, windows: int) -> None:
+    """What stands beside the database, of the model that is looked at."""
+    from ml.monitoring.report import url_of
+    from ml.settings import Settings
+    from ml.state import State, tables
+
+    settings, window = Settings.from_env(), f"{model}-{(windows + 1) // 2:06d}"
+    page_files.keep(settings, model, window=window, version=VERSION, at=_START)
+    page_files.runs(model, window=window, at=_START)
+    with State.open(settings).begin() as connection:
+        stored = tables.windows.update().where(tables.windows.c.id == window)
+        connection.execute(stored.values(report_url=url_of(settings, model, window)))
 
 
 def _client(models: int) -> Any:
@@ -216,27 +264,12 @@ def _client(models: int) -> Any:
 
     import_all_models()  # type: ignore[no-untyped-call]
     Base.metadata.create_all(settings.get_engine())  # type: ignore[no-untyped-call]
-    _dags(models)
+    page_files.dags(models)
     around = FastAPI()
     around.mount("/perennial", app)
     client = TestClient(around)
     client.cookies.set("_token", create_auth_manager().generate_jwt(SimpleAuthManagerUser(username="ada", role="admin")))
     return client
-
-
-def _dags(models: int) -> None:
-    from airflow.models.dag import DagModel
-    from airflow.models.dagbundle import DagBundleModel
-    from airflow.utils.session import create_session
-
-    kinds = ("ingest", "train", "monitor", "score")
-    with create_session() as session:
-        session.add(DagBundleModel(name="dags-folder"))
-        session.flush()
-        for number in range(models):
-            for kind in kinds:
-                known = {"dag_id": f"model_{number:04d}.{kind}", "bundle_name": "dags-folder", "is_stale": False, "is_paused": False}
-                session.add(DagModel(**known))  # type: ignore[no-untyped-call]
 
 
 def _timed(client: Any, address: str) -> tuple[float, int]:

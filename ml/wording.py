@@ -7,9 +7,9 @@ def counted(number: int, noun: str, *, plural: str | None = None) -> str:
     """A number with its noun.
 
     >>> counted(1, "row"), counted(0, "row"), counted(1200, "row"), counted(2, "batch", plural="batches")
-    ('1 row', '0 rows', '1200 rows', '2 batches')
+    ('1 row', '0 rows', '1,200 rows', '2 batches')
     """
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def percent(share: float, *, digits: int = 0) -> str:

@@ -100,15 +100,14 @@ def possible(settings: Settings, model: str) -> Possible:
     recent = trainings.recent(state, model, limit=_VERSIONS)
     serving = trainings.champion(state, model)
     present = serving.version if serving is not None else None
-    held = batches.listed(state, model, status="quarantined")
     return Possible(
         model=model,
         train=_training(state, model, recent, now),
         waiting=[*_approvals(state, model), *_suggestions(state, model, now)],
         versions=[_candidate(one, present) for one in recent if one.version is not None],
         back=_back(state, model),
-        held=[_held(one) for one in held[:_BATCHES]],
-        held_in_all=len(held),
+        held=[_held(one) for one in batches.listed(state, model, status="quarantined", limit=_BATCHES)],
+        held_in_all=batches.count(state, model, status="quarantined"),
     )
 
 

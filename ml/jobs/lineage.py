@@ -148,6 +148,7 @@ def of(state: State, model: str, version: int, *, page: int = 1) -> Lineage:
     if training is None:
         raise UnknownVersion(f"{model} version {version} was made by no training that the state database knows.")
     windows, newest = origins.windows_of(state, model, version, limit=_WINDOWS)
+    asked = origins.asked_for(state, [one.id for one in newest])
     predicted = origins.predictions_of(state, model, version)
     return Lineage(
         model=model,
@@ -160,7 +161,7 @@ def of(state: State, model: str, version: int, *, page: int = 1) -> Lineage:
         newest_windows=[
             WatchedWindow(
                 **{name: getattr(one, name) for name in ("id", "number", "rows", "measured_at")},
-                retrain=made.retrain if (made := ledger.decision_for(state, one.id)) is not None else None,
+                retrain=asked.get(one.id),
             )
             for one in newest
         ],

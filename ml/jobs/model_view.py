@@ -17,6 +17,8 @@ SHOWN_WINDOWS = 300
 """So many windows the charts show at most: with more, hovering and reading get worse, and the history page has them all."""
 SHOWN_DECISIONS = 30
 """So many decisions a page shows; older ones are on the next."""
+SHOWN_BATCHES = 20
+"""So many batches in quarantine a page shows."""
 _TRAININGS = 50
 PERIODS = {"30d": timedelta(days=30), "90d": timedelta(days=90), "1y": timedelta(days=365), "all": None}
 """Name → how far back; None: from the beginning."""
@@ -35,7 +37,7 @@ class ModelView:
         changes: Every change of champion, oldest first.
         decisions: Some of its decisions, newest first, without their evidence,
         older: and how many newer ones were left out, to ask for the next ones; None: there are no older ones.
-        quarantined: The batches in quarantine, newest first.
+        quarantined: The newest `SHOWN_BATCHES` batches in quarantine, newest first; `row.quarantined` is how many there are.
         approvals: Questions that wait for a person, oldest first.
         watch: How the champion does beside the former one.
         alerts: What somebody was told of and is not over.
@@ -84,7 +86,7 @@ def view(settings: Settings, model: str, *, period: str = "90d", skip: int = 0) 
         changes=tuple(trainings.promotion_history(state, model)),
         decisions=tuple(decisions[:SHOWN_DECISIONS]),
         older=skip + SHOWN_DECISIONS if len(decisions) > SHOWN_DECISIONS else None,
-        quarantined=tuple(reversed(batches.listed(state, model, status="quarantined"))),
+        quarantined=tuple(batches.newest(state, model, status="quarantined", limit=SHOWN_BATCHES)),
         approvals=tuple(approvals.waiting(state, model)),
         watch=None if row.champion is None else watches.find(state, row.champion.number),
         alerts=_distinct(alerts.opened(state, model)),

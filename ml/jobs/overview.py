@@ -56,13 +56,20 @@ class ModelRow:
 
     @property
     def drift(self) -> str:
-        """`unknown`, `calm` (no column drifted in the newest window), `some`, or `drifting` (as many as the policy asks for)."""
-        if not self.measured:
+        """`unknown`, `calm` (no column drifted in the newest window), `some`, or `drifting` (as many as the policy asks for).
+
+        Of the present champion alone: what was seen of an earlier one says nothing of it.
+        """
+        if not self.measured or self.is_of_other(self.measured[-1]):
             return "unknown"
         newest = self.measured[-1]
         if newest.drifted == 0:
             return "calm"
         return "drifting" if self.drift_limit is not None and (newest.share or 0.0) >= self.drift_limit else "some"
+
+    def is_of_other(self, found: Look | Judged) -> bool:
+        """Whether it was seen while another version than the present champion served."""
+        return self.champion is not None and found.champion != self.champion.version
 
     @property
     def waiting(self) -> int:

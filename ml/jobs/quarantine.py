@@ -172,7 +172,9 @@ def _id_of(settings: Settings, model: str, url: str) -> str:
 def _one(settings: Settings, model: str, batch: str, *, replaced: bool = False) -> Batch:
     """The batch whose id is, or starts with, `batch`: one that waits in quarantine, or was released before; or replaced, if asked."""
     specfile.spec_path(settings, model)
-    known = [found for found in batches.listed(State.open(settings), model) if batch and found.id.startswith(batch)]
+    state = State.open(settings).reader
+    whole = batches.find(state, model, batch)
+    known = [whole] if whole is not None else batches.beginning(state, model, batch) if batch else []
     matching = [found for found in known if found.status == "quarantined"] or [
         found for found in known if replaced or found.status != "replaced"
     ]

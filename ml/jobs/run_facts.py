@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ml.jobs.actions import scores
-from ml.jobs.beyond_results import ConceptResult, EstimatedResult, estimated
+from ml.jobs.beyond_results import EstimatedResult, estimated
 from ml.jobs.decision_facts import DecisionFacts, facts
 from ml.jobs.look_results import ColumnDrift, DriftResult, drift_result
 from ml.settings import Settings
@@ -91,7 +91,6 @@ class LookFacts(_Result):
     drifted: list[tuple[str, ColumnDrift]]
     quality: list[QualityFacts]
     estimated: EstimatedResult | None
-    concept: ConceptResult | None
     decision: DecisionFacts | None
 
 
@@ -136,7 +135,6 @@ def look(settings: Settings, window: str) -> LookFacts | None:
         drifted=sorted(((name, one) for name, one in drift.columns.items() if one.drifted), key=lambda one: -_beyond(one[1])),
         quality=[_quality(one.metric, one.value, one.rows, between.get(one.metric)) for one in qualities],
         estimated=estimated(state, found),
-        concept=estimates.detail(state, window, "concept"),
         decision=facts(state, made) if made is not None else None,
     )
 

@@ -40,18 +40,30 @@ def history(state: State, model: str, batch: str) -> list[BatchEvent]:
         return [record(BatchEvent, row) for row in connection.execute(query)]
 
 
-def listed(state: State, model: str, *, status: str | None = None) -> list[Batch]:
-    """The model's batches in the order of arrival; of one status only, if asked."""
+def listed(state: State, model: str, *, status: str | None = None, limit: int | None = None) -> list[Batch]:
+    """The model's batches in the order of arrival; of one status only, if asked, and the first `limit`."""
     query = select(batches).where(batches.c.model == model).order_by(batches.c.arrived_at, batches.c.id)
     if status is not None:
         query = query.where(batches.c.status == status)
     with state.begin() as connection:
+        return [record(Batch, row) for row in connection.execute(query.limit(limit))]
+
+
+def beginning(state: State, model: str, prefix: str) -> list[Batch]:
+    """The model's batches whose id begins so, in the order of arrival."""
+    begins = func.substr(batches.c.id, 1, len(prefix)) == prefix  # LIKE would not tell small letters from large ones on SQLite
+    query = select(batches).where(batches.c.model == model, begins).order_by(batches.c.arrived_at, batches.c.id)
+    with state.begin() as connection:
         return [record(Batch, row) for row in connection.execute(query)]
 
 
-def newest(state: State, model: str, *, after: datetime, limit: int) -> list[Batch]:
-    """The model's batches that arrived after a moment: the newest `limit`, newest first."""
-    query = select(batches).where(batches.c.model == model, batches.c.arrived_at > after)
+def newest(state: State, model: str, *, limit: int, after: datetime | None = None, status: str | None = None) -> list[Batch]:
+    """The model's newest `limit` batches, newest first: those that arrived after a moment, and of one status, if asked."""
+    query = select(batches).where(batches.c.model == model)
+    if after is not None:
+        query = query.where(batches.c.arrived_at > after)
+    if status is not None:
+        query = query.where(batches.c.status == status)
     query = query.order_by(batches.c.arrived_at.desc(), batches.c.id).limit(limit)
     with state.begin() as connection:
         return [record(Batch, row) for row in connection.execute(query)]

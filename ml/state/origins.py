@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from ml.state.records import Batch, Predicted, Promotion, Window, record
 from ml.state.sql import lock, upsert
 from ml.state.store import State
-from ml.state.tables import batches, predicted, promotions, windows
+from ml.state.tables import batches, decisions, predicted, promotions, windows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,14 @@ def windows_of(state: State, model: str, version: int, *, limit: int) -> tuple[i
     with state.begin() as connection:
         count = connection.execute(select(func.count()).where(of_version)).scalar_one()
         return int(count), [record(Window, row) for row in connection.execute(query)]
+
+
+def asked_for(state: State, windows: Sequence[str]) -> dict[str, bool]:
+    """Window → whether the first decision about it asked for a training; without windows that none was made about. One query."""
+    query = select(decisions.c.window, decisions.c.retrain).where(decisions.c.window.in_(windows))
+    with state.begin() as connection:
+        rows = connection.execute(query.order_by(decisions.c.decided_at.desc(), decisions.c.id.desc()))
+        return {row.window: row.retrain for row in rows}
 
 
 def predictions_of(state: State, model: str, version: int) -> Predicted | None:

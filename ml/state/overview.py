@@ -17,11 +17,12 @@ STANDING = ("open", "claimed", "suggested")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One window: how many of its feature `columns` were compared, and how many drifted."""
+    """One window: how many of its feature `columns` were compared, and how many drifted. `champion`: the version that served then."""
 
     window: str
     model: str
     number: int
+    champion: int
     is_measured: bool
     columns: int = 0
     drifted: int = 0
@@ -34,11 +35,12 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A metric of a window on labelled rows, with its 95 % interval where one was measured."""
+    """A metric of a window on labelled rows, with its 95 % interval where one was measured. `champion`: the version that was judged."""
 
     model: str
     window: str
     number: int
+    champion: int
     at: datetime
     metric: str
     value: float
@@ -88,15 +90,15 @@ def looks(connection: Connection, newest: Mapping[str, int], *, most: int) -> di
     if not newest:
         return {}
     after = _after(connection, newest, most=most)
-    columns = (windows.c.id, windows.c.model, windows.c.number, windows.c.measured_at.is_not(None))
+    columns = (windows.c.id, windows.c.model, windows.c.number, windows.c.champion, windows.c.measured_at.is_not(None))
     query = select(*columns).join(after, _later(after)).order_by(windows.c.model, windows.c.number)
     counted = _counted(connection, newest, most=most)
     found: dict[str, list[Look]] = {}
     read: Iterable[Any] = connection.execute(query)
-    for id_, model, number, is_measured in read:
+    for id_, model, number, champion, is_measured in read:
         compared, drifted = counted.get(id_, (0, 0))
-        one = Look(window=id_, model=model, number=number, is_measured=bool(is_measured), columns=compared, drifted=drifted)
-        found.setdefault(model, []).append(one)
+        known = {"number": number, "champion": champion, "is_measured": bool(is_measured)}
+        found.setdefault(model, []).append(Look(window=id_, model=model, **known, columns=compared, drifted=drifted))
     return found
 
 
@@ -116,8 +118,9 @@ def judged(connection: Connection, metrics: Mapping[str, str], newest: Mapping[s
         .group_by(windows.c.model, quality.c.metric)
         .subquery()
     )
+    of_window = (windows.c.id, windows.c.model, windows.c.number, windows.c.champion, windows.c.as_of)
     query = (
-        select(windows.c.id, windows.c.model, windows.c.number, windows.c.as_of, quality.c.metric, quality.c.value, quality.c.rows)
+        select(*of_window, quality.c.metric, quality.c.value, quality.c.rows)
         .join(last, and_(windows.c.model == last.c.model, windows.c.number == last.c.number))
         .join(quality, and_(quality.c.window == windows.c.id, quality.c.metric == last.c.metric))
     )
@@ -128,6 +131,7 @@ def judged(connection: Connection, metrics: Mapping[str, str], newest: Mapping[s
             model=row.model,
             window=row.id,
             number=row.number,
+            champion=row.champion,
             at=row.as_of,
             metric=row.metric,
             value=row.value,

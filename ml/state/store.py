@@ -16,7 +16,7 @@ from ml.settings import Settings
 
 log = logging.getLogger(__name__)
 
-HEAD = "0013"
+HEAD = "0014"
 """The newest migration; a test holds it against the migrations folder."""
 VERSION_TABLE = "perennial_version"
 _SQLITE_WAIT_S = 30

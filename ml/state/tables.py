@@ -225,6 +225,7 @@ decisions = Table(
     UniqueConstraint("model", "window", "policy"),
     Index("ix_decisions_model_state", "model", "state"),
     Index("ix_decisions_model_decided_at", "model", "decided_at"),
+    Index("ix_decisions_window_decided_at", "window", "decided_at"),
 )
 
 trainings = Table(

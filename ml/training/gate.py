@@ -214,7 +214,9 @@ def _figures(found: Comparison, metric: str, what: str) -> str:
 
 def _rows(rows: int, units: int, dependence: str) -> str:
     return (
-        f"{rows} rows" if dependence == "rows" else f"{rows} rows in {units} {'blocks of time' if dependence == 'blocks' else 'entities'}"
+        f"{rows:,} rows"
+        if dependence == "rows"
+        else f"{rows:,} rows in {units} {'blocks of time' if dependence == 'blocks' else 'entities'}"
     )
 
 

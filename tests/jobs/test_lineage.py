@@ -1,15 +1,18 @@
 """Where a version comes from: counted and read in pages, on SQLite and PostgreSQL."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import event
 
 from ml.errors import CallError, UnknownVersion
 from ml.jobs.lineage import of
 from ml.spec import ModelSpec
-from ml.state import State, origins, specs, trainings
+from ml.state import State, ledger, origins, specs, trainings
 from ml.state.records import Predicted, Training
 from ml.state.tables import batches
+from tests.state.test_newest import decide, window
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 SPEC = ModelSpec.model_validate(
@@ -85,3 +88,17 @@ def test_sums_of_predictions_only_grow(state: State) -> None:
     origins.save_predictions(state, "loans", [early])  # a process that looked before the other had written
     assert origins.predictions_of(state, "loans", 1) == late
     assert origins.predictions_of(state, "loans", 2) is None
+
+
+def test_its_windows_tell_what_was_decided_first_in_one_question(state: State) -> None:
+    fill(state, 5)
+    trained(state, version=1, dataset_version=1)
+    taken = [window(state, "loans", start=start) for start in range(3)]
+    decide(state, taken[0])
+    first = decide(state, taken[1])
+    ledger.decide(state, replace(first, id="later", policy="q", retrain=True, decided_at=first.decided_at + timedelta(days=1)))
+    asked: list[str] = []
+    event.listen(state.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    found = of(state, "loans", 1)
+    assert [one.retrain for one in found.newest_windows] == [None, False, False]
+    assert sum("FROM decisions" in query for query in asked) == 1

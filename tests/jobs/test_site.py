@@ -16,9 +16,11 @@ from typing import Any, ClassVar
 
 import pytest
 import yaml
+from sqlalchemy import event
 
-from ml.errors import CallError, UnknownModel
-from ml.jobs.site import exporting, gathering
+from ml.errors import CallError, DataOwnerError, UnknownModel
+from ml.jobs import actions, model_view, quarantine
+from ml.jobs.site import documents, exporting, gathering
 from ml.jobs.site.documents import Document, Missing, Shelf, find
 from ml.jobs.site.exporting import MANIFEST, Exported, export
 from ml.settings import Settings
@@ -68,6 +70,56 @@ def loans(settings: Settings) -> Settings:
 
 def write(settings: Settings, tmp_path: Path, **options: Any) -> Exported:
     return export(settings, tmp_path / "site", at=NOW, **options)
+
+
+def asked_of(state: State) -> list[str]:
+    """What is asked of a database from now on."""
+    asked: list[str] = []
+    event.listen(state.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    return asked
+
+
+def test_pages_wait_for_no_writer(loans: Settings, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def read() -> None:
+        documents.index(Shelf.open(loans), ["loans"])
+        for name in ("index", "history", "latest", "data-docs/index"):
+            assert isinstance(find(Shelf.open(loans), "loans", name), Document)
+        seen.append("pages")
+        with pytest.raises(DataOwnerError, match="no batch of loans"):
+            quarantine.show(loans, "loans", "ffff")
+        seen.append("quarantine")
+        write(loans, tmp_path)
+        seen.append("site")
+
+    with State.open(loans).begin():
+        thread = threading.Thread(target=read, daemon=True)
+        thread.start()
+        thread.join(20)
+        assert seen == ["pages", "quarantine", "site"], "a reader waits for as long as a writer holds the database"
+
+
+def test_no_page_reads_more_of_the_quarantine_than_it_shows(loans: Settings) -> None:
+    state = State.open(loans)
+    for number in range(60):
+        at = NOW - timedelta(days=1, minutes=number)
+        batches.save(
+            state,
+            Batch(id=f"{number:032x}", model="loans", source="x", status="quarantined", rows=9, failing_rows=1, reasons=["no"],
+                  arrived_at=at, decided_at=at),
+        )  # fmt: skip
+    asked = asked_of(state)
+    view, able = model_view.view(loans, "loans"), actions.possible(loans, "loans")
+    assert view is not None
+    assert (len(view.quarantined), view.quarantined[0].id, view.row.quarantined) == (20, "b1", 61), "the newest"
+    assert (len(able.held), able.held[0].id, able.held_in_all) == (50, f"{59:032x}", 61), "what waits the longest"
+    documents.find(Shelf.open(loans), "loans", "data-docs/b1")
+    with pytest.raises(DataOwnerError, match="is in the quarantine of loans"):
+        quarantine.show(loans, "loans", f"{7:032x}")
+    whole = [query for query in asked if "batches.reasons" in query]
+    assert len(whole) == 3, "the page, the acts, and the batch itself"
+    assert all("LIMIT" in query or "batches.id = " in query for query in whole)
 
 
 def links(page: str) -> list[str]:

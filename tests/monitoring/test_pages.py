@@ -80,7 +80,7 @@ def test_alarms_below_the_limit_are_named_with_whom_to_ask() -> None:
     assert meaning.tone == "look"
     assert meaning.headline == "Something in the data has changed, too little to ask for a retraining."
     assert "2 of 10 columns look different from what the model learnt from: age and job." in text
-    assert "less than the 30% from which on drift alone asks" in text
+    assert "less than the 30 % from which on drift alone asks" in text
     assert "What the model predicts has shifted." in text
     assert "chance alone raises at most 1 per 90d" in text
     assert "provisional" not in text
@@ -88,7 +88,7 @@ def test_alarms_below_the_limit_are_named_with_whom_to_ask() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "told"), [(0.2, "From 20%"), (0.2001, "less than the 20%"), (None, "Drift alone asks for no retraining")]
+    ("limit", "told"), [(0.2, "From 20 %"), (0.2001, "less than the 20 %"), (None, "Drift alone asks for no retraining")]
 )
 def test_the_limit_is_reached_at_the_limit(limit: float | None, told: str) -> None:
     assert told in said(DRIFTED, drift_limit=limit)
@@ -252,7 +252,7 @@ VERSION = VersionFacts(model="loans", version=3, made_at=NOW, reason="drift", st
         ({"former": 2, "former_value": 0.78}, "Too few rows could be compared to tell"),
         (
             {"former": 2, "former_value": 0.7, "comparison": Comparison(gain=0.1, low=0.02, high=0.18, confidence=0.9)},
-            "It is better by 0.1, between 0.02 and 0.18 with 90% confidence.",
+            "It is better by 0.1, between 0.02 and 0.18 with 90 % confidence.",
         ),
         (
             {"former": 2, "former_value": 0.9, "comparison": Comparison(gain=-0.1, low=-0.2, high=-0.01, confidence=0.9)},

@@ -160,9 +160,28 @@ def test_a_row_says_how_the_model_stands(loans: State, pages: Pages) -> None:
     assert "drifted: False" in seen
     assert "monitor in 4 hours paused: ingest" in seen, "a paused DAG is not due"
     assert "1 in quarantine" in seen
-    assert 'aria-label="Share of drifted columns in the last 4 windows: from 0% to 0%, at most 100%' in page.text
+    assert 'aria-label="Share of drifted columns in the last 4 windows: from 0 % to 0 %, at most 100 %' in page.text
     assert '<a href="/dags/loans.monitor/plugin/perennial-model" target="_top">' in page.text
     assert is_safe(page)
+
+
+def test_what_was_seen_of_the_former_champion_is_not_told_as_the_present_ones(loans: State, pages: Pages) -> None:
+    looked(loans, declared_as(loans), start=4, days=1, drifted=True, value=0.61)
+    assert "drift 2 of 2" in text(pages.get("/perennial/models"))
+    trained(loans, declared_as(loans), version=3, days=0, promoted=True)
+    seen = text(pages.get("/perennial/models"))
+    assert "version 3 since" in seen
+    assert "roc_auc 0.61 (0.51–0.71) of version 1: 900 labelled rows" in seen
+    assert "too early to tell of version 1: 2 of 2" in seen
+    own = text(pages.get("/perennial/models/loans"))
+    assert "of version 1: 900 labelled rows, window 5" in own
+    assert "too early to tell of version 1: 2 of 2 columns" in own
+
+
+def declared_as(state: State) -> ModelSpec:
+    found = specs.newest(state, "loans")
+    assert found is not None
+    return found
 
 
 def test_the_models_page_is_of_what_one_may_see(loans: State, pages: Pages, settings: Settings) -> None:
@@ -376,4 +395,4 @@ def test_the_examples_of_the_words_hold() -> None:
     from perennial_airflow.pages import words
 
     found = doctest.testmod(words)
-    assert (found.failed, found.attempted > 5) == (0, True)
+    assert (found.failed, found.attempted > 3) == (0, True)

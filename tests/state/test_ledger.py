@@ -3,10 +3,12 @@
 import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
-from ml.state import State, ledger, trainings
+from ml.settings import Settings
+from ml.state import State, ledger, newest, origins, trainings
 from ml.state.records import Decision, Window
 from ml.state.sql import insert_once
 from ml.state.tables import decisions, specs
@@ -186,6 +188,22 @@ def test_policies_of_two_versions_may_judge_the_same_window_and_one_version_judg
     assert ledger.decide(state, replace(other, id="third")) == other
     assert one.window is not None
     assert ledger.decision_for(state, one.window) == one
+
+
+def test_the_decision_about_a_window_is_found_by_an_index(settings: Settings) -> None:
+    state = State.open(settings)
+    window(state, start=0)
+    asked: list[tuple[str, Any]] = []
+    event.listen(state.engine, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+    ledger.decision_for(state, "w")
+    newest.of_models(state, ["m"])
+    origins.asked_for(state, ["v", "w"])
+    looked = [one for one in asked if "FROM decisions" in one[0]]
+    assert len(looked) == 4
+    with state.begin() as connection:
+        for query, values in looked:
+            plan = " ".join(str(row[3]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values))
+            assert "USING INDEX ix_decisions_window_decided_at" in plan, plan
 
 
 def test_how_often_a_decision_was_announced_is_noted(state: State) -> None:

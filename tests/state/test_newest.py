@@ -103,4 +103,10 @@ def test_the_newest_batches_come_first_and_are_bounded(state: State) -> None:
         batches.save(state, one)
     assert [one.id for one in batches.newest(state, "cars", after=NOW, limit=5)] == ["b2", "b1"]
     assert [one.id for one in batches.newest(state, "cars", after=NOW - timedelta(days=9), limit=1)] == ["b2"]
+    assert [one.id for one in batches.newest(state, "cars", limit=9, status="quarantined")] == [
+        one.id for one in reversed(batches.listed(state, "cars", status="quarantined"))
+    ]
+    assert [len(batches.listed(state, "cars", limit=limit)) for limit in (0, 1)] == [0, 1]
+    known = [[one.id for one in batches.beginning(state, "cars", prefix)] for prefix in ("b", "b2", "B2", "%", "_2")]
+    assert known == [[one.id for one in batches.listed(state, "cars")], ["b2"], [], [], []]
     assert (batches.count(state, "cars", status="quarantined"), batches.count(state, "loans", status="accepted")) == (1, 0)

@@ -109,7 +109,7 @@ def test_the_sentence_has_the_figures_and_never_says_equal(changed: bool) -> Non
     outcome = judge(evidence(0.0, recipe_changed=changed))
     for words in (
         "accuracy 0.7500 against 0.7500",
-        "4000 rows in 20 blocks of time",
+        "4,000 rows in 20 blocks of time",
         "90 % interval" if not changed else "95 % interval",
         "p = 0.5",
         "80 % power",
@@ -159,7 +159,7 @@ def test_what_is_not_defined_wins_nothing_and_says_so() -> None:
     for changed in (True, False):
         outcome = judge(evidence(None, error=None, recipe_changed=changed))
         assert (outcome.wins, outcome.gain, outcome.comparison) == (False, None, None)
-        assert "cannot be compared with the champion (version 3) on 4000 rows: all rows are of one class" in outcome.sentence
+        assert "cannot be compared with the champion (version 3) on 4,000 rows: all rows are of one class" in outcome.sentence
     assert not judge(evidence(0.1, challenger={})).wins
 
 

@@ -62,7 +62,7 @@ class Shelf:
     @classmethod
     def open(cls, settings: Settings) -> "Shelf":
         """Everything, as of now."""
-        return cls(settings=settings, state=State.open(settings), at=datetime.now(UTC))
+        return cls(settings=settings, state=State.open(settings).reader, at=datetime.now(UTC))
 
 
 def index(shelf: Shelf, models: Sequence[str]) -> Document:
@@ -154,11 +154,11 @@ def _kept_card(shelf: Shelf, model: str, number: int) -> str | None:
 
 
 def _docs(shelf: Shelf, model: str, name: str) -> Document | Missing:
-    listed = gathering.documented(shelf.state, model, after=shelf.after, limit=gathering.MOST_DOCS + 1)
     if name == INDEX:
         from ml.state import batches
 
         quarantined = batches.count(shelf.state, model, status="quarantined")
+        listed = gathering.documented(shelf.state, model, after=shelf.after, limit=gathering.MOST_DOCS + 1)
         shown, is_cut = listed[: gathering.MOST_DOCS], len(listed) > gathering.MOST_DOCS
         return _still(rendered.deliveries(model, shown, quarantined=quarantined, is_cut=is_cut))
     hint = f"`perennial quarantine list {model}` names the batches that were not accepted."

@@ -119,7 +119,7 @@ def export(settings: Settings, site: Path, *, model: str | None = None, since: s
     if model is not None:
         specfile.spec_path(settings, model)
     folder = _Folder(site, _manifest(site))
-    shelf = Shelf(settings=settings, state=State.open(settings), at=moment)
+    shelf = Shelf(settings=settings, state=State.open(settings).reader, at=moment)
     declared = specfile.model_names(settings)
     known = {PurePosixPath(name).parts[0] for name in folder.before.files if "/" in name}
     names = declared if model is None else sorted({model, *known} & {*declared})

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from ml.monitoring.history.facts import History, Seen, Value
 from ml.state.records import Decision, Promotion
-from ml.wording import percent
+from ml.wording import counted, percent
 
 _WAITING = {"open": "waits for a run of the training", "claimed": "is being worked on", "suggested": "waits for a person's word"}
 _COUNTED = {
@@ -39,15 +39,6 @@ def number(value: float) -> str:
     '0.8124'
     """
     return f"{value:.4g}"
-
-
-def counted(count: int, noun: str) -> str:
-    """How many of something.
-
-    >>> counted(1, "window"), counted(1200, "row")
-    ('1 window', '1,200 rows')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def day(moment: datetime) -> str:

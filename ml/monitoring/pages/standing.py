@@ -4,11 +4,12 @@ import math
 from collections.abc import Sequence
 
 from ml.monitoring.history.facts import History, Seen
-from ml.monitoring.history.words import counted, day, number
+from ml.monitoring.history.words import day, number
 from ml.monitoring.history.words import paragraphs as told
 from ml.monitoring.pages import words
 from ml.monitoring.pages.facts import BatchFacts, IndexRow, Meaning, ModelFacts, Tone, VersionFacts
 from ml.state.records import Promotion
+from ml.wording import counted, percent
 
 _NAMED = 5
 
@@ -213,7 +214,7 @@ def _beside(facts: VersionFacts) -> list[str]:
     beside = f"{on}, version {facts.former} {number(facts.former_value)} on the same rows{than}."
     if found is None:
         return [beside, "Too few rows could be compared to tell whether that is more than chance."]
-    span = f"between {number(found.low)} and {number(found.high)} with {found.confidence:.0%} confidence"
+    span = f"between {number(found.low)} and {number(found.high)} with {percent(found.confidence)} confidence"
     if found.low > 0:
         return [beside, f"It is better by {number(found.gain)}, {span}."]
     if found.high < 0:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from ml.monitoring import NOT_FEATURES
 from ml.monitoring.history.facts import Seen, Value
-from ml.monitoring.history.words import counted, day, number
+from ml.monitoring.history.words import day, number
 from ml.monitoring.pages.facts import Meaning, Tone, WindowFacts, rule
 from ml.state.records import Decision
+from ml.wording import counted, percent
 
 FEW_ROWS = 30
 """In a window of fewer rows a calm look says nothing."""
@@ -193,8 +194,8 @@ def _of_limit(seen: Seen, limit: float | None) -> list[str]:
     if limit is None:
         return ["Drift alone asks for no retraining here."]
     if _is_over(seen, limit):
-        return [f"From {limit:.0%} of the columns on, drift alone asks for a retraining."]
-    return [f"That is less than the {limit:.0%} from which on drift alone asks for a retraining."]
+        return [f"From {percent(limit)} of the columns on, drift alone asks for a retraining."]
+    return [f"That is less than the {percent(limit)} from which on drift alone asks for a retraining."]
 
 
 def _of_chance(seen: Seen, promise: str, provisional: int) -> list[str]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ml.monitoring.history.words import counted, day, number
+from ml.monitoring.history.words import day, number
 from ml.monitoring.replayed.facts import CostFacts, PlayedPolicy, Range, ReplayFacts
-from ml.wording import percent, size
+from ml.wording import counted, percent, size
 
 _MEANT = {
     "calendar": "every so many windows, or never, whatever happens",

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
+from ml.monitoring.history.words import number
+from ml.wording import counted, percent
 from perennial_airflow.pages import addresses, assets, words
 
 if TYPE_CHECKING:
@@ -72,9 +74,9 @@ def _environment() -> "Environment":
         "moment": words.moment,
         "ago": words.ago,
         "iso": datetime.isoformat,
-        "number": words.number,
-        "counted": words.counted,
-        "percent": words.percent,
+        "number": number,
+        "counted": counted,
+        "percent": percent,
         "became": words.became,
     }
     made.globals |= {"verdict": words.verdict, "tab": addresses.tab, "approval": addresses.approval}

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import HTMLResponse
 
 from ml.jobs import model_view, overview
-from ml.jobs.declared import all_declared
 from ml.settings import Settings
 from ml.specfile import model_names
 from ml.state import State, ledger
@@ -50,7 +49,7 @@ def of_dag(dag: Annotated[str, Path(description="A DAG's id")], user: User, peri
     """All about the model that a DAG belongs to; for the DAG of anything else, a page that says so."""
     name, _, kind = dag.rpartition(".")
     settings = Settings.from_env()
-    if kind not in schedule.KINDS or name not in {one.model for one in all_declared(settings)}:
+    if kind not in schedule.KINDS or name not in model_names(settings):
         return html.page("other_dag.html", dag=dag)
     if not can_see(name, user):
         return html.own("Not for you", "<p>Airflow says that you may not read this model's DAGs.</p>", status=403)

@@ -17,7 +17,6 @@ class Dag:
     is_paused: bool
     is_stale: bool
     next_run: datetime | None
-    schedule: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def of(models: Collection[str]) -> dict[str, Schedule]:
     from sqlalchemy import select
 
     ids = [f"{model}.{kind}" for model in models for kind in KINDS]
-    columns = (DagModel.dag_id, DagModel.is_paused, DagModel.is_stale, DagModel.next_dagrun_create_after, DagModel.timetable_summary)
+    columns = (DagModel.dag_id, DagModel.is_paused, DagModel.is_stale, DagModel.next_dagrun_create_after)
     with create_session(scoped=False) as session:
         rows = {row.dag_id: row for row in session.execute(select(*columns).where(DagModel.dag_id.in_(ids)))}
     found = {}
@@ -64,7 +63,6 @@ def of(models: Collection[str]) -> dict[str, Schedule]:
                     is_paused=row.is_paused,
                     is_stale=row.is_stale,
                     next_run=due,
-                    schedule=row.timetable_summary or "",
                 )
         found[model] = Schedule(dags)
     return found

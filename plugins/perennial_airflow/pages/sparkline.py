@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ml.state.overview import Look
+from ml.wording import percent
 
 WIDTH, HEIGHT = 100.0, 24.0
 _LEAST_TOP = 0.2
@@ -26,8 +27,8 @@ def sparkline(looks: Sequence[Look], limit: float | None) -> Sparkline | None:
     top = max(_LEAST_TOP, *shares, (limit or 0.0) * 1.1)
     step = WIDTH / (len(shares) - 1)
     points = " ".join(f"{place * step:.1f},{_height(share, top):.1f}" for place, share in enumerate(shares))
-    beyond = "" if limit is None else f", the limit is {limit:.0%}"
-    course = f"from {shares[0]:.0%} to {shares[-1]:.0%}, at most {max(shares):.0%}{beyond}"
+    beyond = "" if limit is None else f", the limit is {percent(limit)}"
+    course = f"from {percent(shares[0])} to {percent(shares[-1])}, at most {percent(max(shares))}{beyond}"
     label = f"Share of drifted columns in the last {len(shares)} windows: {course}"
     return Sparkline(points, None if limit is None else _height(limit, top), label)
 

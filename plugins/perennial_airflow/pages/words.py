@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from ml.wording import counted
+
 _SIZES = (("year", 365 * 86_400), ("month", 30 * 86_400), ("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
@@ -27,24 +29,6 @@ def ago(at: datetime, now: datetime) -> str:
             said = counted(int(abs(gone) // size), unit)
             return f"{said} ago" if gone > 0 else f"in {said}"
     return "just now" if gone >= 0 else "at once"
-
-
-def number(value: float) -> str:
-    """Four significant digits.
-
-    >>> number(0.81237)
-    '0.8124'
-    """
-    return f"{value:.4g}"
-
-
-def counted(count: int, noun: str) -> str:
-    """How many of something.
-
-    >>> counted(1, "row"), counted(1200, "row")
-    ('1 row', '1,200 rows')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 _STATES = {
@@ -77,12 +61,3 @@ def became(state: str) -> str:
     'trained'
     """
     return _STATES.get(state, state)
-
-
-def percent(share: float) -> str:
-    """A share (0-1) in percent.
-
-    >>> percent(0.254)
-    '25 %'
-    """
-    return f"{100 * share:.0f} %"
