@@ -133,7 +133,7 @@ def _wait_for_dags(airflow: Airflow, board: Board) -> None:
 def _report_address(airflow: Airflow) -> str:
     path = f"/perennial/reports/{MODEL}/latest"
     answer = airflow.page(path)
-    if answer.status_code != 200 or "sandbox" not in answer.headers.get("content-security-policy", ""):
+    if answer.status_code != 200 or "default-src 'none'" not in answer.headers.get("content-security-policy", ""):
         raise StoryBroken(f"the report at {airflow.url}{path} is not shown as it should be: status {answer.status_code}")
     return f"{airflow.url}{path}"
 
