@@ -76,7 +76,7 @@ class OneProcess(Airflow):
         return []
 
     def page(self, path: str) -> httpx.Response:
-        return httpx.Response(200, headers={"content-security-policy": "sandbox allow-scripts allow-popups"})
+        return httpx.Response(200, headers={"content-security-policy": "default-src 'none'"})
 
     def _finished(self, dag: str, run: str, kind: str) -> Run:
         self.done.append(Run(dag=dag, id=run, state="success", kind=kind))
