@@ -11,12 +11,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from ml.errors import CandidateError, ModelOwnerError, StoreUnavailable
-from ml.jobs.deadline import deadline
 from ml.jobs.steps import stored, taken_up
 from ml.jobs.tune import combine, tune
 from ml.settings import Settings
 from ml.spec import LOWER_IS_BETTER, ModelSpec
-from ml.spec.types import duration_text
 from ml.state import State, ledger, specs, trainings
 from ml.state.records import Training
 from ml.training.results import CandidateResult, FrozenRun, GateVerdict, TrainResult, needed_verdict, verdict_of
@@ -234,15 +232,12 @@ def _tune_all(settings: Settings, frozen: FrozenRun, say: Callable[[str], None])
 
 
 def _tried(settings: Settings, frozen: FrozenRun, name: str, say: Callable[[str], None]) -> CandidateError | None:
-    """Tunes a candidate or combines an ensemble for at most `training.timeout`; why it is left out, or None."""
-    limit = specs.recall(State.open(settings), frozen.spec_hash).training.timeout
+    """Tunes a candidate or combines an ensemble; why it is left out, or None."""
     try:
-        shown = duration_text(limit)
-        with deadline(limit, f"{name!r} was ended: it took longer than training.timeout ({shown}). Give it less to do, or more time."):
-            if name in frozen.ensembles:
-                found = combine(settings, run=frozen.run, ensemble=name, on_progress=say)
-            else:
-                found = tune(settings, run=frozen.run, candidate=name, on_progress=say)
+        if name in frozen.ensembles:
+            found = combine(settings, run=frozen.run, ensemble=name, on_progress=say)
+        else:
+            found = tune(settings, run=frozen.run, candidate=name, on_progress=say)
     except CandidateError as error:
         log.warning("candidate failed model=%s run=%s candidate=%s", frozen.model, frozen.run, name)
         say(f"left out: {error}")
