@@ -16,13 +16,13 @@ from ml.data.labels import LabelTable
 from ml.errors import CandidateError, ModelOwnerError, NoData, SpecError
 from ml.jobs import champion
 from ml.jobs import train as jobs
-from ml.registry import lockfile, models
+from ml.registry import files, lockfile, models
 from ml.registry.client import tracking
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, trainings
 from ml.state.records import Decision
-from ml.training import champions, dataset
+from ml.training import cards, champions, dataset
 from ml.training.evaluation import predict
 from tests.state import made
 from tests.training.worlds import LOGISTIC, NOW, RIDGE, TREE, XGBOOST, accept, declare, visits, with_mlflow
@@ -190,7 +190,16 @@ def test_a_champion_is_not_judged_on_rows_that_it_was_fitted_on(home: Settings) 
     frozen = jobs.freeze(home, "shop", run="r", trigger="manual")
     assert frozen is not None
     jobs.tune(home, run="r", candidate="logistic")
-    assert jobs.gate(home, run="r").rows == 50
+    verdict = jobs.gate(home, run="r")
+    assert verdict.rows == 50
+    jobs.register(home, run="r")
+    card = (files.load(home, "shop", mlflow_run=verdict.mlflow_run, name=cards.MARKDOWN) or b"").decode()
+    assert "On 70 test rows that no tuning saw." in card
+    assert "| metric | this version | baseline |" in card
+    assert verdict.champion is not None
+    compared = card.partition("Compared on 50 of these rows, from which neither version had learnt:")[2]
+    assert "| metric | this version | champion, version 1 | baseline |" in compared.replace("\\_", "_")
+    assert f"{verdict.challenger['accuracy']:.4f} | {verdict.champion['accuracy']:.4f} |" in compared
 
 
 def test_a_first_model_that_is_no_better_than_the_baseline_stays_challenger(home: Settings) -> None:
