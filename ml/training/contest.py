@@ -19,6 +19,7 @@ from ml.training.dataset import Dataset
 from ml.training.evaluation import Predicted, measure, predict
 from ml.training.gate import Evidence, Slice, judge
 from ml.training.making import Made
+from ml.training.remarks import remarks
 from ml.training.results import CandidateResult, GateVerdict, verdict_of
 from ml.training.rivals import Rival
 
@@ -58,7 +59,8 @@ def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, 
         size_mb=saved.size / _MEGABYTE,
         agreement=_agreement(spec, made, twin, rows.development),
     )
-    return _verdict(training, chosen, made, evidence, saved, assessed).model_copy(update={"tested_sha256": digest})
+    verdict = _verdict(training, chosen, made, evidence, saved, assessed)
+    return verdict.model_copy(update={"tested_sha256": digest, "warnings": [*verdict.warnings, *remarks(spec, rows)]})
 
 
 def rebuild(settings: Settings, spec: ModelSpec, training: Training, verdict: GateVerdict) -> dict[str, float]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -24,6 +25,7 @@ from ml.state import State, ledger, trainings
 from ml.state.records import Decision
 from ml.training import cards, champions, dataset
 from ml.training.evaluation import predict
+from ml.training.remarks import remarks
 from tests.state import made
 from tests.training.worlds import LOGISTIC, NOW, RIDGE, TREE, XGBOOST, accept, declare, visits, with_mlflow
 
@@ -615,6 +617,34 @@ def test_a_training_that_cannot_be_done_is_marked_as_failed(home: Settings) -> N
     assert decided(home, "one") == "failed"
     assert decision_state(home, decision.window) == "open"
     assert models.versions(home, "shop") == []
+
+
+def test_rows_without_a_label_and_columns_that_teach_nothing_are_told(home: Settings) -> None:
+    spec = declare(home, id=None, features={"numeric": ["age", "spent"], "categorical": ["city", "mood"], "ignore": ["visit"]})
+    rows = visits(300).assign(age=np.nan, city="Rome")
+    rows.loc[:14, "bought"] = [None, " ", ""] * 5
+    accept(home, spec, rows, batch="a" * 32)
+    steps: list[str] = []
+    result = jobs.train(home, "shop", on_progress=steps.append)
+    told = [
+        "15 of 300 accepted rows have no value in 'bought' yet and train nothing",
+        "constant: 'city'; always missing: 'age': in the rows to learn from they teach nothing (features.ignore takes them out)",
+    ]
+    assert steps[1:3] == told
+    assert result.warnings[-2:] == told
+
+
+def test_rows_whose_labels_are_not_due_are_not_missed(home: Settings) -> None:
+    spec = declare(home, time="at", label_delay="10d")
+    rows = visits(300)
+    late = rows["at"] > pd.Timestamp("2026-01-05", tz="UTC")
+    rows.loc[late | (rows.index < 1), "bought"] = None
+    accept(home, spec, rows, batch="a" * 32)
+    labelled = dataset.read(home, spec, version=1, as_of=datetime(2026, 1, 15, tzinfo=UTC))
+    assert remarks(spec, labelled) == [
+        "1 of 97 accepted rows that are old enough (label_delay) has no value in 'bought' yet and trains nothing; "
+        "`perennial label shop FILE` takes late ones in"
+    ]
 
 
 def test_a_candidate_that_fails_does_not_stop_the_others(home: Settings) -> None:
