@@ -199,7 +199,14 @@ def _verdict(training: Training, chosen: CandidateResult, made: Made, evidence: 
 def _measured(spec: ModelSpec, rows: pd.DataFrame, said: Predicted) -> dict[str, float]:
     """The task's metrics of predictions for labelled rows."""
     positive = None if spec.positive is None else label_text(spec.positive)
-    return measure(spec.task, labels=rows[spec.target], predictions=said.values, probabilities=said.probabilities, positive=positive)
+    return measure(
+        spec.task,
+        labels=rows[spec.target],
+        predictions=said.values,
+        probabilities=said.probabilities,
+        positive=positive,
+        further=True,
+    )
 
 
 def _of(said: Predicted, chosen: Any) -> Predicted:
