@@ -213,6 +213,22 @@ def test_a_first_model_that_is_no_better_than_the_baseline_stays_challenger(home
     assert decided(home, result.run) == "challenger"
 
 
+def test_first_models_that_are_edited_on_the_same_rows_share_the_level(home: Settings) -> None:
+    attempts = []
+    for seed, batch in ((1, "a"), (1, ""), (2, ""), (2, "b")):
+        weak = {"features": {"categorical": ["city"]}, "promotion": {"metric": "brier"}, "training": {"seed": seed}}
+        spec = declare(home, **weak)
+        if batch:
+            accept(home, spec, visits(200), batch=batch * 32)
+        run = f"{seed}-{len(attempts)}"
+        jobs.freeze(home, "shop", run=run, trigger="manual")
+        jobs.tune(home, run=run, candidate="logistic")
+        comparison = jobs.gate(home, run=run).comparison
+        assert comparison is not None
+        attempts.append(comparison.attempt)
+    assert attempts == [1, 1, 2, 1]
+
+
 def decided(settings: Settings, run: str) -> str:
     return trainings.get(State.open(settings), run).state
 
