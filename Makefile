@@ -48,7 +48,7 @@ lock: setup-dev ## make requirements.txt and requirements-dev.txt anew from pypr
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile pyproject.toml -o requirements.txt --universal --python-version 3.11 --generate-hashes --no-annotate -q $(LOCK_OPTIONS)
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile pyproject.toml --extra dev -c requirements.txt -o requirements-dev.txt --universal --python-version 3.11 --generate-hashes --no-annotate -q $(LOCK_OPTIONS)
 
-schema: setup ## write docs/model.schema.json anew from ml/spec.py
+schema: setup ## write docs/model.schema.json anew from ml/spec
 	@.venv/bin/perennial schema > docs/model.schema.json
 
 define install
