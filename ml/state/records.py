@@ -379,6 +379,14 @@ def record(kind: type[T], row: Row[Any]) -> T:
     return kind(**{name: found[name] for name in _names(kind)})  # type: ignore[arg-type]
 
 
+def by_window(kind: type[T], rows: Iterable[Row[Any]]) -> dict[str, list[T]]:
+    """Window → the records of its rows, in their order."""
+    found: dict[str, list[T]] = {}
+    for row in rows:
+        found.setdefault(row.window, []).append(record(kind, row))
+    return found
+
+
 @cache
 def _names(kind: type[Any]) -> tuple[str, ...]:
     return tuple(one.name for one in fields(kind))
