@@ -39,10 +39,19 @@ class Installation:
 
     def perennial(self, *arguments: str, timeout_s: float = 900) -> subprocess.CompletedProcess[str]:
         """Runs the command `perennial` in it."""
-        command = [str(Path(sys.executable).with_name("perennial")), *arguments]
-        return subprocess.run(
-            command, cwd=self.settings.project, env=self.environment, capture_output=True, text=True, timeout=timeout_s, check=False
-        )
+        with self.begun(*arguments) as running:
+            out, err = running.communicate(timeout=timeout_s)
+        return subprocess.CompletedProcess(running.args, running.returncode, out, err)
+
+    @contextmanager
+    def begun(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """The command `perennial` while it runs in it; killed if it still does at the end."""
+        command, pipe = [str(Path(sys.executable).with_name("perennial")), *arguments], subprocess.PIPE
+        with subprocess.Popen(command, cwd=self.settings.project, env=self.environment, stdout=pipe, stderr=pipe, text=True) as running:
+            try:
+                yield running
+            finally:
+                running.kill()
 
 
 @contextmanager

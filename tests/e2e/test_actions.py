@@ -22,7 +22,7 @@ from demo.installation import Installation
 from demo.rest import Airflow
 from ml.state import State, approvals, batches, trainings
 from tests.e2e.browser import chromium, logged_in, serious
-from tests.e2e.test_loop import declare, finished, until
+from tests.e2e.test_loop import declare, finished, task_states, until
 
 pytestmark = pytest.mark.timeout(1200)
 expect.set_options(timeout=30_000)
@@ -143,9 +143,13 @@ def test_train_with_a_reason_then_reject_and_approve(seen: Seen) -> None:
     expect(place).to_contain_text(f"Trained because: the market moved {BAD}")
     expect(place.get_by_role("table")).to_contain_text("baseline")
     answer(seen, "No")
-    assert finished(seen.airflow, seen.airflow.run(f"{MODEL}.train", run)).state == "success"
+    rejected = finished(seen.airflow, seen.airflow.run(f"{MODEL}.train", run))
+    assert rejected.state == "success"
+    states = task_states(seen.airflow, rejected)
+    assert (states["approve"], states["promote"], states["announce_champion"]) == ("success", "success", "skipped")
     newest = trainings.recent(seen.state, MODEL, limit=1)[0]
     assert (newest.version, newest.state) == (1, "challenger")
+    assert str((newest.verdict or {})["outcome"]).endswith(f"Not promoted: rejected by admin. `perennial promote {MODEL} 1` still may.")
     assert seen.logged("update_hitl_detail")[0]["owner"] == "admin"
 
     second = trained(seen, "once more")

@@ -47,15 +47,22 @@ def trained_versions(installation: Installation) -> list[int]:
     return sorted(one.version for one in trainings.recent(installation.state, MODEL, limit=99) if one.version is not None)
 
 
-def test_the_story_of_the_demo_holds_and_can_be_told_again(installation: Installation) -> None:
-    for _ in range(2):
-        done = installation.perennial("demo")
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        history = trainings.promotion_history(installation.state, MODEL)
-        assert [one.version for one in history] == [1, 2]
-        decisions = ledger.recent_decisions(installation.state, MODEL, limit=9)
-        assert [(one.retrain, one.state) for one in decisions] == [(False, "no"), (True, "done")]
-        assert f"{installation.addresses.airflow}/perennial/reports/{MODEL}/latest" in done.stdout
+def test_the_story_of_the_demo_is_told_from_the_beginning_after_an_interruption(installation: Installation) -> None:
+    with installation.airflow() as airflow, installation.begun("demo") as playing:
+        until(lambda: airflow.knows(f"{MODEL}.train") or None, limit_s=120, what="the DAGs of the model")
+        until(lambda: airflow.runs(f"{MODEL}.train", state="running") or None, limit_s=300, what="the first training")
+        playing.send_signal(signal.SIGINT)
+        out, err = playing.communicate(timeout=60)
+    assert playing.returncode == 130, out + err
+    assert "interrupted. The stack is still up" in out
+
+    done = installation.perennial("demo")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    history = trainings.promotion_history(installation.state, MODEL)
+    assert [one.version for one in history] == [1, 2]
+    decisions = ledger.recent_decisions(installation.state, MODEL, limit=9)
+    assert [(one.retrain, one.state) for one in decisions] == [(False, "no"), (True, "done")]
+    assert f"{installation.addresses.airflow}/perennial/reports/{MODEL}/latest" in done.stdout
 
 
 def declare(path: Path, **changes: dict[str, Any]) -> None:
