@@ -3,13 +3,13 @@
 `which` says of which windows, as a condition on them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Row, Select, cast, func, select
 
-from ml.state.records import NOT_FEATURES, Quality, by_window
+from ml.state.records import NOT_FEATURES, Drift, Quality, by_window
 from ml.state.tables import details, drift, quality, windows
 
 
@@ -44,19 +44,20 @@ class Measured:
 
 def measured(connection: Connection, which: ColumnElement[bool]) -> dict[str, Measured]:
     """Window → what was measured in it; without windows in which nothing was."""
-    counts, alarms, spans = compared(connection, which), _alarms(connection, which), intervals(connection, which)
+    counts, alarms, kept = compared(connection, which), _alarms(connection, which), _details(connection, which, "intervals", "concept")
     query = _of(select(quality), quality.c.window).where(which).order_by(quality.c.metric)
-    qualities, concepts = by_window(Quality, connection.execute(query)), _details(connection, which, "concept")
+    qualities = by_window(Quality, connection.execute(query))
     found = {}
-    for window in counts.keys() | alarms.keys() | qualities.keys() | concepts.keys():
+    for window in counts.keys() | alarms.keys() | qualities.keys() | kept.keys():
         columns, drifted = counts.get(window, (0, 0))
+        content = kept.get(window, {})
         found[window] = Measured(
             columns=columns,
             drifted=drifted,
             alarms=tuple(alarms.get(window, ())),
             qualities=tuple(qualities.get(window, ())),
-            intervals=spans.get(window, {}),
-            concept=concepts.get(window),
+            intervals=_spans(content.get("intervals", {})),
+            concept=content.get("concept"),
         )
     return found
 
@@ -70,26 +71,33 @@ def compared(connection: Connection, which: ColumnElement[bool]) -> dict[str, tu
 
 def intervals(connection: Connection, which: ColumnElement[bool]) -> dict[str, dict[str, tuple[float, float]]]:
     """Window → metric → its 95 % interval, as it was measured; nothing of windows that an earlier version measured."""
-    kept = _details(connection, which, "intervals")
-    return {window: {name: (low, high) for name, (low, high) in content.items()} for window, content in kept.items()}
+    return {window: _spans(kept["intervals"]) for window, kept in _details(connection, which, "intervals").items()}
+
+
+def beyond(one: Drift | Row[Any]) -> float:
+    """How far a column lies from the reference, in multiples of its threshold; 0 where that is 0."""
+    return float(one.value / one.threshold) if one.threshold > 0 else 0.0
 
 
 def _alarms(connection: Connection, which: ColumnElement[bool]) -> dict[str, list[Alarmed]]:
     query = _of(select(drift.c.window, drift.c.column, drift.c.kind, drift.c.value, drift.c.threshold), drift.c.window)
     rows = connection.execute(query.where(which, drift.c.drifted).order_by(drift.c.column)).all()
     found: dict[str, list[Alarmed]] = {}
-    for row in sorted(rows, key=_beyond, reverse=True):
+    for row in sorted(rows, key=beyond, reverse=True):
         found.setdefault(row.window, []).append(Alarmed(row.column, row.kind))
     return found
 
 
-def _beyond(row: Row[Any]) -> float:
-    return float(row.value / row.threshold) if row.threshold > 0 else 0.0
+def _spans(kept: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, float]]:
+    return {metric: (low, high) for metric, (low, high) in kept.items()}
 
 
-def _details(connection: Connection, which: ColumnElement[bool], kind: str) -> dict[str, Any]:
-    query = _of(select(details.c.window, details.c.content), details.c.window).where(which, details.c.kind == kind)
-    return {row.window: row.content for row in connection.execute(query)}
+def _details(connection: Connection, which: ColumnElement[bool], *kinds: str) -> dict[str, dict[str, Any]]:
+    query = _of(select(details.c.window, details.c.kind, details.c.content), details.c.window).where(which, details.c.kind.in_(kinds))
+    found: dict[str, dict[str, Any]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.window, {})[row.kind] = row.content
+    return found
 
 
 def _of(query: Select[Any], window: ColumnElement[str]) -> Select[Any]:

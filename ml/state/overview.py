@@ -5,11 +5,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Connection, Integer, and_, cast, func, select
+from sqlalchemy import CTE, ColumnElement, Connection, and_, func, select
 
-from ml.state.records import NOT_FEATURES, Promotion, record
+from ml.state.measured import compared, intervals
+from ml.state.records import Promotion, record
 from ml.state.sql import given
-from ml.state.tables import approvals, batches, decisions, details, drift, promotions, quality, trainings, windows
+from ml.state.tables import approvals, batches, decisions, promotions, quality, trainings, windows
 
 STANDING = ("open", "claimed", "suggested")
 """States of decisions that something or somebody still has to act on."""
@@ -96,9 +97,9 @@ def looks(connection: Connection, newest: Mapping[str, int], *, most: int) -> di
     found: dict[str, list[Look]] = {}
     read: Iterable[Any] = connection.execute(query)
     for id_, model, number, champion, is_measured in read:
-        columns_, drifted = counted.get(id_, (0, 0))
+        of_columns, drifted = counted.get(id_, (0, 0))
         known = {"number": number, "champion": champion, "is_measured": bool(is_measured)}
-        found.setdefault(model, []).append(Look(window=id_, model=model, **known, columns=columns_, drifted=drifted))
+        found.setdefault(model, []).append(Look(window=id_, model=model, **known, columns=of_columns, drifted=drifted))
     return found
 
 

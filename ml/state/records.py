@@ -1,5 +1,6 @@
 """What is read from the tables: one frozen record a row."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cache

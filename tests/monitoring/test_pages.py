@@ -12,7 +12,7 @@ from ml.monitoring.history.facts import History, Seen, Value
 from ml.monitoring.pages import rendered, standing, words
 from ml.monitoring.pages.facts import BatchFacts, Comparison, IndexRow, ModelFacts, VersionFacts, WindowFacts
 from ml.monitoring.pages.frame import STILL, Way, Ways, alone, framed, means
-from ml.state.history import Alarmed
+from ml.state.measured import Alarmed
 from ml.state.records import Decision, Drift, Promotion
 
 NOW = datetime(2026, 5, 20, tzinfo=UTC)

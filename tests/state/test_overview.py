@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -102,9 +102,17 @@ def test_decisions_are_told_newest_first_and_page_by_page_without_their_evidence
     assert said["m"].reasons == ["at 3"]
     assert [[one.reasons[0] for one in page] for page in pages] == [["at 3", "at 2"], ["at 1", "at 0"], []]
     assert standing == {"m": {"open": 1, "suggested": 1}}
-    outlined = history.outlined(state, "m", after=NOW - timedelta(days=1))
-    whole = history.decided(state, "m", after=NOW - timedelta(days=1))
-    assert [asdict(one) for one in outlined] == [asdict(replace(one, evidence={})) for one in whole]
+    whole, brief = (history.decided(state, "m", after=NOW - timedelta(days=1), evidence=kept) for kept in (True, False))
+    assert brief == [replace(one, evidence={}) for one in whole]
+
+
+def test_the_champion_is_that_of_the_last_change(state: State) -> None:
+    for version, kind in ((1, "promote"), (2, "promote"), (1, "rollback")):
+        at = NOW + timedelta(days=version)
+        trainings.crown(state, model="cars", version=version, kind=kind, at=at, by="x", reason="x", key=f"{version}{kind}")
+    with state.reader.begin() as connection:
+        found = overview.champions(connection, ["cars", "loans"])
+    assert {name: (one.version, one.at) for name, one in found.items()} == {"cars": (1, NOW + timedelta(days=2))}
 
 
 def test_what_waits_for_people_is_counted(state: State) -> None:
