@@ -15,20 +15,12 @@ import pytest
 import yaml
 
 from ml.settings import Settings
-from ml.spec import ModelSpec
-from ml.state import State, ledger, specs
-from ml.state.records import Decision, Window
+from ml.state import State, ledger
+from ml.state.records import Window
+from tests.state import made
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
-DECLARED = {
-    "model": "loans",
-    "task": "regression",
-    "target": "y",
-    "features": {"numeric": ["x"]},
-    "data": {"source": {"kind": "files", "urls": ["x"]}},
-    "training": {"candidates": [{"name": "a", "class": "a.B"}]},
-}
-SPEC = ModelSpec.model_validate(DECLARED)
+SPEC = made.declared()
 CHILD = """
 import json, os, sys, warnings
 warnings.simplefilter("ignore")  # Airflow's own
@@ -82,23 +74,18 @@ def state(settings: Settings) -> State:
     """Two declared models."""
     for model in ("loans", "other"):
         (settings.dags / model).mkdir()
-        (settings.dags / model / "model.yaml").write_text(yaml.safe_dump({**DECLARED, "model": model}))
+        (settings.dags / model / "model.yaml").write_text(yaml.safe_dump(made.DECLARED | {"model": model}))
     return State.open(settings)
 
 
-def opened(state: State, *, start: int, model: str = "loans") -> Window:
-    window = Window(
-        id="", model=model, number=0, start_version=start, end_version=start + 1, rows=1, labelled_rows=None, start_time=None,
-        as_of=NOW + timedelta(minutes=start), end_time=None, champion=1, spec_hash=specs.remember(state, SPEC, at=NOW), report_url=None,
-        mlflow_run=None, measured_at=None,
-    )  # fmt: skip
-    return ledger.open_window(state, window)
+def opened(state: State, *, start: int) -> Window:
+    return made.opened(state, SPEC, start, as_of=NOW + timedelta(minutes=start))
 
 
 def measured(settings: Settings, state: State, window: Window) -> None:
     path = settings.home / f"{window.id}.html"
     path.write_text(f"<head></head>page of {window.id}")
-    ledger.save_measurement(state, window.id, drifts=[], qualities=[], labelled_rows=0, report_url=str(path), mlflow_run=None, at=NOW)
+    made.measured(state, window, report_url=str(path))
 
 
 def test_a_window_is_found_however_many_came_after_it(child: Child, settings: Settings, state: State) -> None:
@@ -142,11 +129,7 @@ def test_only_what_was_made_from_data_is_sandboxed_and_our_pages_run_no_script_b
 def test_a_window_that_was_given_up_is_named_beside_the_last_report(child: Child, settings: Settings, state: State) -> None:
     measured(settings, state, opened(state, start=1))
     lost = opened(state, start=2)
-    no = Decision(
-        id="decision-2", model="loans", window=lost.id, retrain=False, reasons=["could not be measured: <b>"], evidence={}, report_url=None,
-        state="no", decided_at=NOW, policy=ledger.GIVEN_UP,
-    )  # fmt: skip
-    ledger.decide(state, no)
+    ledger.decide(state, made.decision(lost, reasons=["could not be measured: <b>"], policy=ledger.GIVEN_UP))
     listed, shown, none = child.look(("loans", "index"), ("loans", lost.id), ("other", "index"))
     assert listed[1].index("given up") < listed[1].index("could not be measured: &lt;b&gt;") < listed[1].index("not decided yet")
     assert "This window could not be measured." in shown[1]
@@ -157,10 +140,7 @@ def test_a_window_that_was_given_up_is_named_beside_the_last_report(child: Child
 def test_a_report_in_a_store_whose_package_is_missing_is_told_with_its_cure(child: Child, settings: Settings, state: State) -> None:
     if find_spec("s3fs"):
         pytest.skip("the package is there")
-    window = opened(state, start=1)
-    ledger.save_measurement(
-        state, window.id, drifts=[], qualities=[], labelled_rows=0, report_url="s3://bucket/a.html", mlflow_run=None, at=NOW
-    )
+    window = made.measured(state, opened(state, start=1), report_url="s3://bucket/a.html")
     ((status, text, _),) = child.look(("loans", window.id))
     assert status == 503
     assert "install the package s3fs" in text
