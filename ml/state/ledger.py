@@ -11,6 +11,7 @@ from ml.state.records import Decision, Drift, Quality, Window, record
 from ml.state.sql import insert_once, lock
 from ml.state.store import State
 from ml.state.tables import decisions, drift, promotions, quality, trainings, windows
+from ml.wording import moment
 
 LEASE = timedelta(hours=8)
 """How long a claim holds when its run neither finishes nor gives it back."""
@@ -279,7 +280,7 @@ def _end_lapsed(connection: Connection, model: str, *, at: datetime, but: str = 
             done = update(decisions).where(decisions.c.id == row.id, lapsed)
             connection.execute(done.values(state="done", lease_until=None, outcome=outcome))
             continue
-        error = f"run {row.claimed_by} neither finished nor failed: its claim ended at {row.lease_until:%Y-%m-%d %H:%M} UTC"
+        error = f"run {row.claimed_by} neither finished nor failed: its claim ended at {moment(row.lease_until)}"
         found = _end_try(connection, record(Decision, row), at=at, error=error, still=lapsed)
         ended += [found] if found is not None else []
     return ended

@@ -7,7 +7,6 @@ import pytest
 
 from ml.jobs import run_facts
 from ml.jobs.actions import possible
-from ml.jobs.decision_facts import standing
 from ml.settings import Settings
 from ml.state import State, approvals, ledger, suggestions, trainings
 from ml.state.records import Approval, Decision, Drift, Quality, Training, Window
@@ -85,30 +84,6 @@ def test_a_training_that_failed_says_so(settings: Settings) -> None:
     assert told is not None
     assert told.error == "no memory"
     assert "failed" in told.headline
-
-
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        ({"state": "no"}, "No training was asked for."),
-        ({"state": "suggested", "until": NOW}, "A person is asked until 2026-05-01 00:00 UTC; without an answer it is no."),
-        ({"state": "declined", "answer": {"approved": False, "by": "ada"}}, "ada said no."),
-        ({"state": "open", "answer": {"approved": True, "by": "ada"}}, "A training is asked for (ada said yes) and has not begun yet."),
-        ({"state": "claimed", "claimed_by": "run"}, "A training works on it: run."),
-        (
-            {"state": "done", "outcome": {"version": 3, "promoted": True, "verdict": "It wins."}},
-            "It was trained: version 3 became champion. It wins.",
-        ),
-        ({"state": "superseded", "outcome": {"superseded_by": "d2"}}, "Something newer took its place: d2."),
-        ({"state": "failed", "tries": 3, "outcome": {"cure": "Mend it."}}, "It was tried 3 times and has failed. Mend it."),
-        (
-            {"state": "done", "kind": "rollback", "outcome": {"rolled_back": 3, "champion": 2}},
-            "Version 3 was taken back, version 2 serves again.",
-        ),
-    ],
-)
-def test_what_became_of_a_decision_is_one_sentence(more: dict[str, Any], said: str) -> None:
-    assert standing(decided(**more)) == said
 
 
 def test_what_may_be_done_says_why_not(settings: Settings) -> None:

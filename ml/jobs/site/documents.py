@@ -20,6 +20,7 @@ from ml.monitoring.pages.frame import alone, framed
 from ml.settings import Settings
 from ml.state import State, ledger
 from ml.state.records import Window
+from ml.wording import moment
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +188,7 @@ def _plots(window: Window) -> Document | Missing:
     found = _stored(window.report_url) if window.report_url else None
     if found is None:
         gone = (
-            f"{window.id} was measured at {window.measured_at or window.as_of:%Y-%m-%d %H:%M} UTC. Its plots were removed since, as those "
+            f"{window.id} was measured at {moment(window.measured_at or window.as_of)}. Its plots were removed since, as those "
             f"are that are older than monitoring.keep_reports in model.yaml. Its numbers are kept."
         )
         return Missing("The plots are gone", gone)

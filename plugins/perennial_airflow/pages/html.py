@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
+from ml.monitoring import decided
 from ml.monitoring.history.words import number
-from ml.wording import counted, percent
+from ml.wording import counted, moment, percent
 from perennial_airflow.pages import addresses, assets, words
 
 if TYPE_CHECKING:
@@ -71,13 +72,13 @@ def _environment() -> "Environment":
     )
     made.globals |= {"static": assets.address, "own": addresses.own, "airflow": addresses.airflow, "icon": assets.ICON}
     made.filters |= {
-        "moment": words.moment,
+        "moment": moment,
         "ago": words.ago,
         "iso": datetime.isoformat,
         "number": number,
         "counted": counted,
         "percent": percent,
-        "became": words.became,
+        "became": decided.short,
     }
     made.globals |= {"verdict": words.verdict, "tab": addresses.tab, "approval": addresses.approval}
     return made
