@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal_column, select
+from sqlalchemy import ColumnElement, and_, func, select
 
 from ml.state.ledger import ASKING
 from ml.state.measured import Measured
@@ -99,10 +99,10 @@ def estimates(state: State, model: str, *, after: datetime) -> dict[str, list[Wi
 def decided(state: State, model: str, *, after: datetime, evidence: bool = True) -> list[Decision]:
     """The decisions since a moment, oldest first: those about windows, and rollbacks. Without their evidence, which is large, if asked."""
     wanted = [one for one in decisions.c if evidence or one.name != "evidence"]
-    query = select(*wanted, *([] if evidence else [literal_column("'{}'", decisions.c.evidence.type).label("evidence")]))
-    query = query.where(decisions.c.model == model, decisions.c.decided_at > after)
+    query = select(*wanted).where(decisions.c.model == model, decisions.c.decided_at > after)
     with state.begin() as connection:
-        return [record(Decision, row) for row in connection.execute(query.order_by(decisions.c.decided_at, decisions.c.id))]
+        rows = connection.execute(query.order_by(decisions.c.decided_at, decisions.c.id))
+        return [Decision(**{"evidence": {}, **row._mapping}) for row in rows]
 
 
 def _since(model: str, after: datetime) -> ColumnElement[bool]:
