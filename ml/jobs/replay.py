@@ -281,7 +281,7 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
     else:
         notes.append("Batches and labels count from when they arrived.")
     if spec.training.history_rows is not None:
-        notes.append(f"Trainings learn from the newest {spec.training.history_rows} rows (training.history_rows), and not from windows.")
+        notes.append(f"Trainings learn from the newest {spec.training.history_rows:,} rows (training.history_rows), and not from windows.")
     if spec.retraining.drift_share is None:
         notes.append("Drift alone asks for nothing as it is declared; it was played as if half of the columns were enough.")
     if world.label_delay:
