@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from ml.state.ledger import ASKING
 from ml.state.measured import Measured
 from ml.state.measured import measured as of_windows
-from ml.state.records import NOT_FEATURES, Decision, Drift, Window, WindowEstimate, by_window, record
+from ml.state.records import NOT_FEATURES, Decision, Drift, Window, WindowEstimate, by_window
 from ml.state.store import State
 from ml.state.tables import decisions, drift, windows
 from ml.state.tables import estimates as estimated
@@ -18,8 +18,7 @@ from ml.state.tables import estimates as estimated
 def taken(state: State, model: str, *, after: datetime) -> list[Window]:
     """The windows that were taken after a moment, oldest first."""
     query = select(windows).where(_since(model, after)).order_by(windows.c.number)
-    with state.begin() as connection:
-        return [record(Window, row) for row in connection.execute(query)]
+    return state.all(Window, query)
 
 
 def count(state: State, model: str, *, after: datetime) -> int:
