@@ -10,6 +10,7 @@ _SIZES = (("year", 365 * 86_400), ("month", 30 * 86_400), ("day", 86_400), ("hou
 def ago(at: datetime, now: datetime) -> str:
     """How long ago a moment was, or how far it lies ahead, in its largest unit.
 
+    >>> from datetime import UTC
     >>> now = datetime(2026, 5, 3, tzinfo=UTC)
     >>> ago(datetime(2026, 5, 1, tzinfo=UTC), now), ago(now + timedelta(minutes=1), now), ago(now, now)
     ('2 days ago', 'in 1 minute', 'just now')
