@@ -69,15 +69,15 @@ def rows(count: int, *, seed: int, shift: float = 0.0, first: int = 0) -> pd.Dat
     )
 
 
-def accept(settings: Settings, frame: pd.DataFrame, batch: str) -> int:
+def accept(settings: Settings, frame: pd.DataFrame, batch: str, *, at: datetime = START) -> int:
     spec = specfile.load(settings, "loans")
-    return AcceptedTable.of(settings, "loans", spec).append(frame, spec=spec, batch=batch, arrived_at=START)
+    return AcceptedTable.of(settings, "loans", spec).append(frame, spec=spec, batch=batch, arrived_at=at)
 
 
-def label(settings: Settings, frame: pd.DataFrame, delivery: str) -> None:
+def label(settings: Settings, frame: pd.DataFrame, delivery: str, *, at: datetime = START) -> None:
     """Labels that arrive late."""
     labels = AcceptedTable.of(settings, "loans").labels
-    labels.append(frame[["key", "late"]].set_axis(["id", "label"], axis=1), delivery=delivery, arrived_at=START)
+    labels.append(frame[["key", "late"]].set_axis(["id", "label"], axis=1), delivery=delivery, arrived_at=at)
 
 
 def crown_another(settings: Settings) -> None:

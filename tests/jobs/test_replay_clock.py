@@ -82,13 +82,39 @@ def test_arrivals_that_tell_no_window_from_the_next_say_nothing(
     assert found == clock
 
 
-def test_labels_that_are_not_final_by_the_end_judge_nobody(settings: Settings) -> None:
+@pytest.mark.parametrize("loaded", [None, 0, 2, 300])
+def test_labels_that_are_not_final_by_the_end_judge_nobody(settings: Settings, loaded: int | None) -> None:
+    """Rows that arrive day by day, or that all are loaded so many days after the last one happened."""
     declare(settings, TEXT.replace("id: key", "id: key\nlabel_delay: 5d"))
-    arrive(settings, days())
+    if loaded is None:
+        arrive(settings, days())
+    else:
+        accept(settings, days(), "all", at=START + timedelta(days=DAYS - 1 + loaded))
     found = read(settings)
+    assert found.clock == ("arrivals" if loaded is None else "time")
+    young = {None: 4, 0: 5, 2: 3, 300: 0}[loaded]
     counts = np.bincount(found.codes[found.labelled], minlength=DAYS)
-    assert list(counts[-5:]) == [SIZE, 0, 0, 0, 0], "four days are too young"
-    assert (counts[:-4] == SIZE).all()
+    assert list(counts) == [SIZE] * (DAYS - young) + [0] * young
+
+
+def test_labels_that_were_loaded_later_than_their_rows_are_final_by_then(settings: Settings) -> None:
+    declare(settings, TEXT.replace("id: key", "id: key\nlabel_delay: 5d"))
+    frame, last = days(), START + timedelta(days=DAYS - 1)
+    accept(settings, frame.assign(bought=None), "all", at=last)
+    labels = frame[["key", "bought"]].set_axis(["id", "label"], axis=1)
+    AcceptedTable.of(settings, "shop").labels.append(labels, delivery="all", arrived_at=last + timedelta(days=3))
+    counts = np.bincount((found := read(settings)).codes[found.labelled], minlength=DAYS)
+    assert found.clock == "time"
+    assert list(counts[-3:]) == [SIZE, 0, 0], "two days are too young"
+
+
+def test_without_a_delay_every_label_is_final_whatever_the_time_of_its_row(settings: Settings) -> None:
+    """A row may be of a time that is still to come, such as that of a booked journey."""
+    declare(settings)
+    arrive(settings, days().assign(at=lambda frame: frame["at"] + timedelta(days=30)))
+    found = read(settings)
+    assert (found.clock, found.labelled.all()) == ("arrivals", True)
+    assert (found.known == found.moments[found.codes + 1]).all()
 
 
 def test_the_time_of_a_fit_is_no_delay_of_labels(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
