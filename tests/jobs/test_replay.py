@@ -26,6 +26,7 @@ from ml.jobs.status import status
 from ml.monitoring import looks
 from ml.monitoring.alarms.promise import level_of_a_look, split
 from ml.monitoring.replayed.facts import ReplayFacts
+from ml.monitoring.replayed.words import listed
 from ml.settings import Settings
 from ml.spec import Persistence
 from ml.state import State, replays
@@ -116,6 +117,7 @@ def test_a_replay_judges_every_policy_and_keeps_what_it_found(shop: Settings) ->
     for one in named.values():
         assert one.total == pytest.approx(one.loss + 0.01 * one.fits + 0.04 * one.retrainings)
         assert one.total >= cell.oracle.total - 1e-9
+    assert "Estimated quality was not played: quality is not estimated in a replay." in listed(found)
     assert not cell.is_told, "8 tuned windows are too few to tell"
     assert "too short to tell" in found.recommendation
     assert job.kept(shop, "shop", 1) == found
@@ -269,6 +271,7 @@ def test_a_history_that_cannot_be_replayed_is_refused_with_its_cure(settings: Se
 )
 def test_other_tasks_are_replayed_in_the_same_way(settings: Settings, task: str, estimator: str, metric: str) -> None:
     text = TEXT.replace("task: binary", f"task: {task}").replace('positive: "yes" # quoted\n', "").replace("accuracy", metric)
+    text = text.replace("  drift_share: 0.5", "  estimated_drop: 0.1\n  drift_share: 0.5")
     declare(settings, text.replace("sklearn.linear_model.LogisticRegression", estimator))
     frame = rows()
     sign = np.where(frame.index // (6 * SIZE) % 2, -1, 1)
@@ -280,6 +283,7 @@ def test_other_tasks_are_replayed_in_the_same_way(settings: Settings, task: str,
     assert found.chosen.oracle.total < found.chosen.never.total, "the answer turns round"
     assert found.history[9].fresh < found.history[6].fresh  # type: ignore[operator]
     assert f"How far {metric} moves by chance is not known" in " ".join(found.notes)
+    assert "Quality is not estimated in a replay: as declared, estimated_drop asks for nothing here." in found.notes
 
 
 def test_a_candidate_that_fails_is_told_and_tried_again_at_the_next_replay(settings: Settings) -> None:

@@ -18,6 +18,8 @@ LIMITS = (1.0, 2.0, 4.0, 8.0, 16.0)
 ROWS = (1, 2, 4, 8, 16)
 SHADOWS = (1, 2, 4)
 _ALLOWANCE, _SD_OF_MAD = 0.5, 1.4826
+_NOT_PLAYED = {"estimated quality": "quality is not estimated in a replay"}
+"""On no history: an estimate takes a model's answer to each row, and only what it lost is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ def families(history: LossHistory, yardstick: Yardstick, parts: Parts, costs: Co
     found["own loss (CUSUM)"] = tuple(_cusum(history, yardstick, limit) for limit in LIMITS)
     found["labelled rows"] = tuple(_rows(history, parts, count) for count in ROWS)
     learnt = [forecast.learnt(history, yardstick, parts, horizon=horizon) for horizon in forecast.HORIZONS]
-    absent = {}
+    absent = dict(_NOT_PLAYED)
     if forecasts := tuple(one.policy(costs.retraining) for one in learnt if one is not None):
         found["forecast"] = forecasts
     else:

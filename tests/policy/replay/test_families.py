@@ -113,6 +113,7 @@ def test_what_cannot_be_played_is_named_with_its_reason() -> None:
     past = ageing(12)
     parts = Parts.of(past, share=0.4)
     found = families(past, Yardstick.of(past, start=0, known=parts.known), parts, Costs(train=0.2))
-    assert set(found.absent) == {"drift, as declared", "drift, Evidently's default", "quality drop", "forecast"}
+    assert set(found.absent) == {"drift, as declared", "drift, Evidently's default", "quality drop", "forecast", "estimated quality"}
     assert not set(found.absent) & set(found.members)
     assert "too few" in found.absent["forecast"]
+    assert found.absent["estimated quality"] == "quality is not estimated in a replay"

@@ -129,4 +129,4 @@ def test_each_cost_has_a_cell_with_policies_of_different_names(found: Replayed) 
     assert [one.costs.retraining for one in found.cells] == [0.2, 20.0]
     for one in found.cells:
         assert len({x.name for x in one.policies}) == len(one.policies)
-    assert set(found.absent) == {"drift, as declared", "drift, Evidently's default", "quality drop"}
+    assert set(found.absent) == {"drift, as declared", "drift, Evidently's default", "quality drop", "estimated quality"}
