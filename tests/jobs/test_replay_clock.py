@@ -104,13 +104,16 @@ def test_windows_without_rows_do_not_hide_that_the_others_arrived_one_by_one(set
     assert replayed._clock(frame, spec, weeks) == "arrivals"
 
 
-def test_a_cooldown_of_a_day_holds_back_no_other_window_where_deliveries_hold_many(settings: Settings) -> None:
+def test_a_cooldown_of_a_day_holds_back_no_other_window_where_deliveries_hold_many(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Three deliveries, a month apart, of eight windows each: a window counts as a day, and what is declared may retrain in each."""
     rules = "retraining: {drift_share: null, quality_drop: null, every_windows: 1, minimum_rows: 1, cooldown: 1d}\n"
     declare(settings, UNTIMED[: UNTIMED.index("retraining:")].replace('"@weekly" # the calendar', "null") + rules)
     frame = rows(DAYS).drop(columns="at")
     for one in range(3):
         accept(settings, frame[len(frame) * one // 3 : len(frame) * (one + 1) // 3], f"b{one}", at=START + one * MONTH)
+    monkeypatch.setattr(losses, "_LEAST_IN_POOL", 1000)
     found = job.replay(settings, "shop", OPTIONS)
     assert found.clock == "delivered"
     named = {one.name: one for one in found.chosen.policies}
