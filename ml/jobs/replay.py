@@ -222,7 +222,7 @@ def _history(world: _World, own: Sequence[tuple[str, Retraining]]) -> "tuple[Los
         spec=spec,
         accepted=accepted,
         history=history,
-        drifts=Drifts(spec=spec, accepted=accepted, learnt=lambda model: _learnt(world, model)),
+        drifts=Drifts(spec=spec, accepted=accepted, learnt=lambda model: _learnt(world, model), delay=history.delay),
         positives=_positives(world),
         tested_windows=max(1, round(spec.training.test_share * world.asked.history)),
     )

@@ -340,7 +340,8 @@ def test_policies_that_count_other_windows_see_their_own_alarms(settings: Settin
     spec = specfile.load(settings, "shop")
     accepted = reading.read(settings, spec, OPTIONS.over(spec))
     drifts = Drifts(spec=spec, accepted=accepted, learnt=lambda _: np.arange(8 * SIZE))
-    once, thrice = (drifts.measured(8, 9, since=8, counted=Persistence(count, count)) for count in (1, 3))
+    once, thrice = (drifts.measured(8, 9, counted=Persistence(count, count)) for count in (1, 3))
+    assert [list(replace(drifts, delay=late).before(8, 11, Persistence(4, 4))) for late in (0, 2)] == [[10, 9, 8], [10]], "of its service"
     assert looks.persists(once[0]) is None
     assert looks.persists(thrice[0]) is False
     level = level_of_a_look(spec.monitoring.false_alarms, drifts._between)  # type: ignore[arg-type]

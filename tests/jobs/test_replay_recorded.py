@@ -133,7 +133,7 @@ def test_drift_in_a_replay_is_what_monitoring_measured(world: Settings) -> None:
     cut = replayed_rows.read(world, spec, Options(window="40rows", history=3).over(spec))
     of_windows = replace(cut, edges=cut.edges[::5], moments=cut.moments[::5])
     drifts = Drifts(spec=spec, accepted=of_windows, learnt=lambda _: np.arange(400))
-    found = drifts.measured(2, 3, since=2, counted=spec.retraining.drift_windows)
+    found = drifts.measured(2, 3, counted=spec.retraining.drift_windows)
     window = ledger.recent_windows(State.open(world), "loans", limit=1, until=2)[0]
     live = [one for one in ledger.measurement(State.open(world), window.id)[0] if one.kind not in NOT_FEATURES]
     assert sorted(found, key=lambda one: one.column) == live

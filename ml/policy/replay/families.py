@@ -80,10 +80,10 @@ def _signalled(history: LossHistory) -> tuple[dict[str, tuple[Policy, ...]], dic
 def _signal(name: str, family: str, history: LossHistory, flags: Flags, *, lag: int) -> Policy:
     """Asks where the newest window that is known, `lag` windows before, has the flag. NaN compares false and asks for nothing."""
 
-    def row(champion: int, since: int) -> Flags:
+    def row(champion: int) -> Flags:
         found = np.zeros(history.windows, dtype=bool)
         found[lag:] = flags[champion - history.delay, : history.windows - lag]
-        found[: since + lag] = False
+        found[: champion + lag] = False
         return found
 
     return Policy(name=name, family=family, asks=by_row(row))
@@ -96,8 +96,8 @@ def _cusum(history: LossHistory, yardstick: Yardstick, limit: float) -> Policy:
     """
     deviation = max(_SD_OF_MAD * yardstick.usual_noise, 1e-9)
 
-    def row(champion: int, since: int) -> Flags:
-        own = np.where(np.arange(history.windows) >= since, history.served[champion], np.nan)
+    def row(champion: int) -> Flags:
+        own = history.served[champion]
         seen = np.flatnonzero(np.isfinite(own))
         sums = np.zeros(len(seen) + 1)
         for place, window in enumerate(seen[1:], start=2):
@@ -121,8 +121,8 @@ def _rows(history: LossHistory, parts: Parts, count: int) -> Policy:
     needed = int(count * np.median(judged)) if len(judged) else 1
     known = np.concatenate([np.zeros(1 + history.delay, dtype=np.int64), np.cumsum(history.rows)])[: history.windows]
 
-    def row(_champion: int, since: int) -> Flags:
-        found: Flags = known - known[since] >= max(1, needed)
+    def row(champion: int) -> Flags:
+        found: Flags = known - known[champion] >= max(1, needed)
         return found
 
     return Policy(name=f"{needed} labelled rows", family="labelled rows", asks=by_row(row))

@@ -15,7 +15,7 @@ def changing(**facts: object) -> LossHistory:
     return jumping(100, at=CHANGES, noise=0.01, **facts)
 
 
-def every_seven(champion: int, _since: int, window: int) -> bool:
+def every_seven(champion: int, window: int) -> bool:
     return window - champion >= 7
 
 
