@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Frame, Page, expect
 from demo.installation import ROOT, Installation
 from ml.state import batches
 from ml.state.records import Batch
-from tests.e2e.browser import Watched, chromium, logged_in, serious
+from tests.chromium import chromium
+from tests.e2e.browser import Watched, logged_in, serious
 from tests.e2e.test_loop import until
 from tests.plugins.test_models_pages import NOW, SCRIPT, declare, looked, trained
 
