@@ -83,7 +83,7 @@ class LabelTable:
     def arrived(self, ids: pd.Series) -> pd.Series:
         """Since when the label of each id that has one is what it is (UTC), indexed by id.
 
-        Of several for one id that is when the one that `known` gives arrived: repeated since, it is as old as at first; a correction is new.
+        Of several for one id: when the one that `known` gives arrived; repeated since, it is as old as at first, a correction is new.
         """
         wanted, columns = pa.array(ids.dropna().unique(), pa.string()), ["id", "label", "_arrived_at"]
         parts = [part.filter(pc.is_in(part.column("id"), wanted)) for part in self.log.read(self._commits(None), columns)]
