@@ -659,7 +659,7 @@ def test_pages_of_a_real_window_and_a_real_card_open_with_what_they_mean(trained
         told.index(part) for part in ("What this means", "Decision: ", "Estimated without labels", "What probably hurts most", "<iframe")
     ]
     assert places == sorted(places)
-    assert plots.kind == "foreign"
+    assert plots.is_foreign
     assert b"location.replace" in plots.content
     assert card.content.index(b"Version 1 is the champion since") < card.content.index(b"Intended use")
     kept = Path(trained.reports_url) / "loans" / "card_1.html"
