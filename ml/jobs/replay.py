@@ -222,7 +222,7 @@ def _history(world: _World, own: Sequence[tuple[str, Retraining]]) -> "tuple[Los
         spec=spec,
         accepted=accepted,
         history=history,
-        drifts=Drifts(spec=spec, accepted=accepted, learnt=lambda model: _learnt(world, model)),
+        drifts=Drifts(spec=spec, accepted=accepted, learnt=lambda model: _learnt(world, model), delay=history.delay),
         positives=_positives(world),
         tested_windows=max(1, round(spec.training.test_share * world.asked.history)),
     )
@@ -288,6 +288,8 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
         notes.append(f"Labels come {counted(world.label_delay, 'window')} late; as many are left out before the judged windows.")
     if world.fit_windows:
         notes.append(f"A fit takes {counted(world.fit_windows, 'window')}, which are left out there, too.")
+    if spec.retraining.estimated_drop is not None:
+        notes.append("Quality is not estimated in a replay: as declared, estimated_drop asks for nothing here.")
     if spec.retraining.quality_drop is not None and spec.metric not in KNOWN:
         notes.append(f"How far {spec.metric} moves by chance is not known in a replay: as declared, any drop beyond quality_drop counts.")
     if asked.sample < 1:

@@ -69,15 +69,15 @@ def rows(count: int, *, seed: int, shift: float = 0.0, first: int = 0) -> pd.Dat
     )
 
 
-def accept(settings: Settings, frame: pd.DataFrame, batch: str) -> int:
+def accept(settings: Settings, frame: pd.DataFrame, batch: str, *, at: datetime = START) -> int:
     spec = specfile.load(settings, "loans")
-    return AcceptedTable.of(settings, "loans", spec).append(frame, spec=spec, batch=batch, arrived_at=START)
+    return AcceptedTable.of(settings, "loans", spec).append(frame, spec=spec, batch=batch, arrived_at=at)
 
 
-def label(settings: Settings, frame: pd.DataFrame, delivery: str) -> None:
+def label(settings: Settings, frame: pd.DataFrame, delivery: str, *, at: datetime = START) -> None:
     """Labels that arrive late."""
     labels = AcceptedTable.of(settings, "loans").labels
-    labels.append(frame[["key", "late"]].set_axis(["id", "label"], axis=1), delivery=delivery, arrived_at=START)
+    labels.append(frame[["key", "late"]].set_axis(["id", "label"], axis=1), delivery=delivery, arrived_at=at)
 
 
 def crown_another(settings: Settings) -> None:
@@ -659,7 +659,7 @@ def test_pages_of_a_real_window_and_a_real_card_open_with_what_they_mean(trained
         told.index(part) for part in ("What this means", "Decision: ", "Estimated without labels", "What probably hurts most", "<iframe")
     ]
     assert places == sorted(places)
-    assert plots.kind == "foreign"
+    assert plots.is_foreign
     assert b"location.replace" in plots.content
     assert card.content.index(b"Version 1 is the champion since") < card.content.index(b"Intended use")
     kept = Path(trained.reports_url) / "loans" / "card_1.html"
