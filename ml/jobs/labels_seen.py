@@ -21,7 +21,6 @@ from ml.state import State, ledger, specs
 from ml.state.records import Training, Window
 from ml.training.dataset import is_final
 
-_LOOKED_BACK = 200
 _BLOCK_ROWS = 500_000
 
 
@@ -77,7 +76,7 @@ def seen(table: AcceptedTable, state: State, window: Window, *, spec: ModelSpec,
     """
     then = _Then(trained, specs.recall(state, trained.spec_hash))
     columns = list(dict.fromkeys(name for name in (spec.target, spec.time, then.spec.time) if name is not None))
-    last = _last_judged(state, window, metric=spec.metric, least=spec.monitoring.minimum_rows)
+    last = _last_judged(state, window, spec=spec, trained=trained)
     parts = [table.read(version=window.end_version, after_version=window.end_version, columns=columns)]
     late = known = 0
     for block in _blocks(table.batches(version=window.end_version), trained, window, last):
@@ -187,14 +186,12 @@ def late_rows(table: AcceptedTable, window: Window, found: Seen, *, spec: ModelS
         yield rows.assign(**{spec.target: labels.reindex(rows[ROW]).to_numpy()}).reset_index(drop=True)
 
 
-def _last_judged(state: State, window: Window, *, metric: str, least: int) -> Window | None:
+def _last_judged(state: State, window: Window, *, spec: ModelSpec, trained: Training) -> Window | None:
     """The newest earlier window of the same champion in which the metric was judged by labels enough; those of the others still wait.
 
     So do those of a window of one class, on which the metric may not be defined.
     """
-    for one in ledger.recent_windows(state, window.model, limit=_LOOKED_BACK, until=window.number):
-        if one.number < window.number and one.champion == window.champion and one.measured_at is not None:
-            _, qualities = ledger.measurement(state, one.id)
-            if max((quality.rows for quality in qualities if quality.metric == metric), default=0) >= least:
-                return one
-    return None
+    before = window.number - 1
+    judged = ledger.judged(state, window.model, champion=window.champion, metric=spec.metric, after=trained.as_of, until=before)
+    newest = next((number for number, one in reversed(judged) if one.rows >= spec.monitoring.minimum_rows), None)
+    return None if newest is None else ledger.recent_windows(state, window.model, limit=1, until=newest)[0]

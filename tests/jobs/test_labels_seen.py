@@ -1,12 +1,13 @@
 """Which labels a window knows, counted a block of rows at a time, and without reading where nothing is to be found."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import insert
 
 from ml import specfile
 from ml.data.table import BATCH, ROW, AcceptedTable
@@ -16,6 +17,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, specs
 from ml.state.records import Quality, Training, Window
+from ml.state.tables import windows
 from ml.training import dataset
 from tests.jobs.test_monitor import START, accept, declare, label, rows
 
@@ -123,6 +125,17 @@ def test_a_window_on_which_the_metric_was_not_defined_has_judged_nothing(setting
     taken(settings, state, spec, 1, 2, judged="accuracy")
     window = taken(settings, state, spec, 2, 3)
     assert found(labels_seen.seen(table, state, window, spec=spec, trained=by(state, spec)))[1:] == (100, 200), "its labels still wait"
+
+
+def test_a_label_counts_once_however_many_windows_came_without_any(settings: Settings) -> None:
+    table, state, spec = world(settings, 1.0, 1.0)
+    first = taken(settings, state, spec, 1, 2, judged="roc_auc")
+    empty = [replace(first, id=f"loans-{number:06d}", number=number, start_version=number, measured_at=LATER) for number in range(2, 212)]
+    with state.begin() as connection:
+        connection.execute(insert(windows), [asdict(one) for one in empty])
+    window = replace(first, number=212, start_version=2, end_version=3)
+    seen = labels_seen.seen(table, state, window, spec=spec, trained=by(state, spec))
+    assert found(seen) == (of("b2", range(1, 101)), 0, 200)
 
 
 def test_a_label_that_came_after_the_training_counts_once_though_its_row_came_before_it(settings: Settings) -> None:
