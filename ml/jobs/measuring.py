@@ -73,9 +73,9 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         learnt: The declaration that the champion was trained with.
         trained: The run that made the champion.
     """
-    with reference_profile.kept(settings, trained, learnt=learnt, window_rows=window.rows) as reference:
+    tested = tested_model.load(settings, trained, learnt)
+    with reference_profile.kept(settings, trained, learnt=learnt, tested=tested, window_rows=window.rows) as reference:
         champion = champions.load(settings, champions.Champion(window.champion, trained, learnt))
-        tested = tested_model.load(settings, trained, learnt)
         found = look_at(settings, state, window, reference, spec=spec, champion=champion, tested=tested, trained=trained)
     table, drifts, judged, rows = found.table, found.drifts, found.judged, found.rows
     beyond = beyond_drift.measure(
