@@ -37,6 +37,12 @@ def test_text_and_hash_name_exactly_one_declaration() -> None:
     assert ModelSpec.model_validate(declaration(description="other")).hash() != spec.hash()
 
 
+def test_a_window_may_need_more_rows_than_the_most_that_nobody_wrote() -> None:
+    spec = ModelSpec.model_validate(declaration(monitoring={"minimum_rows": 3_000_000}))
+    assert spec.monitoring.minimum_rows == 3_000_000
+    assert ModelSpec.from_text(spec.to_text()) == spec, "a run's declaration is read again with its defaults written out"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -55,6 +61,7 @@ def test_text_and_hash_name_exactly_one_declaration() -> None:
         ({"retraining": {"cooldown": "soon"}}, "whole number and a unit"),
         ({"monitoring": {"schedule": "every day"}}, "not a schedule"),
         ({"monitoring": {"schedule": "61 * * * *"}}, "not a schedule"),
+        ({"monitoring": {"minimum_rows": 300, "maximum_rows": 299}}, r"maximum_rows \(299\) is less than minimum_rows \(300\)"),
         ({"retraining": {"drift_share": 1.01}}, "less than or equal to 1"),
         ({"retraining": {"drift_share": 0}}, "greater than 0"),
         ({"retraining": {"regret": {"shadow_windows": 4}}}, r"regret\.shadow_windows: a shadow is for regret alone, .* write cost"),

@@ -71,7 +71,7 @@ def against_usual(
         found += [
             concept.against_fresh(metric, replace(seen[0], units=None), yardstick, level=promised, error=error)
             for one in _tested(metric, learnt, tested)[:1]
-            if (error := concept.of_stretches(one, len(judged))) is not None
+            if (error := concept.of_stretches(one, len(judged), share=tested.share)) is not None
         ]
     return max(found, key=lambda one: (bool(one.obstacle), by_chance(one) or 0.0))
 

@@ -17,6 +17,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "regression": ("mae", "rmse", "r2"),
 }
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "mae", "rmse"})
+_MOST_ROWS = 2_000_000
 
 
 class Promotion(Declared):
@@ -73,8 +74,11 @@ class Monitoring(Declared):
     """
     minimum_rows: Annotated[int, Field(ge=1)] = 200
     """With fewer new rows the window stays open and waits for more."""
-    maximum_rows: Annotated[int, Field(ge=1)] = 2_000_000
-    """Of more new rows, as after a pause, the oldest batches make the window, and the next look takes the next ones."""
+    maximum_rows: Annotated[int, Field(ge=1)] = _MOST_ROWS
+    """Of more new rows, as after a pause, the oldest batches make the window, and the next look takes the next ones.
+
+    The default gives way to a larger `minimum_rows`.
+    """
     sample_rows: Annotated[int, Field(ge=1000)] = 100_000
     """A report's plots are drawn from at most so many rows of each side.
 
@@ -93,7 +97,8 @@ class Monitoring(Declared):
 
     @model_validator(mode="after")
     def _rows(self) -> Self:
-        if self.maximum_rows < self.minimum_rows:
+        # Nobody wrote the default; stored declarations have it in full, so that what was written cannot be asked for.
+        if self.maximum_rows < self.minimum_rows and self.maximum_rows != _MOST_ROWS:
             raise ValueError(
                 f"maximum_rows ({self.maximum_rows}) is less than minimum_rows ({self.minimum_rows}): no window could be taken"
             )

@@ -12,7 +12,7 @@ from ml.state.sql import lock, upsert
 from ml.state.store import State
 from ml.state.tables import details, estimates, windows
 
-Kind = Literal["concept", "ranking", "segments", "intervals"]
+Kind = Literal["concept", "ranking", "segments", "intervals", "labels"]
 """What is kept of a window beside drift, quality and estimates, each time that it is measured anew."""
 SHADOW: Literal["shadow"] = "shadow"
 """What is kept of its shadow, which costs a fit: another measuring of the window does not remove it."""

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from ml.data import delta as delta_module
+from ml.data import labels as labels_module
 from ml.data import table as table_module
 from ml.data.delta import AppendLog
 from ml.data.labels import NO_LABELS, LabelTable
@@ -214,6 +215,22 @@ def test_late_labels_fill_missing_targets_as_of_a_moment_and_never_replace(setti
     assert targets(AT + timedelta(days=1)) == ["1", "0", None]
     assert targets(None) == ["1", "1", "1"]
     assert list(table.read(version=version, columns=["default"]).columns) == ["_batch", "_row", "_arrived_at", "default"]
+
+
+@pytest.mark.parametrize(("most", "looked_up"), [(1, 3), (5, 2), (10**6, 1)])
+def test_many_small_deliveries_of_labels_are_looked_through_at_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, most: int, looked_up: int
+) -> None:
+    labels, ids = LabelTable.of(settings, "loans"), pd.Series(["L0", "L1", "L3"])
+    for number in range(6):
+        given = pd.DataFrame({"id": [f"L{number % 4}", "other"], "label": [str(number), "0"]})
+        labels.append(given, delivery=f"d{number}", arrived_at=AT + timedelta(days=number))
+    calls, is_in = [], labels_module.pc.is_in
+    monkeypatch.setattr(labels_module, "_LOOKED_UP_ROWS", most)
+    monkeypatch.setattr(labels_module.pc, "is_in", lambda *given, **named: calls.append(1) or is_in(*given, **named))
+    assert labels.known(ids=ids).to_dict() == {"L0": "4", "L1": "5", "L3": "3"}
+    assert len(calls) == looked_up
+    assert labels.arrived(ids).to_dict() == {f"L{number % 4}": AT + timedelta(days=number) for number in (3, 4, 5)}
 
 
 def test_a_labels_version_names_the_same_labels_whatever_arrives_later(settings: Settings) -> None:

@@ -25,7 +25,7 @@ from ml.monitoring import distances, workspace
 from ml.registry import models
 from ml.registry.client import reaching
 from ml.settings import Settings
-from ml.state import State, ledger, trainings
+from ml.state import State, estimates, ledger, trainings
 from tests.kept import KeptWorlds
 from tests.training.worlds import with_mlflow
 
@@ -325,6 +325,7 @@ def test_labels_that_come_after_their_window_are_judged_once_and_can_ask_for_a_t
     assert second.window is not None
     assert (second.window.rows, second.window.labelled_rows, second.quality_rows) == (200, 0, 300)
     assert second.quality["roc_auc"] < 0.4, "each label meets the prediction for its own row"
+    assert estimates.detail(State.open(trained), second.window.id, "labels") == {"fresh": 300, "known": 300}
     assert second.drift is not None
     assert second.drift.target is not None, "the late labels are drift that no earlier window could see"
     assert second.decision is not None
