@@ -192,6 +192,7 @@ def test_promote_and_roll_back(seen: Seen) -> None:
     assert (change.version, change.by, change.reason) == (1, "admin", "it is fairer")
     [line] = seen.logged("perennial_promote")
     assert (line["owner"], line["dag_id"]) == ("admin", f"{MODEL}.train")
+    until(lambda: seen.airflow.runs(f"{MODEL}.score", run_type="asset_triggered") or None, limit_s=90, what="the new champion scores")
     assert json.loads(line["extra"]) == {
         "version": 1, "reason": "it is fairer", "outcome": f"Version 1 of {MODEL} is champion now; before it was version 2."
     }  # fmt: skip
