@@ -16,6 +16,12 @@ METRICS: dict[str, tuple[str, ...]] = {
     "multiclass": ("accuracy", "balanced_accuracy", "f1", "log_loss"),
     "regression": ("mae", "rmse", "r2"),
 }
+MEASURED: dict[str, tuple[str, ...]] = {
+    "binary": (*METRICS["binary"], "precision", "recall", "average_precision"),
+    "multiclass": (*METRICS["multiclass"], "precision", "recall"),
+    "regression": METRICS["regression"],
+}
+"""What a training measures on its test rows: beside the metrics that may be declared, those that are only shown."""
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "mae", "rmse"})
 _MOST_ROWS = 2_000_000
 
