@@ -33,12 +33,17 @@ def taken_up(state: State, run: str) -> tuple[Training, ModelSpec]:
     if training.state == "failed":
         training = freezing.resume(state, training, "manual") or training
     spec = specs.recall(state, training.spec_hash)
-    lease = spec.training.timeout + _MARGIN
-    if training.decision is None:
-        return training, spec
-    if ledger.hold(state, training.decision, run=run, at=datetime.now(UTC), lease=lease) is None:
-        raise ModelOwnerError(_lost(state, training))
+    hold_on(state, spec, training)
     return training, spec
+
+
+def hold_on(state: State, spec: ModelSpec, training: Training) -> None:
+    """Keeps what the training has claimed for as long as work on one candidate may take; `ModelOwnerError` as of `taken_up`."""
+    if training.decision is None:
+        return
+    lease = spec.training.timeout + _MARGIN
+    if ledger.hold(state, training.decision, run=training.key, at=datetime.now(UTC), lease=lease) is None:
+        raise ModelOwnerError(_lost(state, training))
 
 
 def _lost(state: State, training: Training) -> str:
