@@ -143,10 +143,10 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], others: Sequence
     from ml.policy import replay as core
 
     spec, asked, accepted = world.spec, world.asked, world.accepted
-    costs = told.costs_of(spec, asked.costs, asked.shadow)
+    costs = told.costs_of(spec, asked.costs, asked.shadow, rows=accepted.rows_of())
     history, policies = _history(world, own)
     played = core.replay(history, costs, share=asked.tune_share, own=policies)
-    cells = tuple(told.cell(one, is_declared=number == 0 and spec.retraining.cost is not None) for number, one in enumerate(played.cells))
+    cells = tuple(told.cell(one, declared=spec.retraining.cost if number == 0 else None) for number, one in enumerate(played.cells))
     place = 0 if spec.retraining.cost is not None else told.middle(costs)
     affected, sentences = told.affected(
         accepted, world.losses, spec, delay=world.label_delay, least=told.least_labelled(accepted, spec, sample=asked.sample)
@@ -259,6 +259,7 @@ def _positives(world: _World) -> Any:
 
 def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[str]:
     """What one must know to read the numbers."""
+    from ml.jobs.replaying import told
     from ml.monitoring.replayed.noise import KNOWN
 
     spec, asked, accepted = world.spec, world.asked, world.accepted
@@ -267,6 +268,7 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
         world.recipe.sentence,
         f"A model learns from {learnt}; a window is {size(accepted.size)}. Each training is taken to pass the gate.",
         _unit(spec),
+        *told.priced(spec, accepted.rows_of()),
     ]
     if accepted.clock == "time":
         notes.append(

@@ -28,12 +28,12 @@ from ml.monitoring.alarms.promise import level_of_a_look, split
 from ml.monitoring.replayed.facts import ReplayFacts
 from ml.monitoring.replayed.words import listed
 from ml.settings import Settings
-from ml.spec import Persistence
+from ml.spec import Cost, Persistence
 from ml.state import State, replays
 from ml.training.evaluation import measure
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-SIZE, WINDOWS = 60, 24
+SIZE, WINDOWS, LONG = 60, 24, 60
 TEXT = """# A model of a test.
 model: shop
 task: binary
@@ -90,6 +90,8 @@ def accept(settings: Settings, frame: pd.DataFrame, batch: str, *, at: datetime 
 
 COSTS = (0.02, 0.1)
 OPTIONS = Options(window=f"{SIZE}rows", history=3, costs=COSTS)
+SHORT = replace(OPTIONS, history=2)
+"""Over `LONG` histories a policy is recommended with it."""
 
 
 @pytest.fixture(autouse=True)
@@ -378,6 +380,33 @@ def test_the_recommended_policy_is_written_as_a_small_diff_that_stays_valid(shop
     assert "# drift is what we look at" in made.path.read_text()
     assert b"\r" not in made.path.read_bytes()
     assert applying.proposal(shop, told).diff == "", "a second time there is nothing to change"
+
+
+def test_a_cost_in_money_is_played_as_windows_worth_of_loss_and_stays_money_in_the_file(settings: Settings, tmp_path: Path) -> None:
+    """Windows of 60 rows at 0.5 an error: 0.3 and 1.2 are 0.01 and 0.04 of a window, also where a sample is judged."""
+    declare(settings)
+    accept(settings, rows(LONG), "all")
+    plain = job.replay(settings, "shop", SHORT)
+    declare(settings, TEXT.replace("train: 0.01, promote: 0.04", "train: 0.3, promote: 1.2, per_error: 0.5"))
+    found = job.replay(settings, "shop", SHORT)
+    cell = found.chosen
+    assert (cell.train, cell.promote, cell.cost, cell.is_declared) == (pytest.approx(0.01), pytest.approx(0.04), pytest.approx(0.05), True)
+    assert [one.cost for one in found.cells[1:]] == list(COSTS), "these stay as they are"
+    totals = [{one.name: pytest.approx(one.total) for one in facts.chosen.policies} for facts in (plain, found)]
+    assert totals[0] == totals[1], "as declared, too"
+    [said] = [one for one in found.notes if "in money" in one]
+    assert "costs 1.5 in money (a fit 0.3, a promotion 1.2) and an error 0.5: with 60 rows a window that is 0.05 windows' worth" in said
+    assert cell.is_told
+    applying.write(applying.proposal(settings, found))
+    assert specfile.load(settings, "shop").retraining.cost == Cost(train=0.3, promote=1.2, per_error=0.5)
+    spec = specfile.load(settings, "shop")
+    sampled = reading.read(settings, spec, replace(SHORT, sample=0.5).over(spec))
+    assert sampled.rows_of() == pytest.approx(60, rel=0.1)
+    other = tmp_path / "other.yaml"
+    other.write_text("retraining: {cost: {train: 1, per_error: 2}}")
+    declare(settings, TEXT.replace("metric: accuracy", "metric: roc_auc"))
+    with pytest.raises(CallError, match=r"--policy .*per_error: roc_auc is no mean over rows"):
+        applying.rules_of(other, specfile.load(settings, "shop"))
 
 
 def test_ends_of_lines_stay_as_they_are(shop: Settings) -> None:

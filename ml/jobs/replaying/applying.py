@@ -48,10 +48,15 @@ def rules_of(path: Path, spec: ModelSpec) -> Retraining:
     if not isinstance(content, dict) or not isinstance(content.get("retraining"), dict):
         raise CallError(f"--policy {path}: write a `retraining:` section, as in model.yaml")
     try:
-        return Retraining.model_validate({"cost": spec.retraining.cost, **content["retraining"]})
+        rules = Retraining.model_validate({"cost": spec.retraining.cost, **content["retraining"]})
+        if rules.cost is not None:
+            rules.cost.check(spec.metric)
     except ValidationError as error:
         first = error.errors()[0]
         raise CallError(f"--policy {path}: retraining.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except ValueError as error:
+        raise CallError(f"--policy {path}: {error}") from error
+    return rules
 
 
 def proposal(settings: Settings, facts: ReplayFacts) -> Proposal:
