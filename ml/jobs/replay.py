@@ -260,6 +260,7 @@ def _positives(world: _World) -> Any:
 def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[str]:
     """What one must know to read the numbers."""
     from ml.jobs.replaying import told
+    from ml.jobs.replaying.applying import OTHER_ROWS
     from ml.monitoring.replayed.noise import KNOWN
 
     spec, asked, accepted = world.spec, world.asked, world.accepted
@@ -284,6 +285,8 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
         notes.append("Batches and labels count from when they arrived.")
     if spec.training.history_rows is not None:
         notes.append(f"Trainings learn from the newest {spec.training.history_rows} rows (training.history_rows), and not from windows.")
+    elif not asked.growing:
+        notes.append(OTHER_ROWS.format(asked.history))
     if spec.retraining.drift_share is None:
         notes.append("Drift alone asks for nothing as it is declared; it was played as if half of the columns were enough.")
     if world.label_delay:

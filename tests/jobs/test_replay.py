@@ -120,6 +120,10 @@ def test_a_replay_judges_every_policy_and_keeps_what_it_found(shop: Settings) ->
         assert one.total == pytest.approx(one.loss + 0.01 * one.fits + 0.04 * one.retrainings)
         assert one.total >= cell.oracle.total - 1e-9
     assert "Estimated quality was not played: quality is not estimated in a replay." in listed(found)
+    assert (
+        "Trainings of this model learn from all rows (training.history_rows is null), this replay's models from the last 3 windows: "
+        in str(found.notes)
+    )
     assert not cell.is_told, "8 tuned windows are too few to tell"
     assert "too short to tell" in found.recommendation
     assert job.kept(shop, "shop", 1) == found
@@ -367,6 +371,11 @@ def test_the_recommended_policy_is_written_as_a_small_diff_that_stays_valid(shop
     voters = [{"kind": "regret", "theta": 2.0, "weight": 0.7}, {"kind": "never", "weight": 0.3}]
     told = with_rules(found, vote={"voters": voters, "shadow_windows": 2, "noise": 0.01})
     made = applying.proposal(shop, told)
+    assert "the last 3 windows: --growing replays what would happen. `training.history_rows: 180` would make" in str(made.notes)
+    grown = told.model_copy(update={"settings": {**told.settings, "growing": True}})
+    assert "history_rows" not in str(applying.proposal(shop, grown).notes), "these are the same rows"
+    by_time = told.model_copy(update={"settings": {**told.settings, "window": "7d"}})
+    assert "`training.history_rows` would make" in str(applying.proposal(shop, by_time).notes), "nobody knows how many rows"
     changed = [line for line in made.diff.splitlines() if line[:1] in "+-" and line[:3] not in {"+++", "---"}]
     assert '-  schedule: "@weekly" # the calendar' in changed
     assert "+  schedule: null # the calendar" in changed
