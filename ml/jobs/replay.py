@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ml.jobs.replaying.losses import Losses, Watcher
     from ml.jobs.replaying.recipe import Recipe
     from ml.jobs.replaying.rows import Accepted
-    from ml.monitoring.replayed.facts import LengthFacts, ReplayFacts
+    from ml.monitoring.replayed.facts import CostFacts, LengthFacts, ReplayFacts
     from ml.policy.replay import Costs, LossHistory, Policy, Replayed
 
 log = logging.getLogger(__name__)
@@ -151,6 +151,7 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], others: Sequence
     affected, sentences = told.affected(
         accepted, world.losses, spec, delay=world.label_delay, least=told.least_labelled(accepted, spec, sample=asked.sample)
     )
+    length = _compared(world, others, costs[place]) if others else None
     return ReplayFacts(
         model=spec.model,
         at=at,
@@ -167,10 +168,10 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], others: Sequence
         chosen_cost=cells[place].cost,
         history=told.windows(accepted, history, played.parts, played.cells[place]),
         affected=affected,
-        length=_compared(world, others, costs[place]) if others else None,
+        length=length,
         absent=played.absent,
         notes=tuple(_notes(world, played, sentences)),
-        recommendation=_recommendation(spec, cells[place].sentence, cells[place].cost),
+        recommendation=_recommendation(spec, cells[place], length),
     )
 
 
@@ -311,7 +312,8 @@ def _unit(spec: ModelSpec) -> str:
     return f"The loss of a window is {loss} on its labelled rows, and costs are in the same unit: 1 is one window with a loss of 1 more."
 
 
-def _recommendation(spec: ModelSpec, sentence: str, cost: float) -> str:
-    if spec.retraining.cost is not None:
-        return sentence
-    return f"{sentence} No cost is declared: this is for a retraining that costs {cost:g}; write yours as retraining.cost."
+def _recommendation(spec: ModelSpec, chosen: "CostFacts", length: "LengthFacts | None") -> str:
+    said = [chosen.sentence, *([] if length is None or not length.better else [length.better])]
+    if spec.retraining.cost is None:
+        said.append(f"No cost is declared: this is for a retraining that costs {chosen.cost:g}; write yours as retraining.cost.")
+    return " ".join(said)

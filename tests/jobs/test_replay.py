@@ -234,6 +234,21 @@ def test_other_lengths_of_history_are_compared_with_the_declared_one(shop: Setti
         job.replay(shop, "shop", Options(lengths=["long"]))
 
 
+def test_a_better_length_of_history_is_told_in_the_recommendation_and_before_anything_is_written(settings: Settings) -> None:
+    declare(settings)
+    accept(settings, rows(LONG), "all")
+    found = job.replay(settings, "shop", replace(SHORT, growing=True, lengths=[2], costs=(0.02,)))
+    assert found.length is not None
+    assert (found.length.name, found.length.declared) == ("2 windows", "growing")
+    said = "which this policy was judged with: replay with --history 2."
+    assert said in found.recommendation
+    assert "models that learn from the last 2 windows saved" in found.recommendation
+    assert said in str(applying.proposal(settings, found).notes)
+    same = found.length.model_copy(update={"name": "growing"})
+    assert same.better == ""
+    assert "Trainings of this model" not in str(found.notes), "growing: these are the same rows"
+
+
 def test_odd_windows_are_treated_as_stated_and_counted(settings: Settings) -> None:
     declare(settings, TEXT.replace("metric: accuracy", "metric: roc_auc"))
     frame = rows()

@@ -128,6 +128,7 @@ def _notes(facts: ReplayFacts, spec: ModelSpec) -> tuple[str, ...]:
         "budget still hold trainings back.",
         *_shadow(facts),
         *_learnt(facts, spec),
+        *([] if facts.length is None or not facts.length.better else [facts.length.better]),
     )
 
 
@@ -141,8 +142,8 @@ def _learnt(facts: ReplayFacts, spec: ModelSpec) -> tuple[str, ...]:
     windows, size = int(facts.settings["history"]), span(facts.settings["window"])
     rows = f": {windows * size.count}" if isinstance(size, Span) and size.unit == "rows" else ""
     return (
-        f"{OTHER_ROWS.format(windows)} `training.history_rows{rows}` would make trainings learn from about as much; it makes another recipe, "
-        "so the gate asks the first challenger after it to be significantly better.",
+        f"{OTHER_ROWS.format(windows)} `training.history_rows{rows}` would make trainings learn from about as much; a changed recipe, "
+        "of which the gate asks that the first challenger be significantly better.",
     )
 
 

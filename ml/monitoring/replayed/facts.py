@@ -129,6 +129,10 @@ class Affected(_Facts):
     left_out_rows: int = 0
 
 
+def _learnt(length: str) -> str:
+    return "all windows before" if length == "growing" else f"the last {length}"
+
+
 class LengthFacts(_Facts):
     """Which length of training history the tuned windows tell from the declared one; else that.
 
@@ -141,6 +145,18 @@ class LengthFacts(_Facts):
     saved: Range | None
     tuned_totals: dict[str, float]
     fresh_means: dict[str, float]
+
+    @property
+    def better(self) -> str:
+        """What another length saved, and how to replay with it, in one sentence; empty where none can be told from the declared one."""
+        if self.name == self.declared or self.saved is None:
+            return ""
+        low, high = ("any amount" if end is None else f"{end:.2f}" for end in self.saved)
+        option = "--growing" if self.name == "growing" else f"--history {self.name.split()[0]}"
+        return (
+            f"On the windows that policies were chosen on, models that learn from {_learnt(self.name)} saved {low} to {high} (95 %) "
+            f"against those that learn from {_learnt(self.declared)}, which this policy was judged with: replay with {option}."
+        )
 
 
 class ReplayFacts(_Facts):
