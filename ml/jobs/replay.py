@@ -20,6 +20,7 @@ from ml.state import State, replays, specs
 from ml.wording import counted, percent, size
 
 if TYPE_CHECKING:
+    from ml.jobs.replaying.drifts import Drifts
     from ml.jobs.replaying.losses import Losses, Watcher
     from ml.jobs.replaying.recipe import Recipe
     from ml.jobs.replaying.rows import Accepted
@@ -144,7 +145,7 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], others: Sequence
 
     spec, asked, accepted = world.spec, world.asked, world.accepted
     costs = told.costs_of(spec, asked.costs, asked.shadow, rows=accepted.rows_of())
-    history, policies = _history(world, own)
+    history, policies, drifts = _history(world, own)
     played = core.replay(history, costs, share=asked.tune_share, own=policies)
     cells = tuple(told.cell(one, declared=spec.retraining.cost if number == 0 else None) for number, one in enumerate(played.cells))
     place = 0 if spec.retraining.cost is not None else told.middle(costs)
@@ -167,7 +168,7 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], others: Sequence
         cells=cells,
         chosen_cost=cells[place].cost,
         history=told.windows(accepted, history, played.parts, played.cells[place]),
-        affected=affected,
+        affected=affected.model_copy(update={"unmeasured": len(drifts.unmeasured)}),
         length=length,
         absent=played.absent,
         notes=tuple(_notes(world, played, sentences)),
@@ -210,8 +211,8 @@ def _losses(world: _World) -> "LossHistory":
     return LossHistory(losses=tables[0], rows=labelled, delay=world.delay, halves=(tables[1], tables[2]))
 
 
-def _history(world: _World, own: Sequence[tuple[str, Retraining]]) -> "tuple[LossHistory, list[Policy]]":
-    """The losses with the signals that were measured, and the declared policies."""
+def _history(world: _World, own: Sequence[tuple[str, Retraining]]) -> "tuple[LossHistory, list[Policy], Drifts]":
+    """The losses with the signals that were measured, the declared policies, and what measures drift where they look."""
     from ml.jobs.replaying import policies
     from ml.jobs.replaying.drifts import Drifts
     from ml.monitoring.replayed.facts import DECLARED
@@ -219,17 +220,18 @@ def _history(world: _World, own: Sequence[tuple[str, Retraining]]) -> "tuple[Los
 
     spec, accepted, history = world.spec, world.accepted, _losses(world)
     parts = Parts.of(history, share=world.asked.tune_share)
+    drifts = Drifts(spec=spec, accepted=accepted, learnt=lambda model: _learnt(world, model), delay=history.delay)
     seen = policies.Seen(
         spec=spec,
         accepted=accepted,
         history=history,
-        drifts=Drifts(spec=spec, accepted=accepted, learnt=lambda model: _learnt(world, model), delay=history.delay),
+        drifts=drifts,
         positives=_positives(world),
         tested_windows=max(1, round(spec.training.test_share * world.asked.history)),
     )
     played = [(DECLARED, spec.retraining), *own]
     declared = [policies.Declared(seen=seen, rules=rules, start=parts.split).policy(name) for name, rules in played]
-    return replace(history, signals=policies.signals(seen, parts)), declared
+    return replace(history, signals=policies.signals(seen, parts)), declared, drifts
 
 
 def _learnt(world: _World, model: int) -> Any:

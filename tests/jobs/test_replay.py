@@ -23,13 +23,17 @@ from ml.jobs.replaying.drifts import Drifts
 from ml.jobs.replaying.fitting import Scores
 from ml.jobs.replaying.losses import Watcher
 from ml.jobs.status import status
+from ml.monitoring import drift as drifting
 from ml.monitoring import looks
 from ml.monitoring.alarms.promise import level_of_a_look, split
+from ml.monitoring.drift import Pin
+from ml.monitoring.profiles import Profile
 from ml.monitoring.replayed.facts import ReplayFacts
-from ml.monitoring.replayed.words import listed
+from ml.monitoring.replayed.words import listed, treated
 from ml.settings import Settings
 from ml.spec import Cost, Persistence
 from ml.state import State, replays
+from ml.state.records import Drift
 from ml.training.evaluation import measure
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -266,6 +270,27 @@ def test_odd_windows_are_treated_as_stated_and_counted(settings: Settings) -> No
     assert all(found.history[one].fresh is None for one in (10, 11, 12))
     assert found.history[13].fresh is not None
     assert any("The schema changed: 'z'" in one for one in found.notes)
+
+
+def test_windows_whose_drift_cannot_be_measured_are_counted(
+    shop: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as where a library fails over a window's rows: a live look is given up then, and asks for nothing."""
+    real, looked = drifting.compare, 0
+
+    def compare(pin: Pin, *, reference: Profile, window: Profile) -> Drift:
+        nonlocal looked
+        looked += 1
+        if looked % 5 == 0:
+            raise ModelOwnerError("the drift of 'x' is not a number")
+        return real(pin, reference=reference, window=window)
+
+    monkeypatch.setattr(drifting, "compare", compare)
+    found = job.replay(shop, "shop", OPTIONS)
+    windows = {one.args[1] for one in caplog.records if "drift cannot be measured" in one.msg and isinstance(one.args, tuple)}
+    assert 1 < found.affected.unmeasured == len(windows) < WINDOWS
+    treatment = "counted as not drifted; the log says why"
+    assert (f"{len(windows)} windows of 24", "drift could not be measured where a policy looked", treatment) in treated(found)
 
 
 def test_a_history_that_cannot_be_replayed_is_refused_with_its_cure(settings: Settings) -> None:

@@ -116,6 +116,7 @@ class Affected(_Facts):
         untrained: Too few rows or one class before them: no model could be trained there.
         lost_columns: A feature that others have is missing throughout: filled as a missing value.
         late_labels: Some labels came later than the delay that was reckoned with: not learnt from.
+        unmeasured: Drift could not be measured where a policy looked: no drift there.
         left_out_rows: Rows in no window: after the last whole one, or without a time where windows follow it.
     """
 
@@ -126,6 +127,7 @@ class Affected(_Facts):
     untrained: int = 0
     lost_columns: int = 0
     late_labels: int = 0
+    unmeasured: int = 0
     left_out_rows: int = 0
 
 
