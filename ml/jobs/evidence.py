@@ -79,6 +79,7 @@ def gather(
         age=at - last.as_of,
         windows=ledger.windows_since(state, window.model, after=last.as_of, until=window.number),
         asked_ago=tuple(at - one for one in spent),
+        window_rows=window.rows if rules.cost is not None and rules.cost.per_error is not None else None,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ml.errors import ModelOwnerError
 from ml.policy import regret, voting
 from ml.policy.evidence import Evidence, Losses, QualityChange
 from ml.policy.finding import Finding, undeclared
@@ -136,12 +137,13 @@ def accumulated(evidence: Evidence, rules: Retraining) -> Finding:
     if evidence.losses is None or not evidence.losses.windows:
         return Finding("regret", "asks", False, f"regret: {evidence.no_losses}")
     slack = rules.regret.kappa * evidence.losses.noise
-    total, limit = regret.accumulated(evidence.losses.regrets, slack=slack), rules.regret.theta * rules.cost.retraining
+    cost = _cost(evidence, rules.cost)
+    total, limit = regret.accumulated(evidence.losses.regrets, slack=slack), rules.regret.theta * cost.retraining
     holds = total > limit
     taken = f", {number(slack)} taken off each," if slack else ""
     said = f"regret {number(total)} over {_windows(evidence.losses)}{taken} {'>' if holds else '≤'} {number(limit)}"
     times = "" if rules.regret.theta == 1 else f"{number(rules.regret.theta)} times "
-    return Finding("regret", "asks", holds, f"{said}, {times}the cost of a retraining{_paid(evidence.losses, rules.cost)}")
+    return Finding("regret", "asks", holds, f"{said}, {times}the cost of a retraining{_paid(evidence, cost)}{_money(evidence, rules.cost)}")
 
 
 def payback(evidence: Evidence, rules: Retraining) -> Finding:
@@ -151,11 +153,12 @@ def payback(evidence: Evidence, rules: Retraining) -> Finding:
     if evidence.losses is None or not evidence.losses.windows:
         return Finding("payback", "asks", False, f"payback: {evidence.no_losses}")
     late = regret.of_late(evidence.losses.regrets, weight=rules.regret.weight)
-    limit = rules.cost.retraining / rules.regret.payback_windows
+    cost = _cost(evidence, rules.cost)
+    limit = cost.retraining / rules.regret.payback_windows
     holds = late > limit
     paid = f"{'pays' if holds else 'does not pay'} a retraining within {rules.regret.payback_windows} windows"
     said = f"regret of late {number(late)} a window over {_windows(evidence.losses)} {'>' if holds else '≤'} {number(limit)}: it {paid}"
-    return Finding("payback", "asks", holds, said + _paid(evidence.losses, rules.cost))
+    return Finding("payback", "asks", holds, said + _paid(evidence, cost) + _money(evidence, rules.cost))
 
 
 def vote(evidence: Evidence, rules: Retraining) -> Finding:
@@ -168,7 +171,7 @@ def vote(evidence: Evidence, rules: Retraining) -> Finding:
     seen = voting.Seen(
         regrets=() if found is None else voting.regrets(rules.vote, found),
         windows=evidence.windows or 0,
-        cost=rules.cost.retraining,
+        cost=_cost(evidence, rules.cost).retraining,
     )
     part = voting.share(rules.vote, seen)
     holds = voting.carries(part)
@@ -176,7 +179,7 @@ def vote(evidence: Evidence, rules: Retraining) -> Finding:
     named = ": " + ", ".join(asking[:_NAMED_VOTERS]) + (", …" if len(asking) > _NAMED_VOTERS else "") if asking else ""
     judged = f"after {_windows(found)}" if found is not None else f"without regret, since {why_not}"
     said = f"vote: {len(asking)} of {len(rules.vote.voters)} rules, with {percent(part)} of the weight, ask for a training {judged}{named}"
-    return Finding("vote", "asks", holds, f"{said} ({'a majority' if holds else 'no majority'})")
+    return Finding("vote", "asks", holds, f"{said} ({'a majority' if holds else 'no majority'}){_money(evidence, rules.cost)}")
 
 
 def _voted_on(evidence: Evidence, vote: Vote) -> tuple[Losses | None, str]:
@@ -194,9 +197,26 @@ def _windows(losses: Losses) -> str:
     return f"{counted(len(losses.windows), 'window')} against {losses.against}"
 
 
-def _paid(losses: Losses, cost: Cost) -> str:
+def _cost(evidence: Evidence, declared: Cost) -> Cost:
+    """In windows' worth of loss: money, by what errors in as many rows as the window has would cost."""
+    if declared.per_error is None:
+        return declared
+    if not evidence.window_rows:
+        raise ModelOwnerError("a cost in money needs the window's rows, and the evidence has none; leave retraining.cost.per_error out")
+    return declared.in_windows(evidence.window_rows)
+
+
+def _money(evidence: Evidence, declared: Cost) -> str:
+    """How money was turned into loss; empty where none is declared."""
+    if declared.per_error is None:
+        return ""
+    at = f"{number(declared.per_error)} an error in {evidence.window_rows} rows"
+    return f"; a retraining costs {number(declared.retraining)} in money, {number(_cost(evidence, declared).retraining)} at {at}"
+
+
+def _paid(evidence: Evidence, cost: Cost) -> str:
     """What shadows have cost since the training: that is spent whether one retrains or not, so no limit moves with it."""
-    fits = losses.shadow_fits
+    fits = evidence.losses.shadow_fits if evidence.losses is not None else 0
     return f"; {counted(fits, 'shadow')} fitted since the training cost {number(fits * cost.train)}" if fits else ""
 
 

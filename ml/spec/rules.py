@@ -23,6 +23,8 @@ MEASURED: dict[str, tuple[str, ...]] = {
 }
 """What a training measures on its test rows: beside the metrics that may be declared, those that are only shown."""
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "mae", "rmse"})
+PER_ROW = ("accuracy", "brier", "log_loss", "mae")
+"""Their loss in a window is a mean over its rows: so much times the rows is what all of them lost."""
 _MOST_ROWS = 2_000_000
 
 
@@ -121,6 +123,12 @@ class Cost(Declared):
     """Paid for every fit: machines, time."""
     promote: Annotated[float, Field(ge=0)] = 0.0
     """Paid for each new champion: validation, approval, risk."""
+    per_error: Annotated[float, Field(gt=0)] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What one error costs in money; `train` and `promote` are then money, too. null: they are in the metric's unit.
+
+    An error is one wrong row for accuracy, and one unit of the metric on one row for brier, log_loss and mae. Other metrics are no mean
+    over rows, and count no errors.
+    """
 
     @model_validator(mode="after")
     def _costs(self) -> Self:
@@ -132,6 +140,25 @@ class Cost(Declared):
     def retraining(self) -> float:
         """What one retraining costs: it is fitted, and promoted."""
         return self.train + self.promote
+
+    def in_windows(self, rows: float) -> "Cost":
+        """The same in windows' worth of loss, which every rule and every replay reckons in: unchanged where it is so declared.
+
+        Args:
+            rows: Of a window, labelled or not: errors are made on all of them. Above 0.
+        """
+        if self.per_error is None:
+            return self
+        window = self.per_error * rows
+        return Cost(train=self.train / window, promote=self.promote / window)
+
+    def check(self, metric: str) -> None:
+        """`ValueError` where errors are to be paid for by a metric that counts none."""
+        if self.per_error is not None and metric not in PER_ROW:
+            raise ValueError(
+                f"retraining.cost.per_error: {metric} is no mean over rows, so it counts no errors that could be paid for; set "
+                f"promotion.metric to one that does ({', '.join(PER_ROW)}), or take per_error out and write the costs in the metric's unit"
+            )
 
 
 class Regret(Declared):

@@ -57,12 +57,14 @@ class Drifts:
         accepted: The rows.
         learnt: Positions of the rows that a model learnt from.
         delay: So many windows after the one before which it learnt a model is put into service; no earlier window is one of its own.
+        unmeasured: Windows whose drift could not be measured beside some model, as far as was looked: there it counted as not drifted.
     """
 
     spec: ModelSpec
     accepted: Accepted
     learnt: Callable[[int], npt.NDArray[np.int64]]
     delay: int = 0
+    unmeasured: set[int] = field(default_factory=set)
     _references: _Newest = field(default_factory=lambda: _Newest(_REFERENCES))
     _windows: _Newest = field(default_factory=lambda: _Newest(_WINDOWS))
     _measured: dict[tuple[int, int, Persistence], tuple[Drift, ...]] = field(default_factory=dict)
@@ -110,6 +112,7 @@ class Drifts:
             ]
             return tuple(self._promised(model, window, counted).judged(found)[0])
         except PerennialError as error:  # as where a live window is given up: it asks for nothing
+            self.unmeasured.add(window)
             log.warning("drift cannot be measured model=%d window=%d error=%s", model, window, error)
             return ()
 

@@ -128,6 +128,7 @@ class Declared:
             age=self._ago(champion, window),
             windows=window - champion,
             asked_ago=tuple(self._ago(one, window) for one in sorted(self.asked, reverse=True)),
+            window_rows=round(seen.accepted.rows_of(window - 1)) if rules.cost is not None and rules.cost.per_error is not None else None,
         )
 
     def _ago(self, earlier: int, window: int) -> timedelta:

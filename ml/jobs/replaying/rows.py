@@ -48,6 +48,7 @@ class Accepted:
         strange: Rows whose label is neither of a binary model's two: as without a label.
         version: The dataset version.
         size: How long a window is.
+        share: Which share (0-1) of the rows a sample has taken.
     """
 
     frame: pd.DataFrame
@@ -60,11 +61,18 @@ class Accepted:
     strange: int
     version: int
     size: str
+    share: float = 1.0
 
     @property
     def windows(self) -> int:
         """How many there are."""
         return len(self.edges) - 1
+
+    def rows_of(self, window: int | None = None) -> float:
+        """Rows of a window, those that a sample left out counted; of the middle one by default, and where a window has none."""
+        sizes = np.diff(self.edges)
+        own = 0 if window is None else int(sizes[window])
+        return (own or max(1.0, float(np.median(sizes)))) / self.share
 
     def start(self, window: int) -> datetime | None:
         """When a window begins; None where only the order of the rows is known."""
@@ -334,4 +342,5 @@ def _sampled(accepted: Accepted, share: float) -> Accepted:
         strange=accepted.strange,
         version=accepted.version,
         size=accepted.size,
+        share=share,
     )

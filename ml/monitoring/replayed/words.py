@@ -32,6 +32,7 @@ _TREATED = {
     "untrained": ("too few labelled rows, or one class, before it", "no model could be trained there, so none was replaced"),
     "lost_columns": ("a feature that others have is missing throughout", "filled as a missing value"),
     "late_labels": ("some labels came later than the delay that was reckoned with", "not learnt from"),
+    "unmeasured": ("drift could not be measured where a policy looked", "counted as not drifted; the log says why"),
 }
 
 
