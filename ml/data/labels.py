@@ -78,11 +78,19 @@ class LabelTable:
         return known
 
     def arrived(self, ids: pd.Series) -> pd.Series:
-        """When the label of each id that has one arrived (UTC), indexed by id: of several for one id, the last one, as in `known`."""
-        parts = list(self._of(ids, ["id", "_arrived_at"], version=None))
+        """Since when the label of each id that has one is what it is (UTC), indexed by id.
+
+        Of several for one id: when the one that `known` gives arrived; repeated since, it is as old as at first, a correction is new.
+        """
+        parts = list(self._of(ids, ["id", "label", "_arrived_at"], version=None))
         if not parts:
             return pd.Series(dtype="datetime64[us, UTC]")
-        frame = pa.concat_tables(parts).to_pandas().drop_duplicates("id", keep="last")
+        frame = pa.concat_tables(parts).to_pandas()
+        if not frame["id"].is_unique:
+            # Each label beside the one after it, of the same id: what differs from its predecessor begins anew.
+            frame = frame.sort_values("id", kind="stable", ignore_index=True)
+            begins = (frame["id"] != frame["id"].shift()) | (frame["label"] != frame["label"].shift())
+            frame = frame[begins].drop_duplicates("id", keep="last")
         found: pd.Series[Any] = frame.set_index("id")["_arrived_at"]
         return found
 

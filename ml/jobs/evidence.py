@@ -15,6 +15,7 @@ from ml.spec import ModelSpec
 from ml.state import State, estimates, ledger, suggestions, trainings
 from ml.state.records import Drift, Quality, Training, Window
 from ml.training.results import verdict_of
+from ml.wording import counted
 
 Measurement = tuple[list[Drift], list[Quality]]
 """What was measured in a window, by column and metric name."""
@@ -107,10 +108,10 @@ def _compared(
     """The metric on so many rows and what it is compared with, or None and why: a handful of labelled rows tells nothing."""
     least, metric = spec.monitoring.minimum_rows, spec.metric
     if rows < least:
-        return None, f"{rows} labelled rows since it was last judged, {least} (monitoring.minimum_rows) are needed to judge"
+        return None, f"{counted(rows, 'labelled row')} since it was last judged, {least:,} (monitoring.minimum_rows) are needed to judge"
     now = {one.metric: one for one in qualities}.get(metric)
     if now is None:
-        return None, f"{metric} is not defined on the {rows} labelled rows since it was last judged (all of one class?)"
+        return None, f"{metric} is not defined on the {counted(rows, 'labelled row')} since it was last judged (all of one class?)"
     verdict = verdict_of(trained)
     before = None if verdict is None else verdict.metrics.get(metric)
     if before is None:

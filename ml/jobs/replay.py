@@ -222,7 +222,7 @@ def _history(world: _World, own: Sequence[tuple[str, Retraining]]) -> "tuple[Los
         spec=spec,
         accepted=accepted,
         history=history,
-        drifts=Drifts(spec=spec, accepted=accepted, learnt=lambda model: _learnt(world, model)),
+        drifts=Drifts(spec=spec, accepted=accepted, learnt=lambda model: _learnt(world, model), delay=history.delay),
         positives=_positives(world),
         tested_windows=max(1, round(spec.training.test_share * world.asked.history)),
     )
@@ -281,13 +281,15 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
     else:
         notes.append("Batches and labels count from when they arrived.")
     if spec.training.history_rows is not None:
-        notes.append(f"Trainings learn from the newest {spec.training.history_rows} rows (training.history_rows), and not from windows.")
+        notes.append(f"Trainings learn from the newest {spec.training.history_rows:,} rows (training.history_rows), and not from windows.")
     if spec.retraining.drift_share is None:
         notes.append("Drift alone asks for nothing as it is declared; it was played as if half of the columns were enough.")
     if world.label_delay:
         notes.append(f"Labels come {counted(world.label_delay, 'window')} late; as many are left out before the judged windows.")
     if world.fit_windows:
         notes.append(f"A fit takes {counted(world.fit_windows, 'window')}, which are left out there, too.")
+    if spec.retraining.estimated_drop is not None:
+        notes.append("Quality is not estimated in a replay: as declared, estimated_drop asks for nothing here.")
     if spec.retraining.quality_drop is not None and spec.metric not in KNOWN:
         notes.append(f"How far {spec.metric} moves by chance is not known in a replay: as declared, any drop beyond quality_drop counts.")
     if asked.sample < 1:

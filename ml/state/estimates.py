@@ -53,8 +53,7 @@ def save_matured(state: State, window_id: str, measured: Mapping[str, float], *,
 def of_window(state: State, window_id: str) -> list[WindowEstimate]:
     """The estimates of a window, by the metric's name."""
     query = select(estimates).where(estimates.c.window == window_id).order_by(estimates.c.metric)
-    with state.begin() as connection:
-        return [record(WindowEstimate, row) for row in connection.execute(query)]
+    return state.all(WindowEstimate, query)
 
 
 def of_champion(state: State, model: str, *, champion: int, metric: str, before: int) -> list[OfWindow]:

@@ -347,3 +347,14 @@ def test_a_version_that_was_met_is_not_looked_up_again(settings: Settings, monke
     monkeypatch.setattr(AppendLog, "_table", None)
     for version in (1, 2, 3):
         assert len(table.read(version=version, after_version=version - 1, columns=["income"])) == 3
+
+
+def test_a_label_that_is_repeated_is_as_old_as_at_first_and_a_correction_is_new(settings: Settings) -> None:
+    labels = LabelTable.of(settings, "loans")
+    delivered = [{"L1": "0", "L2": "0"}, {"L1": "0", "L2": "1", "L3": "1"}, {"L1": "0", "L2": "1", "L3": "1"}, {"L3": "0"}, {"L3": "1"}]
+    for day, values in enumerate(delivered):
+        frame = pd.DataFrame({"id": list(values), "label": list(values.values())})
+        labels.append(frame, delivery=f"d{day}", arrived_at=AT + timedelta(days=day))
+    found = labels.arrived(pd.Series(["L1", "L2", "L3", "L4"]))
+    assert found.to_dict() == {"L1": AT, "L2": AT + timedelta(days=1), "L3": AT + timedelta(days=4)}
+    assert labels.known().to_dict() == {"L1": "0", "L2": "1", "L3": "1"}

@@ -21,7 +21,8 @@ from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 from demo.installation import Installation
 from demo.rest import Airflow
 from ml.state import State, approvals, batches, trainings
-from tests.e2e.browser import chromium, logged_in, serious
+from tests.chromium import chromium
+from tests.e2e.browser import logged_in, serious
 from tests.e2e.test_loop import declare, finished, task_states, until
 
 pytestmark = pytest.mark.timeout(1200)

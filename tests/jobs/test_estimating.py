@@ -323,9 +323,7 @@ def test_windows_too_young_to_mature_do_not_hide_older_ones(settings: Settings, 
     opened = [taken(settings, state, declared, start, start + 1) for start in range(1, 6)]
     for one in opened:
         estimates.save(state, one.id, [estimate("roc_auc")], more={})
-        ledger.save_measurement(
-            state, one.id, drifts=[], qualities=[], labelled_rows=0, report_url="", mlflow_run=None, at=NOW
-        )  # fmt: skip
+        made.measured(state, one)
     now = replace(opened[-1], as_of=START + timedelta(minutes=200 + 60))
     model = DummyClassifier(strategy="constant", constant="no").fit(pd.DataFrame({"a": [0, 1]}), ["no", "yes"])
     estimating.mature_earlier(state, estimating.Subject(table, model, now, declared, TRAINED, {"yes", "no"}))

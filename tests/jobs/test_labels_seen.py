@@ -22,12 +22,10 @@ from ml.state.records import Quality, Training, Window
 from ml.state.tables import windows
 from ml.training import dataset
 from tests.jobs.test_monitor import START, accept, declare, label, rows
+from tests.state import made
 
 LATER = START + timedelta(days=1)
-TRAINED = Training(
-    key="k", model="loans", spec_hash="", dataset_version=1, labels_version=None, as_of=START, reason="", decision=None, state="promoted",
-    started_at=START, version=1,
-)  # fmt: skip
+TRAINED = made.training(model="loans", as_of=START, started_at=START, version=1)
 Reads = list[tuple[int, int]]
 
 
@@ -58,17 +56,12 @@ def world(settings: Settings, *labelled: float, **changes: object) -> tuple[Acce
 
 def taken(settings: Settings, state: State, spec: ModelSpec, start: int, end: int, *, judged: str | None = None) -> Window:
     """The window of the dataset versions in (start, end], with the labels that are there; judged by a metric, if one is named."""
-    window = ledger.open_window(
-        state,
-        Window(
-            id="", model="loans", number=0, start_version=start, end_version=end, as_of=LATER, rows=100 * (end - start), labelled_rows=None,
-            start_time=None, end_time=START + timedelta(minutes=100 * end), champion=1, spec_hash=specs.remember(state, spec, at=START),
-            report_url=None, mlflow_run=None, measured_at=None, labels_version=labels_seen.present_labels(settings, "loans"),
-        ),
+    window = made.opened(
+        state, spec, start, end_version=end, as_of=LATER, rows=100 * (end - start), end_time=START + timedelta(minutes=100 * end),
+        labels_version=labels_seen.present_labels(settings, "loans"),
     )  # fmt: skip
     if judged is not None:
-        kept: dict[str, Any] = {"drifts": [], "labelled_rows": 0, "report_url": "", "mlflow_run": None, "at": LATER}
-        ledger.save_measurement(state, window.id, qualities=[Quality(metric=judged, value=0.5, rows=100)], **kept)
+        made.measured(state, window, qualities=[Quality(metric=judged, value=0.5, rows=100)], at=LATER)
     return window
 
 

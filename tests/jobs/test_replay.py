@@ -26,6 +26,7 @@ from ml.jobs.status import status
 from ml.monitoring import looks
 from ml.monitoring.alarms.promise import level_of_a_look, split
 from ml.monitoring.replayed.facts import ReplayFacts
+from ml.monitoring.replayed.words import listed
 from ml.settings import Settings
 from ml.spec import Persistence
 from ml.state import State, replays
@@ -116,6 +117,7 @@ def test_a_replay_judges_every_policy_and_keeps_what_it_found(shop: Settings) ->
     for one in named.values():
         assert one.total == pytest.approx(one.loss + 0.01 * one.fits + 0.04 * one.retrainings)
         assert one.total >= cell.oracle.total - 1e-9
+    assert "Estimated quality was not played: quality is not estimated in a replay." in listed(found)
     assert not cell.is_told, "8 tuned windows are too few to tell"
     assert "too short to tell" in found.recommendation
     assert job.kept(shop, "shop", 1) == found
@@ -269,6 +271,7 @@ def test_a_history_that_cannot_be_replayed_is_refused_with_its_cure(settings: Se
 )
 def test_other_tasks_are_replayed_in_the_same_way(settings: Settings, task: str, estimator: str, metric: str) -> None:
     text = TEXT.replace("task: binary", f"task: {task}").replace('positive: "yes" # quoted\n', "").replace("accuracy", metric)
+    text = text.replace("  drift_share: 0.5", "  estimated_drop: 0.1\n  drift_share: 0.5")
     declare(settings, text.replace("sklearn.linear_model.LogisticRegression", estimator))
     frame = rows()
     sign = np.where(frame.index // (6 * SIZE) % 2, -1, 1)
@@ -280,6 +283,7 @@ def test_other_tasks_are_replayed_in_the_same_way(settings: Settings, task: str,
     assert found.chosen.oracle.total < found.chosen.never.total, "the answer turns round"
     assert found.history[9].fresh < found.history[6].fresh  # type: ignore[operator]
     assert f"How far {metric} moves by chance is not known" in " ".join(found.notes)
+    assert "Quality is not estimated in a replay: as declared, estimated_drop asks for nothing here." in found.notes
 
 
 def test_a_candidate_that_fails_is_told_and_tried_again_at_the_next_replay(settings: Settings) -> None:
@@ -336,7 +340,8 @@ def test_policies_that_count_other_windows_see_their_own_alarms(settings: Settin
     spec = specfile.load(settings, "shop")
     accepted = reading.read(settings, spec, OPTIONS.over(spec))
     drifts = Drifts(spec=spec, accepted=accepted, learnt=lambda _: np.arange(8 * SIZE))
-    once, thrice = (drifts.measured(8, 9, since=8, counted=Persistence(count, count)) for count in (1, 3))
+    once, thrice = (drifts.measured(8, 9, counted=Persistence(count, count)) for count in (1, 3))
+    assert [list(replace(drifts, delay=late).before(8, 11, Persistence(4, 4))) for late in (0, 2)] == [[10, 9, 8], [10]], "of its service"
     assert looks.persists(once[0]) is None
     assert looks.persists(thrice[0]) is False
     level = level_of_a_look(spec.monitoring.false_alarms, drifts._between)  # type: ignore[arg-type]
