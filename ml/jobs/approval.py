@@ -127,7 +127,7 @@ def _body(settings: Settings, training: Training, verdict: GateVerdict) -> str:
         "by hand": f"`perennial promote {training.model} {training.version}`",
     }
     listed = "\n".join(f"- {name}: {text}" for name, text in facts.items() if text)
-    warnings = "".join(f"\n- warning: {plain(text)}" for text in verdict.warnings)
+    warnings = "".join(f"\n- warning: {plain(text)}" for text in [*verdict.warnings, *(check.text for check in verdict.left_out)])
     return f"{plain(verdict.sentence)}\n\n{_table(verdict)}\n\n{listed}{warnings}\n"
 
 

@@ -22,7 +22,7 @@ from ml.errors import CandidateError, ModelOwnerError, NoData, PerennialError
 from ml.jobs import judged as judging
 from ml.jobs import labels_seen, usual_quality
 from ml.jobs import said as saying
-from ml.jobs.deadline import deadline
+from ml.jobs.deadline import within
 from ml.jobs.estimating import Subject
 from ml.monitoring import concept
 from ml.monitoring.shadowed import Shadow
@@ -166,15 +166,17 @@ def _fitted(recipe: ModelSpec, verdict: GateVerdict, rows: pd.DataFrame, ask: Ca
     from ml.training import making
     from ml.training.finishing import Finishing
 
-    limit = min(recipe.training.timeout, LONGEST)
-    with deadline(limit, f"its fit was ended: it took longer than {duration_text(limit)}"):
+    def act() -> Predicted:
         model = making.refitted(recipe, verdict.candidate, verdict.params, rows, Finishing.model_validate(verdict.finishing))
         try:
             return ask(model)
         except (PerennialError, OSError):
             raise
-        except Exception as error:  # a foreign class may raise anything on rows that it does not know
+        except (Exception, SystemExit) as error:  # a foreign class may raise anything on rows that it does not know
             raise CandidateError(f"it fails on the window's rows: {type(error).__name__}: {error}") from error
+
+    limit = min(recipe.training.timeout, LONGEST)
+    return within(limit, f"its fit was ended: it took longer than {duration_text(limit)}", act)
 
 
 def _compared(spec: ModelSpec, asked: Asked, begun: Shadow, said: Predicted) -> Shadow:

@@ -1,14 +1,19 @@
 """What every step of a training begins with."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from ml.errors import ModelOwnerError
+from ml.jobs.deadline import within
 from ml.settings import Settings
 from ml.spec import ModelSpec
+from ml.spec.types import duration_text
 from ml.state import State, ledger, specs, trainings
 from ml.state.records import Training
 from ml.training.results import CandidateResult
 
+T = TypeVar("T")
 _MARGIN = timedelta(hours=2)
 """A claim holds longer than a step may take, so that it still holds when the next step waits for a free worker."""
 
@@ -28,12 +33,17 @@ def taken_up(state: State, run: str) -> tuple[Training, ModelSpec]:
     if training.state == "failed":
         training = freezing.resume(state, training, "manual") or training
     spec = specs.recall(state, training.spec_hash)
-    lease = spec.training.timeout + _MARGIN
-    if training.decision is None:
-        return training, spec
-    if ledger.hold(state, training.decision, run=run, at=datetime.now(UTC), lease=lease) is None:
-        raise ModelOwnerError(_lost(state, training))
+    hold_on(state, spec, training)
     return training, spec
+
+
+def hold_on(state: State, spec: ModelSpec, training: Training) -> None:
+    """Keeps what the training has claimed for as long as work on one candidate may take; `ModelOwnerError` as of `taken_up`."""
+    if training.decision is None:
+        return
+    lease = spec.training.timeout + _MARGIN
+    if ledger.hold(state, training.decision, run=training.key, at=datetime.now(UTC), lease=lease) is None:
+        raise ModelOwnerError(_lost(state, training))
 
 
 def _lost(state: State, training: Training) -> str:
@@ -48,3 +58,10 @@ def stored(settings: Settings, training: Training, name: str) -> CandidateResult
 
     found = runs.candidate_result(settings, training.model, run=training.key, candidate=name)
     return None if found is None else CandidateResult.model_validate_json(found[1]).model_copy(update={"mlflow_run": found[0]})
+
+
+def in_time(spec: ModelSpec, name: str, act: Callable[[], T]) -> T:
+    """What `act` makes of a candidate or ensemble, for at most `training.timeout`; `CandidateError` if it takes longer."""
+    limit = spec.training.timeout
+    said = f"{name!r} was ended: it took longer than training.timeout ({duration_text(limit)}). Give it less to do, or more time."
+    return within(limit, said, act)

@@ -11,12 +11,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from ml.errors import CandidateError, ModelOwnerError, StoreUnavailable
-from ml.jobs.deadline import deadline
 from ml.jobs.steps import stored, taken_up
 from ml.jobs.tune import combine, tune
 from ml.settings import Settings
-from ml.spec import LOWER_IS_BETTER, ModelSpec
-from ml.spec.types import duration_text
 from ml.state import State, ledger, specs, trainings
 from ml.state.records import Training
 from ml.training.results import CandidateResult, FrozenRun, GateVerdict, TrainResult, needed_verdict, verdict_of
@@ -84,19 +81,23 @@ def freeze(settings: Settings, model: str, *, run: str, trigger: "Trigger", reas
     )
 
 
-def gate(settings: Settings, *, run: str) -> GateVerdict:
+def gate(settings: Settings, *, run: str, on_progress: Callable[[str], None] = lambda _: None) -> GateVerdict:
     """Fits the best candidate or ensemble, judges it on the test rows, and saves it fitted on all; the first verdict stays.
 
+    One that cannot be fitted or saved, or takes longer than `training.timeout`, is left out: `on_progress` and the verdict's last reasons
+    say so, and the next best one is taken.
+
     Raises:
-        CandidateError: No candidate was tuned, or the chosen one cannot be fitted or saved.
+        CandidateError: No candidate was tuned, or all were left out; each is named with its reason.
     """
+    from ml.jobs import contenders
     from ml.registry import models, runs
-    from ml.training import contest, lineage
+    from ml.training import lineage
 
     state = State.open(settings)
     training, spec = taken_up(state, run)
     if verdict_of(training) is None:
-        mine = contest.hold(settings, state, spec, training, _chosen(settings, spec, training))
+        mine = contenders.meet(settings, state, spec, training, on_progress)
         # Another attempt may have been faster: one that was given up as lost, but lives.
         training = trainings.settle(state, run, mine.model_dump(mode="json"))
         log.info("gate model=%s run=%s candidate=%s wins=%s rows=%d", training.model, run, mine.candidate, mine.wins, mine.rows)
@@ -218,7 +219,7 @@ def train(
             say(remark)
         _tune_all(settings, frozen, say)
         say("testing the best of them on rows that none has seen")
-        gate(settings, run=run)
+        gate(settings, run=run, on_progress=say)
         say(f"registered version {register(settings, run=run)}")
         return promote(settings, run=run)
     except BaseException as error:
@@ -237,15 +238,12 @@ def _tune_all(settings: Settings, frozen: FrozenRun, say: Callable[[str], None])
 
 
 def _tried(settings: Settings, frozen: FrozenRun, name: str, say: Callable[[str], None]) -> CandidateError | None:
-    """Tunes a candidate or combines an ensemble for at most `training.timeout`; why it is left out, or None."""
-    limit = specs.recall(State.open(settings), frozen.spec_hash).training.timeout
+    """Tunes a candidate or combines an ensemble; why it is left out, or None."""
     try:
-        shown = duration_text(limit)
-        with deadline(limit, f"{name!r} was ended: it took longer than training.timeout ({shown}). Give it less to do, or more time."):
-            if name in frozen.ensembles:
-                found = combine(settings, run=frozen.run, ensemble=name, on_progress=say)
-            else:
-                found = tune(settings, run=frozen.run, candidate=name, on_progress=say)
+        if name in frozen.ensembles:
+            found = combine(settings, run=frozen.run, ensemble=name, on_progress=say)
+        else:
+            found = tune(settings, run=frozen.run, candidate=name, on_progress=say)
     except CandidateError as error:
         log.warning("candidate failed model=%s run=%s candidate=%s", frozen.model, frozen.run, name)
         say(f"left out: {error}")
@@ -253,16 +251,6 @@ def _tried(settings: Settings, frozen: FrozenRun, name: str, say: Callable[[str]
     trials = "1 trial" if found.trials == 1 else f"{found.trials} trials"
     say(f"{name}: {found.metric} {found.value:.4f} on validation rows ({trials}, {found.seconds:.1f} s)")
     return None
-
-
-def _chosen(settings: Settings, spec: ModelSpec, training: Training) -> CandidateResult:
-    """The best candidate or ensemble, all compared in the same folds; of equal ones the first, candidates before ensembles."""
-    names = [*(candidate.name for candidate in spec.training.candidates), *(ensemble.name for ensemble in spec.training.ensembles)]
-    found = [one for name in names if (one := stored(settings, training, name)) is not None]
-    if not found:
-        raise CandidateError(f"{training.model}: no candidate of run {training.key!r} was tuned; its `tune` tasks tell why")
-    sign = -1 if spec.metric in LOWER_IS_BETTER else 1
-    return max(found, key=lambda one: sign * one.value)
 
 
 def _tell(settings: Settings, training: Training, *, again: bool = True) -> None:
@@ -288,7 +276,7 @@ def _result(state: State, training: Training, verdict: GateVerdict) -> TrainResu
         dataset_version=training.dataset_version,
         reason=training.reason,
         verdict=str((training.verdict or {}).get("outcome", verdict.sentence)),
-        warnings=verdict.warnings,
+        warnings=[*verdict.warnings, *(check.text for check in verdict.left_out)],
         run=training.key,
     )
 

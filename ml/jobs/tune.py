@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ml.errors import CandidateError, StoreUnavailable
-from ml.jobs.steps import stored, taken_up
+from ml.jobs.steps import in_time, stored, taken_up
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State
@@ -26,7 +27,7 @@ def tune(settings: Settings, *, run: str, candidate: str, on_progress: Callable[
     parameters, if the champion was made by the same candidate. `on_progress` is told of each finished trial.
 
     Raises:
-        CandidateError: The candidate cannot be used, or all its trials failed.
+        CandidateError: The candidate cannot be used, all its trials failed, or it took longer than `training.timeout`.
         NoData, ModelOwnerError: The rows do not fit the declaration.
     """
     from ml.registry import runs
@@ -43,7 +44,8 @@ def tune(settings: Settings, *, run: str, candidate: str, on_progress: Callable[
             log_of_it = lineage.trial_log(spec, trial)
             runs.save_trial(settings, training.model, run=run, parent=mlflow_run, candidate=candidate, trial=log_of_it)
 
-        tuned = tuning.tune(
+        search = partial(
+            tuning.tune,
             spec,
             candidate,
             rows,
@@ -52,6 +54,7 @@ def tune(settings: Settings, *, run: str, candidate: str, on_progress: Callable[
             on_trial=keep,
             on_progress=on_progress,
         )
+        tuned = in_time(spec, candidate, search)
         return _kept(settings, training, spec, candidate, tuned)
 
 
@@ -61,7 +64,7 @@ def combine(settings: Settings, *, run: str, ensemble: str, on_progress: Callabl
     Members that were not tuned are left out, and `on_progress` is told so.
 
     Raises:
-        CandidateError: Fewer than two of its members were tuned, or it cannot be fitted.
+        CandidateError: Fewer than two of its members were tuned, it cannot be fitted, or took longer than `training.timeout`.
         NoData, ModelOwnerError: The rows do not fit the declaration.
     """
     from ml.training import dataset, tuning
@@ -83,7 +86,7 @@ def combine(settings: Settings, *, run: str, ensemble: str, on_progress: Callabl
         on_progress(f"{ensemble}: made without {missing}")
     rows = dataset.of_training(settings, spec, training)
     with _candidate_run(settings, training, ensemble):
-        trial = tuning.evaluate(spec, ensemble, {"members": members}, rows)
+        trial = in_time(spec, ensemble, lambda: tuning.evaluate(spec, ensemble, {"members": members}, rows))
         return _kept(settings, training, spec, ensemble, tuning.Tuned(trial, (trial,)))
 
 
@@ -95,7 +98,7 @@ def _candidate_run(settings: Settings, training: Training, name: str) -> Iterato
     mlflow_run = runs.open_candidate(settings, training.model, run=training.key, parent=str(training.mlflow_run), candidate=name)
     try:
         yield mlflow_run
-    except BaseException:  # a time limit's alarm is no Exception
+    except BaseException:  # Airflow's time limit is no Exception
         try:
             runs.fail_candidate(settings, training.model, mlflow_run=mlflow_run)
         except StoreUnavailable:  # it may have failed because of it

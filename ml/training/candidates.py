@@ -50,7 +50,7 @@ def _made(candidate: Candidate, params: Mapping[str, Any]) -> Any:
         ) from error
     try:
         return made(**params)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CandidateError(
             f"candidate {candidate.name!r}: {candidate.class_} does not take {_shown(params)}: {error}. "
             "Correct params and search in model.yaml."

@@ -1,5 +1,6 @@
 """The gate's evidence: challenger, champion and baselines on the same rows, which neither was made with."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ml.training.assessing.assessment import Assessed, assess, needed_columns
 from ml.training.assessing.slices import slice_masks
 from ml.training.dataset import Dataset
 from ml.training.evaluation import Predicted, measure, predict
+from ml.training.fitting import guarded
 from ml.training.gate import Evidence, Slice, judge
 from ml.training.making import Made
 from ml.training.remarks import remarks
@@ -29,20 +31,17 @@ _MEGABYTE = 1_000_000
 
 
 def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, chosen: CandidateResult) -> GateVerdict:
-    """Fits the chosen recipe, measures and judges it, and saves to MLflow its twin that is fitted on all rows."""
+    """Fits the chosen recipe, measures and judges it, and saves to MLflow its twin that is fitted on all rows.
+
+    Raises:
+        CandidateError: It cannot be fitted on these rows, asked or saved.
+    """
     champion = champions.of_now(state, spec.model)
     rows = _rows(settings, spec, training, also=rivals.needed_columns(champion) if champion is not None else ())
     made = making.tested(spec, chosen.candidate, chosen.params, rows.development)
-    said = predict(made.model, rows.test, task=spec.task)
+    said = _asked(spec, chosen, made.model, rows.test)
     plain = baselines.predictions(spec, rows.development, rows.test)
-    assessed = assess(
-        spec,
-        made.model,
-        development=rows.development,
-        test=rows.test,
-        predicted=said,
-        baseline=_measured(spec, rows.test, next(iter(plain.values()))),
-    )
+    assessed = _assessed(spec, chosen, made, rows, said, plain)
     twin = making.refitted(spec, chosen.candidate, chosen.params, rows.frame, made.finish)
     saved = _save(settings, spec, training, chosen, twin, rows.frame)
     tested, digest = tested_model.file_of(made.model)
@@ -57,7 +56,7 @@ def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, 
         attempt=_attempt(state, training, rival),
         latency_ms=assessed.assessment.latency.single_ms if assessed.assessment.latency is not None else None,
         size_mb=saved.size / _MEGABYTE,
-        agreement=_agreement(spec, made, twin, rows.development),
+        agreement=_agreement(spec, chosen, made, twin, rows.development),
     )
     verdict = _verdict(training, chosen, made, evidence, saved, assessed)
     return verdict.model_copy(update={"tested_sha256": digest, "warnings": [*verdict.warnings, *remarks(spec, rows)]})
@@ -114,13 +113,30 @@ def _evidence(
     )
 
 
-def _agreement(spec: ModelSpec, made: Made, twin: Any, development: pd.DataFrame) -> float:
+def _asked(spec: ModelSpec, chosen: CandidateResult, model: Any, rows: pd.DataFrame) -> Predicted:
+    """What the candidate says of the rows; `CandidateError` where its class fails on them."""
+    act = partial(predict, model, rows, task=spec.task)
+    said: Predicted = guarded(spec, chosen.candidate, chosen.params, act, doing="predict")
+    return said
+
+
+def _assessed(
+    spec: ModelSpec, chosen: CandidateResult, made: Made, rows: Dataset, said: Predicted, plain: dict[str, Predicted]
+) -> Assessed:
+    """The tested model measured, which asks it about shuffled and about single rows."""
+    baseline = _measured(spec, rows.test, next(iter(plain.values())))
+    act = partial(assess, spec, made.model, development=rows.development, test=rows.test, predicted=said, baseline=baseline)
+    found: Assessed = guarded(spec, chosen.candidate, chosen.params, act, doing="be measured")
+    return found
+
+
+def _agreement(spec: ModelSpec, chosen: CandidateResult, made: Made, twin: Any, development: pd.DataFrame) -> float:
     """How far the model that is fitted on all rows agrees with the tested one, on rows that both were fitted on.
 
     On test rows it would repeat what it has learnt of them by heart, and seem to disagree with the model that had to guess.
     """
     common = development.iloc[np.unique(np.linspace(0, len(development) - 1, _COMPARED_ROWS).astype(int))]
-    first, second = (predict(model, common, task=spec.task) for model in (made.model, twin))
+    first, second = (_asked(spec, chosen, model, common) for model in (made.model, twin))
     return making.agreement(first, second, task=spec.task)
 
 
@@ -162,7 +178,7 @@ def _save(settings: Settings, spec: ModelSpec, training: Training, chosen: Candi
         model,
         mlflow_run=str(training.mlflow_run),
         example=example,
-        prediction=predict(model, example, task=spec.task).values,
+        prediction=_asked(spec, chosen, model, example).values,
         class_paths=candidates.class_paths(spec, chosen.candidate),
     )
 

@@ -127,11 +127,11 @@ def _said(spec: ModelSpec, name: str, params: Mapping[str, Any], rows: pd.DataFr
     return found
 
 
-def guarded(spec: ModelSpec, name: str, params: Mapping[str, Any], act: Callable[[], Any]) -> Any:
-    """Runs foreign code that may raise anything; warnings of a fit that did not converge do not stop it.
+def guarded(spec: ModelSpec, name: str, params: Mapping[str, Any], act: Callable[[], Any], *, doing: str = "fit") -> Any:
+    """Runs foreign code that may raise anything, or ask Python to end; warnings of a fit that did not converge do not stop it.
 
     Raises:
-        CandidateError: `act` failed; the message names the candidate, its class, its parameters and the error.
+        CandidateError: `act` failed; the message names the candidate, its class, its parameters, what it was `doing` and the error.
     """
     try:
         with warnings.catch_warnings():
@@ -139,10 +139,10 @@ def guarded(spec: ModelSpec, name: str, params: Mapping[str, Any], act: Callable
             return act()
     except CandidateError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         text = f"{type(error).__name__}: {error}"[:500]
         raise CandidateError(
-            f"{_called(spec, name)} failed to fit with {str(dict(params))[:500]}: {text}. Change its params or its class in model.yaml."
+            f"{_called(spec, name)} failed to {doing} with {str(dict(params))[:500]}: {text}. Change its params or its class in model.yaml."
         ) from error
 
 

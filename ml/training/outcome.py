@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict
 Dependence = Literal["rows", "blocks", "entities"]
 Question = Literal["routine", "changed recipe", "first model"]
 
+LEFT_OUT = "left out: "
+"""So begins the text of a check that stands for a candidate which was better when tuned, but could not be fitted or saved for the gate."""
+
 
 class _Stored(BaseModel):
     model_config = ConfigDict(frozen=True)

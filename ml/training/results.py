@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ml.errors import ModelOwnerError
 from ml.state.records import Training
-from ml.training.outcome import Check, Comparison, Question
+from ml.training.outcome import LEFT_OUT, Check, Comparison, Question
 
 
 class _Result(BaseModel):
@@ -72,7 +72,8 @@ class GateVerdict(_Result):
         finishing: Calibration and threshold, as `ml.training.finishing.Finishing`.
         question: `routine`, `changed recipe` or `first model`.
         sentence: The verdict in one sentence.
-        reasons: Every check that was made (`ml.training.outcome.Check`), the comparison first.
+        reasons: Every check that was made (`ml.training.outcome.Check`), the comparison first; last, as not tested, the candidates that
+            were better when tuned, but could not be fitted or saved here.
         comparison: The paired test that decided (`ml.training.outcome.Comparison`); None where nothing could be compared.
         rows: The test rows that were compared, those that the champion was not made with; `challenger`, `champion` and `baseline` are
             metrics on these.
@@ -110,6 +111,11 @@ class GateVerdict(_Result):
     model_sha256: str
     tested_sha256: str | None = None
 
+    @property
+    def left_out(self) -> list[Check]:
+        """The reasons that stand for candidates that were left out at the gate."""
+        return [check for check in self.reasons if check.text.startswith(LEFT_OUT)]
+
     @model_validator(mode="before")
     @classmethod
     def _stored_before(cls, found: Any) -> Any:
@@ -120,7 +126,8 @@ class GateVerdict(_Result):
 class TrainResult(_Result):
     """What became of a training. `metrics` are the new version's on all test rows; `champion` is who serves now.
 
-    `candidate`: the candidate or ensemble that was best, which the version is made of.
+    `candidate`: the candidate or ensemble that the version is made of, the best one that the gate did not leave out. `warnings`: the
+    verdict's, and why better ones were left out.
     """
 
     model: str

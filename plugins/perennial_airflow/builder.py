@@ -105,9 +105,14 @@ def train_dag(spec: ModelSpec) -> DAG:
             map_index_template="{{ tuned | default(task.candidate) }}",
         ).expand(candidate=frozen.output)
         combined = _combined(spec, frozen, tuned)
-        # A candidate that fails is left out as long as another one remains; so is an ensemble.
+        # A candidate that fails is left out as long as another one remains; so is an ensemble. At the gate the next best one is taken
+        # then, and each has the time of one.
+        contenders = len(spec.training.candidates) + len(spec.training.ensembles)
         gated = GateChallenger(
-            task_id="gate", model=model, execution_timeout=spec.training.timeout, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
+            task_id="gate",
+            model=model,
+            execution_timeout=contenders * spec.training.timeout + _SHORT,
+            trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
         )
         registered = RegisterVersion(task_id="register", model=model, execution_timeout=_SHORT)
         # No timeout of its own: how long it waits for a person, the frozen declaration says.

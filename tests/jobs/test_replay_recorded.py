@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from ml.settings import Settings
 from ml.state import State, ledger, trainings
 from ml.state.tables import decisions
 from ml.training import champions
-from tests.jobs.test_monitor import accept, declare, label, rows
+from tests.jobs.test_monitor import START, accept, declare, label, rows
 from tests.kept import KeptWorlds
 from tests.training.worlds import with_mlflow
 
@@ -40,22 +41,24 @@ RULES = {
     "cooldown": "1s",
     "budget": "9 per 30d",
 }
+LOADED = START + timedelta(days=1)
+"""After all rows happened."""
 
 
 def lived(settings: Settings) -> None:
     """A champion, a calm window without labels, one that drifted and asked for a training, its training, labels that came late."""
     declare(with_mlflow(settings), label_delay="1m", retraining=RULES)
-    accept(settings, rows(400, seed=1), "b1")
+    accept(settings, rows(400, seed=1), "b1", at=LOADED)
     assert train(settings, "loans").promoted
     calm = rows(200, seed=2, first=400)
-    accept(settings, calm.assign(late=None), "b2")
+    accept(settings, calm.assign(late=None), "b2", at=LOADED)
     monitor.monitor(settings, "loans")
-    accept(settings, rows(200, seed=3, shift=1.5, first=600), "b3")
+    accept(settings, rows(200, seed=3, shift=1.5, first=600), "b3", at=LOADED)
     assert monitor.monitor(settings, "loans").decision.retrain  # type: ignore[union-attr]
     time.sleep(1.1)  # the cooldown counts whole seconds
     train(settings, "loans")
-    label(settings, calm, "d1")
-    accept(settings, rows(200, seed=4, shift=1.5, first=800), "b4")
+    label(settings, calm, "d1", at=LOADED)
+    accept(settings, rows(200, seed=4, shift=1.5, first=800), "b4", at=LOADED)
     monitor.monitor(settings, "loans")
 
 
@@ -130,7 +133,7 @@ def test_drift_in_a_replay_is_what_monitoring_measured(world: Settings) -> None:
     cut = replayed_rows.read(world, spec, Options(window="40rows", history=3).over(spec))
     of_windows = replace(cut, edges=cut.edges[::5], moments=cut.moments[::5])
     drifts = Drifts(spec=spec, accepted=of_windows, learnt=lambda _: np.arange(400))
-    found = drifts.measured(2, 3, since=2, counted=spec.retraining.drift_windows)
+    found = drifts.measured(2, 3, counted=spec.retraining.drift_windows)
     window = ledger.recent_windows(State.open(world), "loans", limit=1, until=2)[0]
     live = [one for one in ledger.measurement(State.open(world), window.id)[0] if one.kind not in NOT_FEATURES]
     assert sorted(found, key=lambda one: one.column) == live

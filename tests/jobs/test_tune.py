@@ -7,6 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from ml.errors import CandidateError
+from ml.jobs import deadline
 from ml.jobs import train as jobs
 from ml.registry import runs
 from ml.registry.client import tracking
@@ -21,7 +22,7 @@ BAD = {"name": "bad", "class": "sklearn.linear_model.LogisticRegression", "param
 
 
 class Endless(LogisticRegression):  # type: ignore[misc]
-    """Never finishes."""
+    """Does not finish, and like code outside Python cannot be interrupted."""
 
     def fit(self, *_: Any, **__: Any) -> Any:
         time.sleep(60)
@@ -151,7 +152,8 @@ def test_a_candidate_that_fails_is_marked_so_and_may_be_tried_again(home: Settin
     assert "C" in told(home, "trial")[0].data.tags["mlflow.note.content"]
 
 
-def test_a_candidate_that_never_finishes_is_ended_and_the_others_go_on(home: Settings) -> None:
+def test_a_candidate_that_never_finishes_is_ended_and_the_others_go_on(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadline, "_GRACE_S", 1.0)
     endless = {"name": "endless", "class": f"{__name__}.Endless"}
     spec = declare(home, training={"candidates": [endless, LOGISTIC], "timeout": "5s"})
     accept(home, spec, visits(300), batch="a" * 32)
@@ -162,6 +164,15 @@ def test_a_candidate_that_never_finishes_is_ended_and_the_others_go_on(home: Set
         "endless": "FAILED",
         "logistic": "FINISHED",
     }
+
+
+def test_the_limit_holds_whoever_calls_the_step_and_nothing_stays_running(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadline, "_GRACE_S", 0.2)
+    monkeypatch.setattr(deadline, "_AGAIN_S", 0.1)
+    begun(home, candidates=[{"name": "endless", "class": f"{__name__}.Endless"}], timeout="1s")
+    with pytest.raises(CandidateError, match=r"'endless' was ended: it took longer than training\.timeout"):
+        jobs.tune(home, run="one", candidate="endless")
+    assert [one.info.status for one in told(home, "candidate")] == ["FAILED"]
 
 
 BOTH = {"name": "both", "members": ["logistic", "tree"]}

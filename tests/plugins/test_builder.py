@@ -97,8 +97,17 @@ def test_every_task_has_an_owner_tries_and_an_end(tmp_path: Path) -> None:
                 assert task.defaults == ["Reject"]
             elif task.task_id not in {"finish", "collect"}:
                 assert task.execution_timeout is not None, task.task_id
-    for name in ("tune", "combine", "gate"):
+    for name in ("tune", "combine"):
         assert dags["loans.train"].get_task(name).execution_timeout == timedelta(minutes=45)
+
+
+def test_the_gate_has_the_time_of_all_candidates_one_after_the_other(tmp_path: Path) -> None:
+    (one,) = DECLARED["training"]["candidates"]
+    two = [one, {**one, "name": "again"}]
+    training = {**DECLARED["training"], "candidates": two, "ensembles": [{"name": "both", "members": ["logistic", "again"]}]}
+    limit = _build(tmp_path, training=training)["loans.train"].get_task("gate").execution_timeout
+    assert limit is not None
+    assert limit > 3 * timedelta(minutes=45)
 
 
 def test_one_bad_delivery_or_candidate_does_not_stop_the_others(tmp_path: Path) -> None:

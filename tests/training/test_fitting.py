@@ -1,10 +1,12 @@
 """A candidate or ensemble is fitted by its name; what it says of rows that it has not seen is the same by every way."""
 
+import sys
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from ml.errors import CandidateError
 from ml.spec import ModelSpec
@@ -125,6 +127,19 @@ def test_what_a_foreign_class_raises_names_the_candidate_and_its_parameters() ->
     prepared = prepare(spec, "logistic", visits(100), Fold(np.arange(80), np.arange(80, 100)))
     with pytest.raises(CandidateError, match="does not take depth=3"):
         fit_prepared(spec, {"depth": 3}, prepared)
+
+
+class Leaving(LogisticRegression):  # type: ignore[misc]
+    """Asks Python to end, as code that was once a command does."""
+
+    def fit(self, *_: Any, **__: Any) -> Any:
+        sys.exit("no licence")
+
+
+def test_a_class_that_asks_python_to_end_has_failed_like_any_other() -> None:
+    spec = of({"name": "leaving", "class": f"{__name__}.Leaving"})
+    with pytest.raises(CandidateError, match=r"candidate 'leaving'.*SystemExit: no licence"):
+        fit(spec, "leaving", {}, visits(100))
 
 
 def test_text_stands_beside_numbers_categories_and_dates() -> None:

@@ -119,7 +119,7 @@ class CombineCandidates(LimitedOperator):
 
 
 class GateChallenger(LimitedOperator):
-    """Fits the best candidate and lets it meet the champion on the same recent rows."""
+    """Fits the best candidate and lets it meet the champion on the same recent rows; the next best one where that cannot be done."""
 
     operator_extra_links = (ResultLink(MLFLOW_RUN),)
 
@@ -127,7 +127,7 @@ class GateChallenger(LimitedOperator):
         """The verdict."""
         from ml.jobs.train import gate
 
-        verdict = gate(settings, run=training_run(context))
+        verdict = gate(settings, run=training_run(context), on_progress=self.say)
         self.links[MLFLOW_RUN] = mlflow_run_url(self.model, verdict.mlflow_run)
         facts: dict[str, object] = {
             "candidate": verdict.candidate,
@@ -137,7 +137,8 @@ class GateChallenger(LimitedOperator):
             f"champion (version {verdict.champion_version})": verdict.champion,
             "baseline": verdict.baseline,
         }
-        warnings = {f"warning {number}": warning for number, warning in enumerate(verdict.warnings, 1)}
+        warnings: dict[str, object] = {f"warning {number}": warning for number, warning in enumerate(verdict.warnings, 1)}
+        warnings |= {one.name: one.text for one in verdict.left_out}
         self.say(verdict.sentence, {**facts, **warnings})
         return verdict.model_dump(mode="json")
 
