@@ -1,6 +1,7 @@
 """A replay over real tables, real fits and real state: small data, logistic regression."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -161,8 +162,11 @@ def test_a_second_replay_fits_nothing_and_an_interrupted_one_goes_on(shop: Setti
         return real(plan, task)
 
     monkeypatch.setattr(losses, "fit_and_score", counting)
+    before: list[tuple[str, int]] = []
     with pytest.raises(KeyboardInterrupt):
-        job.replay(shop, "shop", OPTIONS)
+        job.replay(shop, "shop", OPTIONS, watcher=Watcher(say=lambda told: before.append((told, len(fitted)))))
+    assert ("21 models to fit on 1 process; how long that takes is told after two of them", 0) in before, "before the first fit"
+    assert [done for told, done in before if told.startswith("21 models to fit on 1 process: about ")] == [2]
     assert not list(losses.folder_of(shop, "shop").glob("*.arrow")), "the rows are not left behind"
     monkeypatch.setattr(losses, "fit_and_score", real)
     seen: list[tuple[int, int]] = []
@@ -170,6 +174,9 @@ def test_a_second_replay_fits_nothing_and_an_interrupted_one_goes_on(shop: Setti
     first = job.replay(shop, "shop", OPTIONS, watcher=Watcher(say=said.append, advance=lambda done, total: seen.append((done, total))))
     assert seen[0] == (5, WINDOWS - 3)
     assert any("5 of 21 models are known" in one for one in said)
+    assert any(
+        re.fullmatch(r"16 models to fit on 1 process: about \d+ s, if each takes [\d.e-]+ s as the last ones did", one) for one in said
+    )
     monkeypatch.setattr(losses, "fit_and_score", None)  # nobody may ask for it
     again = job.replay(shop, "shop", OPTIONS)
     assert again.cells == first.cells
@@ -181,7 +188,10 @@ def test_models_that_are_fitted_in_other_processes_lose_the_same(shop: Settings,
     for file in losses.folder_of(shop, "shop").glob("*.npz"):
         file.unlink()
     monkeypatch.setattr(losses, "_LEAST_IN_POOL", 1)
-    there = job.replay(shop, "shop", large)
+    monkeypatch.setattr(losses, "cores", lambda: 2)
+    said: list[str] = []
+    there = job.replay(shop, "shop", large, watcher=Watcher(say=said.append))
+    assert any(one.startswith("9 models to fit on 2 processes; ") for one in said)
     assert here.history == there.history
 
 
