@@ -5,7 +5,7 @@ UV := .venv/bin/uv
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test lint types format lock schema
+.PHONY: help setup setup-dev browser demo up down test lint types format lock schema
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,6 +13,13 @@ help: ## show this list
 setup: $(READY) ## make .venv with the command .venv/bin/perennial, from the lock; does nothing when it is current
 
 setup-dev: $(READY)-dev
+
+# The pages are looked at in a real browser; no package of the lock brings one.
+browser: ## Chromium for the tests of pages, from Debian where there is none
+	@for name in chromium chromium-browser google-chrome; do if command -v $$name >/dev/null; then exit 0; fi; done; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; else sudo="sudo -n"; fi; \
+	{ command -v apt-get >/dev/null && echo "installing chromium ..." && $$sudo apt-get update -qq && $$sudo apt-get install -qq -y --no-install-recommends chromium >/dev/null; } \
+	|| echo "no Chromium: the tests of pages will fail. Install it (apt-get install chromium, as root), then run this again"
 
 $(READY): requirements.txt pyproject.toml
 	@$(call install,requirements.txt)
@@ -32,7 +39,7 @@ up: setup ## start the stack on this machine
 down: ## end the stack
 	@if [ -x .venv/bin/perennial ]; then .venv/bin/perennial down; else echo "nothing to end: .venv does not exist"; fi
 
-test: setup-dev ## run every test
+test: setup-dev browser ## run every test
 	@.venv/bin/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 
 lint: setup-dev ## ruff and the import contracts
@@ -48,7 +55,7 @@ lock: setup-dev ## make requirements.txt and requirements-dev.txt anew from pypr
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile pyproject.toml -o requirements.txt --universal --python-version 3.11 --generate-hashes --no-annotate -q $(LOCK_OPTIONS)
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile pyproject.toml --extra dev -c requirements.txt -o requirements-dev.txt --universal --python-version 3.11 --generate-hashes --no-annotate -q $(LOCK_OPTIONS)
 
-schema: setup ## write docs/model.schema.json anew from ml/spec.py
+schema: setup ## write docs/model.schema.json anew from ml/spec
 	@.venv/bin/perennial schema > docs/model.schema.json
 
 define install

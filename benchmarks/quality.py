@@ -1,7 +1,7 @@
 """How good the scaffolded default is, on public sets: `python -m benchmarks.quality`.
 
 Of each set a part is held out that nobody sees. The rest goes to Perennial as one delivery: `new` infers the declaration from it and the
-target alone (for the résumés `group` is written in too: 962 rows are 166 texts), `ingest`, `train`; the champion scores the part that was
+target alone (for the résumés also from `group`: 962 rows are 166 texts), `ingest`, `train`; the champion scores the part that was
 held out. Peers learn from the same rows. The bar: at least as good as each default peer on each set, with the whole training within
 `--minutes`. FLAML, given the same seconds as our training took, is a yardstick and not in the bar.
 
@@ -29,7 +29,6 @@ private.set_environment()
 import numpy as np  # noqa: E402
 import numpy.typing as npt  # noqa: E402
 import pandas as pd  # noqa: E402
-import yaml  # noqa: E402
 
 from benchmarks import peers  # noqa: E402
 from benchmarks.peers import Answer  # noqa: E402
@@ -150,9 +149,7 @@ def _ours(part: Part, folder: Path) -> Answer:
     part.learn.to_csv(learn, index=False, sep=known.separator)
     part.test.drop(columns=known.target).to_csv(test, index=False, sep=known.separator)
     with _installation(folder) as settings:
-        new(settings, name=known.name, source=str(learn), target=known.target)
-        if known.group is not None:
-            _declare_group(settings.dags / known.name / "model.yaml", known.group)
+        new(settings, name=known.name, source=str(learn), target=known.target, group=known.group)
         for batch in ingest(settings, known.name).batches:
             if batch.status != "accepted":
                 raise Unplayed(f"its delivery was quarantined: {'; '.join(batch.reasons)[:300]}")
@@ -184,14 +181,6 @@ def _installation(folder: Path) -> Iterator[Settings]:
         for name in ours:
             del os.environ[name]
         os.environ.update(before)
-
-
-def _declare_group(path: Path, group: str) -> None:
-    declared: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for columns in declared["features"].values():
-        if group in columns:
-            columns.remove(group)
-    path.write_text(yaml.safe_dump(declared | {"group": group}, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def _champions_candidate(settings: Settings, model: str) -> str:

@@ -1,6 +1,7 @@
-"""Numbers and nouns as sentences need them."""
+"""Numbers, nouns and moments as sentences need them."""
 
 import re
+from datetime import UTC, datetime
 
 
 def counted(number: int, noun: str, *, plural: str | None = None) -> str:
@@ -19,6 +20,15 @@ def percent(share: float, *, digits: int = 0) -> str:
     ('95 %', '12.3 %')
     """
     return f"{100 * share:.{digits}f} %"
+
+
+def moment(at: datetime | None) -> str:
+    """A moment to the minute, in UTC; a dash where there is none.
+
+    >>> moment(datetime(2026, 5, 1, 9, 30, tzinfo=UTC))
+    '2026-05-01 09:30 UTC'
+    """
+    return "–" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def size(text: str) -> str:

@@ -37,6 +37,12 @@ def test_text_and_hash_name_exactly_one_declaration() -> None:
     assert ModelSpec.model_validate(declaration(description="other")).hash() != spec.hash()
 
 
+def test_a_window_may_need_more_rows_than_the_most_that_nobody_wrote() -> None:
+    spec = ModelSpec.model_validate(declaration(monitoring={"minimum_rows": 3_000_000}))
+    assert spec.monitoring.minimum_rows == 3_000_000
+    assert ModelSpec.from_text(spec.to_text()) == spec, "a run's declaration is read again with its defaults written out"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -55,15 +61,33 @@ def test_text_and_hash_name_exactly_one_declaration() -> None:
         ({"retraining": {"cooldown": "soon"}}, "whole number and a unit"),
         ({"monitoring": {"schedule": "every day"}}, "not a schedule"),
         ({"monitoring": {"schedule": "61 * * * *"}}, "not a schedule"),
+        ({"monitoring": {"minimum_rows": 300, "maximum_rows": 299}}, r"maximum_rows \(299\) is less than minimum_rows \(300\)"),
         ({"retraining": {"drift_share": 1.01}}, "less than or equal to 1"),
         ({"retraining": {"drift_share": 0}}, "greater than 0"),
         ({"retraining": {"regret": {"shadow_windows": 4}}}, r"regret\.shadow_windows: a shadow is for regret alone, .* write cost"),
         ({"retraining": {"regret": {"shadow_windows": 0}, "cost": {"train": 0.1}}}, "greater than or equal to 1"),
+        (
+            {"retraining": {"cost": {"train": 9, "per_error": 2}}},
+            r"per_error: roc_auc is no mean over rows.* set promotion\.metric to one that does \(accuracy,.*, or take per_error out",
+        ),
+        ({"retraining": {"cost": {"train": 9, "per_error": 0}}, "promotion": {"metric": "accuracy"}}, "greater than 0"),
     ],
 )
 def test_a_contradiction_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         ModelSpec.model_validate(declaration(**changes))
+
+
+def test_a_cost_in_money_is_windows_worth_of_loss_by_what_the_errors_of_a_window_cost() -> None:
+    cost = {"train": 20, "promote": 30, "per_error": 0.5}
+    spec = ModelSpec.model_validate(declaration(promotion={"metric": "accuracy"}, retraining={"cost": cost}))
+    assert spec.retraining.cost is not None
+    found = spec.retraining.cost.in_windows(200)  # a window that is wrong throughout costs 100
+    assert (found.train, found.promote, found.per_error) == (0.2, 0.3, None)
+    assert found.in_windows(7) == found, "once"
+    assert "per_error" not in ModelSpec.model_validate(declaration(retraining={"cost": {"train": 1}})).to_text(), (
+        "no other hash than before"
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ def new(
     target: Annotated[str, typer.Option(help="The column to predict.")],
     time: Annotated[str | None, typer.Option(help="The column that says when a row happened.")] = None,
     id_: Annotated[str | None, typer.Option("--id", help="The column that identifies a row.")] = None,
+    group: Annotated[str | None, typer.Option(help="The column that says whom a row is about: never on both sides of a split.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make a model folder and an expectation suite, inferred from data."""
@@ -22,7 +23,7 @@ def new(
     from ml.jobs.new import new as job
 
     settings = Settings.from_env()
-    made = job(settings, name=name, source=source, target=target, time=time, id=id_)
+    made = job(settings, name=name, source=source, target=target, time=time, id=id_, group=group)
     show.result(made, as_json, show.new)
 
 

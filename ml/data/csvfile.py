@@ -6,6 +6,7 @@ import gzip
 import io
 import itertools
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO
 
@@ -25,13 +26,15 @@ _BOMS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 Read = tuple[pa.Table, npt.NDArray[np.int64], pd.DataFrame, list[str]]
 
 
-def read_csv(path: Path, *, packed: bool, csv: Csv) -> Read:
+def read_csv(path: Path, *, packed: bool, csv: Csv, declared: Collection[str] = ()) -> Read:
     """The table as text, the number of each of its rows, and the rows that have too few or too many fields.
+
+    A first line in which none of the `declared` columns stands is no header; without any it is one whatever it says.
 
     Raises:
         Unreadable: No table can be made of it.
     """
-    names = _header(path, packed=packed, csv=csv)
+    names = _header(path, packed=packed, csv=csv, declared=declared)
     ragged: list[arrow_csv.InvalidRow] = []
     table = _arrow(path, packed=packed, csv=csv, names=names, ragged=ragged, threads=True)
     _check_quotes(path, packed=packed, table=table, ragged=ragged)
@@ -60,7 +63,7 @@ def _open(path: Path, *, packed: bool) -> IO[bytes]:
     return gzip.open(path) if packed else path.open("rb")  # type: ignore[return-value]
 
 
-def _header(path: Path, *, packed: bool, csv: Csv) -> list[str]:
+def _header(path: Path, *, packed: bool, csv: Csv, declared: Collection[str]) -> list[str]:
     try:
         encoding = codecs.lookup(csv.encoding).name
     except LookupError as error:
@@ -83,9 +86,19 @@ def _header(path: Path, *, packed: bool, csv: Csv) -> list[str]:
     names = [name.strip() or f"Unnamed: {place}" for place, name in enumerate(names)]
     if any("\x00" in name for name in names):
         raise Unreadable("this is binary data or another encoding, not csv text")
+    if declared and not _names_one(names, declared):
+        begins = shown(csv.separator.join(names), characters=80)
+        raise Unreadable(f"the first line is no header: none of the declared columns stands in it; it begins {begins!r}")
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise Unreadable(f"columns stand twice: {first_few(doubled)}")
     return names
+
+
+def _names_one(names: list[str], declared: Collection[str]) -> bool:
+    """Whether a declared column stands there, if perhaps in other case or between other separators: what is told of these helps more."""
+    known = {name.strip().casefold() for name in declared}
+    parts = {part for name in names for sign in ",;\t|" for part in (name, *name.split(sign))}
+    return any(part.strip(" '\"").casefold() in known for part in parts)
 
 
 def _arrow(path: Path, *, packed: bool, csv: Csv, names: list[str], ragged: list[arrow_csv.InvalidRow], threads: bool) -> pa.Table:

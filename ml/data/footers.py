@@ -1,13 +1,30 @@
-"""What the footer of a parquet file tells of its rows."""
+"""What the footers of parquet files tell of their rows."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pyarrow.parquet as pq
 
 
-def present(footer: pq.FileMetaData, column: str) -> int | None:
-    """How many rows have a value in a column, 0 where there is no such column; None where the footer does not tell."""
+@dataclass(frozen=True, slots=True)
+class Footers:
+    """The footers of all files of a batch, read once."""
+
+    files: tuple[pq.FileMetaData, ...]
+
+    def present(self, column: str) -> int | None:
+        """How many rows have a value in a column, 0 where there is no such column; None where a footer does not tell."""
+        counts = [_present(footer, column) for footer in self.files]
+        return None if None in counts else sum(one for one in counts if one is not None)
+
+    def latest(self, column: str) -> datetime | None:
+        """The latest of a column of times; None where a footer does not tell, or there is none."""
+        found = [_latest(footer, column) for footer in self.files]
+        return None if None in found else max((one for one in found if one is not None), default=None)
+
+
+def _present(footer: pq.FileMetaData, column: str) -> int | None:
     place = _place(footer, column)
     if place is None:
         return 0
@@ -17,8 +34,7 @@ def present(footer: pq.FileMetaData, column: str) -> int | None:
     return int(sum(footer.row_group(number).num_rows - one.null_count for number, one in enumerate(told)))
 
 
-def latest(footer: pq.FileMetaData, column: str) -> datetime | None:
-    """The latest of a column of times; None where the footer does not tell, or there is none."""
+def _latest(footer: pq.FileMetaData, column: str) -> datetime | None:
     place = _place(footer, column)
     if place is None:
         return None

@@ -1,5 +1,6 @@
 """Late labels: what a row's target turned out to be, with when that was known."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from ml.settings import Settings
 NO_LABELS = -1
 """The labels version of a moment when no label existed: reading as of it finds none, whatever has arrived since."""
 _TIME = pa.timestamp("us", "UTC")
+_LOOKED_UP_ROWS = 250_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +67,9 @@ class LabelTable:
         Raises:
             NoData: The version is newer than the table.
         """
-        wanted = None if ids is None else pa.array(ids.dropna().unique(), pa.string())
         parts = []
-        for part in self.log.read(self._commits(labels_version), ["id", "label", "_arrived_at"]):
-            table = part
-            if as_of is not None:
-                table = table.filter(pc.less_equal(table.column("_arrived_at"), pa.scalar(as_of, _TIME)))
-            if wanted is not None:
-                table = table.filter(pc.is_in(table.column("id"), wanted))
+        for part in self._of(ids, ["id", "label", "_arrived_at"], version=labels_version):
+            table = part if as_of is None else part.filter(pc.less_equal(part.column("_arrived_at"), pa.scalar(as_of, _TIME)))
             parts.append(table.select(["id", "label"]))
         if not parts:
             return pd.Series(dtype=object)
@@ -81,12 +78,19 @@ class LabelTable:
         return known
 
     def arrived(self, ids: pd.Series) -> pd.Series:
-        """When the label of each id that has one arrived (UTC), indexed by id: of several for one id, the last one, as in `known`."""
-        wanted = pa.array(ids.dropna().unique(), pa.string())
-        parts = [part.filter(pc.is_in(part.column("id"), wanted)) for part in self.log.read(self._commits(None), ["id", "_arrived_at"])]
+        """Since when the label of each id that has one is what it is (UTC), indexed by id.
+
+        Of several for one id: when the one that `known` gives arrived; repeated since, it is as old as at first, a correction is new.
+        """
+        parts = list(self._of(ids, ["id", "label", "_arrived_at"], version=None))
         if not parts:
             return pd.Series(dtype="datetime64[us, UTC]")
-        frame = pa.concat_tables(parts).to_pandas().drop_duplicates("id", keep="last")
+        frame = pa.concat_tables(parts).to_pandas()
+        if not frame["id"].is_unique:
+            # Each label beside the one after it, of the same id: what differs from its predecessor begins anew.
+            frame = frame.sort_values("id", kind="stable", ignore_index=True)
+            begins = (frame["id"] != frame["id"].shift()) | (frame["label"] != frame["label"].shift())
+            frame = frame[begins].drop_duplicates("id", keep="last")
         found: pd.Series[Any] = frame.set_index("id")["_arrived_at"]
         return found
 
@@ -100,6 +104,27 @@ class LabelTable:
         filled = target.copy()
         filled[missing] = pd.Series(found, index=target.index[missing], dtype=target.dtype)
         return filled
+
+    def _of(self, ids: pd.Series | None, columns: list[str], *, version: int | None) -> Iterator[pa.Table]:
+        """Columns of the labels of these ids, in order of arrival.
+
+        Many small deliveries are looked through at once: each look-up makes a table of all the ids.
+        """
+        wanted = None if ids is None else pa.array(ids.dropna().unique(), pa.string())
+        most = max(_LOOKED_UP_ROWS, 0 if wanted is None else len(wanted))
+
+        def looked_up(block: list[pa.Table]) -> pa.Table:
+            found = pa.concat_tables(block)
+            return found if wanted is None else found.filter(pc.is_in(found.column("id"), wanted))
+
+        block: list[pa.Table] = []
+        for part in self.log.read(self._commits(version), columns):
+            block.append(part)
+            if sum(one.num_rows for one in block) >= most:
+                yield looked_up(block)
+                block = []
+        if block:
+            yield looked_up(block)
 
     def _commits(self, version: int | None) -> list[Commit]:
         if version == NO_LABELS:

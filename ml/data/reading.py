@@ -4,7 +4,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ class Delivered:
     warnings: list[str] = field(default_factory=list)
 
 
-def read(path: Path, *, name: str, csv: Csv, kind: str | None = None) -> Delivered:
+def read(path: Path, *, name: str, csv: Csv, kind: str | None = None, declared: Collection[str] = ()) -> Delivered:
     """Reads a local copy of a delivery.
 
     Args:
@@ -49,6 +49,7 @@ def read(path: Path, *, name: str, csv: Csv, kind: str | None = None) -> Deliver
         name: The name that it was delivered under; its ending tells the format unless `kind` does.
         csv: How csv is written.
         kind: `csv`, `parquet` or `jsonl`.
+        declared: Columns of which one at least stands in the header of a csv, if it is one.
 
     Raises:
         Unreadable: With the reason as its text.
@@ -69,7 +70,7 @@ def read(path: Path, *, name: str, csv: Csv, kind: str | None = None) -> Deliver
     elif kind == "jsonl":
         delivered = _read_jsonl(path, packed=packed)
     else:
-        table, rows, failures, reasons = read_csv(path, packed=packed, csv=csv)
+        table, rows, failures, reasons = read_csv(path, packed=packed, csv=csv, declared=declared)
         delivered = Delivered(table, rows, failures, reasons, _cut_off(path, packed=packed, rows=len(rows) + len(failures)))
     if delivered.table.num_rows == 0 and not delivered.reasons:
         raise Unreadable("there are no data rows" + (", only a header" if kind == "csv" else ""))

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ml import specfile
 from ml.data.casting import KINDS, column_kinds
 from ml.data.delta import AppendLog, Commit
-from ml.data.footers import latest, present
+from ml.data.footers import Footers
 from ml.data.labels import NO_LABELS, LabelTable
 from ml.errors import ModelOwnerError, NoData
 from ml.settings import Settings
@@ -80,15 +80,14 @@ class AcceptedTable:
         """The commits that made the versions in (`after_version`, `version`], in the order of acceptance."""
         return self.log.commits(version=version, after_version=after_version)
 
-    def delivered(self, batch: Commit, column: str) -> int | None:
-        """How many rows of a batch were delivered with a value in a column, without reading it; None where the file does not tell."""
-        counts = [present(footer, column) for footer in self.log.footers(batch)]
-        return None if None in counts else sum(one for one in counts if one is not None)
+    def footers(self, batch: Commit) -> Footers:
+        """What the files of a batch tell of its columns, without reading these."""
+        return Footers(tuple(self.log.footers(batch)))
 
-    def newest_time(self, batch: Commit, column: str) -> datetime | None:
-        """The latest value of a column of times in a batch, without reading it; None where the file does not tell."""
-        found = [latest(footer, column) for footer in self.log.footers(batch)]
-        return None if None in found else max((one for one in found if one is not None), default=None)
+    def arrived_at(self, batch: Commit) -> datetime | None:
+        """When a batch was first seen, from the log alone; None where that does not say it."""
+        said = batch.facts.get("arrived_at")
+        return None if said is None else datetime.fromisoformat(said)
 
     def known_ids(self, ids: "pd.Series[Any]") -> "pd.Series[Any]":
         """Those of the ids that accepted rows have already, in their order. The model must declare `id`.

@@ -12,7 +12,7 @@ from ml.settings import Settings
 from ml.state import State, approvals, batches, ledger, suggestions, trainings
 from ml.state.records import Approval, Batch, Training
 from ml.training.results import GateVerdict, verdict_of
-from ml.wording import counted
+from ml.wording import counted, moment
 
 _VERSIONS, _BATCHES, _REASONS = 20, 50, 5
 _LONGEST_RUN = 200  # a longer name of a DAG run is kept as its beginning and a digest
@@ -199,8 +199,8 @@ def _back(state: State, model: str) -> Back:
         present=stack[-1],
         to=stack[-2],
         evidence=[
-            f"Version {stack[-1]} serves since {serving.at:%Y-%m-%d %H:%M} UTC, made champion by {serving.by} because: {serving.reason}",
-            f"Version {stack[-2]} was made champion by {crowned.by} at {crowned.at:%Y-%m-%d %H:%M} UTC because: {crowned.reason}",
+            f"Version {stack[-1]} serves since {moment(serving.at)}, made champion by {serving.by} because: {serving.reason}",
+            f"Version {stack[-2]} was made champion by {crowned.by} at {moment(crowned.at)} because: {crowned.reason}",
         ],
     )
 

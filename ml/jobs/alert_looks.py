@@ -10,6 +10,7 @@ from typing import Any
 from ml.jobs.alert_facts import Condition, Facts, sentence
 from ml.state import ledger
 from ml.state.records import Alert, Drift
+from ml.wording import counted, moment
 
 KINDS = frozenset({"alarm", "monitoring"})
 FEW_SCHEDULES = 3
@@ -44,11 +45,12 @@ def failing(facts: Facts) -> list[Condition]:
     if facts.newest is None:
         return []
     window, made = facts.newest
+    named = f"Window {window.number} ({counted(window.rows, 'row')})"
     if made is not None and made.policy == ledger.GIVEN_UP:
-        text = f"Window {window.number} ({window.rows} rows) was given up, so nothing is known of it: {sentence('; '.join(made.reasons))}"
+        text = f"{named} was given up, so nothing is known of it: {sentence('; '.join(made.reasons))}"
     elif made is None and facts.overdue is not None:
-        taken = f"Window {window.number} ({window.rows} rows) was taken at {window.as_of:%Y-%m-%d %H:%M} UTC and is not decided yet"
-        text = f"{taken}, which was due by {facts.overdue:%Y-%m-%d %H:%M} UTC. The log of {facts.model}.monitor says why."
+        taken = f"{named} was taken at {moment(window.as_of)} and is not decided yet"
+        text = f"{taken}, which was due by {moment(facts.overdue)}. The log of {facts.model}.monitor says why."
     else:
         return []
     return [Condition(key="monitoring", kind="monitoring", title="monitoring itself fails", text=text)]

@@ -7,6 +7,7 @@ from ml.jobs import alert_looks
 from ml.jobs.alert_facts import Condition, Facts, sentence
 from ml.state import ledger
 from ml.state.records import Alert
+from ml.wording import moment
 
 _RULES = {
     "drift": ("drift_share", "drift_share", "drift alarm"),
@@ -131,7 +132,7 @@ def _asking(facts: Facts) -> list[Condition]:
     newest = asking[0]
     reasons = "; ".join(newest.reasons)
     if newest.state == "suggested":
-        until = f" until {newest.until:%Y-%m-%d %H:%M} UTC" if newest.until else ""
+        until = f" until {moment(newest.until)}" if newest.until else ""
         title, what = "a training is suggested", f"It waits for a person's word{until}."
     else:
         title, what = "a training is asked for", "The training is woken for it."
@@ -144,7 +145,7 @@ def _failed(facts: Facts) -> list[Condition]:
         return []
     asked = next((one for one in facts.decisions if one.id == training.decision), None)
     error = asked.failures[-1]["error"] if asked is not None and asked.failures else f"the log of {training.key} says why"
-    text = f"The training that began at {training.started_at:%Y-%m-%d %H:%M} UTC ({training.reason}) has failed: {sentence(error)}"
+    text = f"The training that began at {moment(training.started_at)} ({training.reason}) has failed: {sentence(error)}"
     return [Condition(key="training", kind="training", title="a training has failed", text=text)]
 
 
@@ -164,7 +165,7 @@ def _rolled_back(facts: Facts) -> list[Condition]:
     one = facts.change
     if one is None or one.kind != "rollback":
         return []
-    changed = f"Version {one.previous} was rolled back to version {one.version} by {one.by} at {one.at:%Y-%m-%d %H:%M} UTC"
+    changed = f"Version {one.previous} was rolled back to version {one.version} by {one.by} at {moment(one.at)}"
     text = f"{changed}: {sentence(one.reason)}"
     return [Condition(key=f"rollback/{one.number}", kind="rollback", title="the champion was rolled back", text=text)]
 
@@ -181,7 +182,7 @@ def _end(facts: Facts, one: Alert) -> str:
     if one.kind == "training" and facts.training is not None:
         return f"A later training made version {facts.training.version}: {facts.training.state}."
     if one.kind == "rollback" and facts.change is not None:
-        return f"Version {facts.change.version} is champion since {facts.change.at:%Y-%m-%d %H:%M} UTC: {sentence(facts.change.reason)}"
+        return f"Version {facts.change.version} is champion since {moment(facts.change.at)}: {sentence(facts.change.reason)}"
     return _asked_ended(facts)
 
 

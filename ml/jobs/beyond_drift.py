@@ -10,6 +10,7 @@ import pandas as pd
 from ml.jobs import audited, estimating, promised, segments, shadow_fit, tested_rows, usual_quality
 from ml.jobs import said as saying
 from ml.jobs.estimating import Subject
+from ml.jobs.labels_seen import Counts
 from ml.monitoring import ranking, report_sections
 from ml.monitoring.concept import ConceptDrift
 from ml.monitoring.estimated.audit import Audit
@@ -37,6 +38,7 @@ class Rows:
         compared: What is compared with the predictions on the test rows, of the window's own: the tested model's words, if it was kept.
         judged: The labelled ones, as `ml.jobs.judged.judge` has them.
         late: The keys of the late ones.
+        labels: How many labels the window knows.
         ask: What another model says of all of them.
     """
 
@@ -46,6 +48,7 @@ class Rows:
     compared: Predicted
     judged: pd.DataFrame
     late: pd.MultiIndex
+    labels: Counts
     ask: Callable[[Any], Predicted]
 
 
@@ -53,13 +56,14 @@ class Rows:
 class Beyond:
     """What was found. `ranked` names the feature columns, the one first whose drift probably hurts most.
 
-    `intervals`: metric → its 95 % interval on the labelled rows.
+    `intervals`: metric → its 95 % interval on the labelled rows. `labels`: how many labels the window knows.
     """
 
     estimated: Estimated
     audit: Audit
     concept: ConceptDrift
     ranked: Sequence[Ranked]
+    labels: Counts
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     segments: Sequence[Segment] = field(default_factory=tuple)
     shadow: Shadow | None = None
@@ -71,6 +75,7 @@ class Beyond:
             "ranking": [asdict(one) for one in self.ranked],
             "segments": [one.to_json() for one in self.segments],
             "intervals": {name: list(one) for name, one in self.intervals.items()},
+            "labels": asdict(self.labels),
         }
 
     def sections(self, spec: ModelSpec) -> list[Section]:
@@ -129,6 +134,7 @@ def measure(settings: Settings, state: State, subject: Subject, rows: Rows, *, l
             level=promised.level_beside(drifts),
         ),
         ranked=ranking.rank(drifts, {} if tested is None else tested.importances),
+        labels=rows.labels,
         intervals=usual_quality.intervals(rows.judged, of_judged, units, spec=spec),
         segments=_segments(spec, rows, tested),
         shadow=shadow_fit.measure(settings, state, subject, asked, learnt=learnt),

@@ -2,13 +2,15 @@
 
 import logging
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from ml import specfile
 from ml.errors import ConcurrentChange, StoreUnavailable, UnknownVersion
+from ml.jobs import watched
 from ml.settings import Settings
-from ml.state import State, trainings
+from ml.state import State, trainings, watches
 from ml.state.records import Promotion
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,8 @@ def promote_version(settings: Settings, model: str, version: int, *, by: str, re
     if training is None:
         raise UnknownVersion(f"{model} version {version} was made by no training that the state database knows; train again instead.")
     now = trainings.champion(state, model)
-    change = _crown(settings, state, model, version, now=now, kind="promote", by=by, reason=reason)
+    spoken = training.verdict
+    change = _crown(settings, state, model, version, now=now, kind="promote", by=by, reason=reason, evidence=spoken)
     if training.state in {"challenger", "failed"}:
         trainings.change(state, training.key, state="promoted")
     return change
@@ -75,7 +78,8 @@ def rollback(settings: Settings, model: str, *, by: str, reason: str, to: int | 
             f"the champion of {model} was changed meanwhile: back would be version {former[-2]} now, not {to}. Look again"
         )
     models.check_version(settings, model, former[-2])
-    return _crown(settings, state, model, former[-2], now=history[-1], kind="rollback", by=by, reason=reason)
+    spoken = _undoing(state, history, version=former[-2])
+    return _crown(settings, state, model, former[-2], now=history[-1], kind="rollback", by=by, reason=reason, evidence=spoken)
 
 
 def former_champions(history: list[Promotion]) -> list[int]:
@@ -91,6 +95,27 @@ def former_champions(history: list[Promotion]) -> list[int]:
         elif not stack or stack[-1] != change.version:
             stack.append(change.version)
     return stack
+
+
+def _undoing(state: State, history: list[Promotion], *, version: int) -> dict[str, Any]:
+    """What is known when a rollback leads back to a version: its verdict, what is undone, and the numbers of that one's watch, if any."""
+    model, undone = history[-1].model, history[-1].version
+    crowned = [one.number for one in history if one.version == undone]
+    found = watches.of_model(state, model)
+    watch = next((watched.result(state, found[number]) for number in reversed(crowned) if number in found), None)
+    verdicts = {one: _verdict(state, model, one) for one in (version, undone)}
+    said = f"undoes version {undone}; its gate said: {verdicts[undone].get('sentence', 'nothing that is known')}"
+    return {
+        "sentence": said if watch is None else f"{said} Its watch: {watch.reason}.",
+        "verdict": verdicts[version],
+        "undone": {"version": undone, "promotion": crowned[-1], "verdict": verdicts[undone]},
+        "watch": None if watch is None else watch.model_dump(mode="json"),
+    }
+
+
+def _verdict(state: State, model: str, version: int) -> dict[str, Any]:
+    made_by = trainings.of_version(state, model, version)
+    return {} if made_by is None else made_by.verdict or {}
 
 
 def heal_aliases(settings: Settings, model: str) -> None:
@@ -134,7 +159,16 @@ def _point(settings: Settings, model: str, serving: int | None) -> None:
 
 
 def _crown(
-    settings: Settings, state: State, model: str, version: int, *, now: Promotion | None, kind: str, by: str, reason: str
+    settings: Settings,
+    state: State,
+    model: str,
+    version: int,
+    *,
+    now: Promotion | None,
+    kind: str,
+    by: str,
+    reason: str,
+    evidence: dict[str, Any] | None,
 ) -> ChampionChange:
     if now is not None and now.version == version:
         heal_aliases(settings, model)
@@ -143,7 +177,18 @@ def _crown(
     # Two people who ask for the same at the same time, seeing the same champion, ask for one change.
     key = f"{kind}-{version}-after-{now.number if now is not None else 0}"
     expected = now.version if now is not None else None
-    crowned = trainings.crown(state, model=model, version=version, kind=kind, at=at, by=by, reason=reason, key=key, expected=expected)
+    crowned = trainings.crown(
+        state,
+        model=model,
+        version=version,
+        kind=kind,
+        at=at,
+        by=by,
+        reason=reason,
+        key=key,
+        evidence=evidence,
+        expected=expected,
+    )
     if crowned is None:
         raise ConcurrentChange(f"the champion of {model} was changed by another process at this moment; look at it, then call again")
     heal_aliases(settings, model)

@@ -234,7 +234,7 @@ def _has_no_label(subject: Subject, window: Window) -> bool:
     if subject.window.labels_version != NO_LABELS:
         return False
     batches = subject.table.batches(version=window.end_version, after_version=window.start_version)
-    return all(subject.table.delivered(batch, subject.spec.target) == 0 for batch in batches)
+    return all(subject.table.footers(batch).present(subject.spec.target) == 0 for batch in batches)
 
 
 def _save(state: State, subject: Subject, window: Window, labels: pd.Series, said: Predicted) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ml.data.table import AcceptedTable
 from ml.jobs import estimating, labels_seen, past, usual_quality, window_losses
+from ml.jobs.labels_seen import Counts
 from ml.monitoring import NOT_FEATURES
 from ml.monitoring.concept import ConceptDrift
 from ml.policy import Evidence, QualityChange, Usual
@@ -14,6 +15,7 @@ from ml.spec import ModelSpec
 from ml.state import State, estimates, ledger, suggestions, trainings
 from ml.state.records import Drift, Quality, Training, Window
 from ml.training.results import verdict_of
+from ml.wording import counted
 
 Measurement = tuple[list[Drift], list[Quality]]
 """What was measured in a window, by column and metric name."""
@@ -46,11 +48,11 @@ def gather(
     """
     rules = spec.retraining
     drifts, qualities = measurement or ledger.measurement(state, window.id)
-    seen = labels_seen.seen(AcceptedTable.of(settings, window.model, spec), state, window, spec=spec, trained=trained)
+    counts = _counts(settings, state, window, spec=spec, trained=trained, is_again=measurement is not None)
     asked = trainings.last_asked_at(state, window.model, by=at)
     champion = trainings.champion(state, window.model, as_of=at)
     usual = past.usual(state, learnt, model=window.model, metric=spec.metric, at=at)
-    quality, no_quality = _compared(trained, qualities, seen, spec=spec, usual=usual)
+    quality, no_quality = _compared(trained, qualities, counts.fresh, spec=spec, usual=usual)
     if quality is not None:
         quality, no_quality = _with_error(state, window, quality)
     estimated, no_estimate = estimating.evidence(state, window, metric=spec.metric, usual=_baseline(trained, spec=spec, usual=usual))
@@ -63,7 +65,7 @@ def gather(
         drifts=tuple(one for one in drifts if one.kind not in NOT_FEATURES),
         quality=quality,
         no_quality=no_quality,
-        labelled_rows=seen.known,
+        labelled_rows=counts.known,
         **_last_asked(state, window.model, asked, at=at),
         newer_champion=champion.version if champion is not None and champion.version != window.champion else None,
         persisting=past.persisting(drifts),
@@ -77,7 +79,20 @@ def gather(
         age=at - last.as_of,
         windows=ledger.windows_since(state, window.model, after=last.as_of, until=window.number),
         asked_ago=tuple(at - one for one in spent),
+        window_rows=window.rows if rules.cost is not None and rules.cost.per_error is not None else None,
     )
+
+
+def _counts(settings: Settings, state: State, window: Window, *, spec: ModelSpec, trained: Training, is_again: bool) -> Counts:
+    """The labels that the window knows, as they were counted when it was measured: a count goes through the model's whole history.
+
+    Windows of earlier versions have none, and what is decided again (`is_again`) is told from the tables.
+    """
+    kept = None if is_again else estimates.detail(state, window.id, "labels")
+    if kept is not None:
+        return Counts(**kept)
+    table = AcceptedTable.of(settings, window.model, spec)
+    return labels_seen.seen(table, state, window, spec=spec, trained=trained).counts
 
 
 def _last_asked(state: State, model: str, training: datetime | None, *, at: datetime) -> dict[str, Any]:
@@ -89,15 +104,15 @@ def _last_asked(state: State, model: str, training: datetime | None, *, at: date
 
 
 def _compared(
-    trained: Training, qualities: list[Quality], seen: labels_seen.Seen, *, spec: ModelSpec, usual: Usual | None
+    trained: Training, qualities: list[Quality], rows: int, *, spec: ModelSpec, usual: Usual | None
 ) -> tuple[QualityChange | None, str]:
-    """The metric now and what it is compared with, or None and why: a handful of labelled rows tells nothing."""
-    rows, least, metric = len(seen.fresh), spec.monitoring.minimum_rows, spec.metric
+    """The metric on so many rows and what it is compared with, or None and why: a handful of labelled rows tells nothing."""
+    least, metric = spec.monitoring.minimum_rows, spec.metric
     if rows < least:
-        return None, f"{rows} labelled rows since it was last judged, {least} (monitoring.minimum_rows) are needed to judge"
+        return None, f"{counted(rows, 'labelled row')} since it was last judged, {least:,} (monitoring.minimum_rows) are needed to judge"
     now = {one.metric: one for one in qualities}.get(metric)
     if now is None:
-        return None, f"{metric} is not defined on the {rows} labelled rows since it was last judged (all of one class?)"
+        return None, f"{metric} is not defined on the {counted(rows, 'labelled row')} since it was last judged (all of one class?)"
     verdict = verdict_of(trained)
     before = None if verdict is None else verdict.metrics.get(metric)
     if before is None:

@@ -97,11 +97,12 @@ def _change(state: State, one: Promotion, *, after: Promotion | None, watch: Wat
 
 
 def _evidence(state: State, one: Promotion) -> str | None:
-    """The gate's sentence, also for a version that a person promoted; a rollback by the watch has its evidence in its reason."""
+    """What spoke for it in one sentence: the gate's, or what a person's rollback undid; the watch's has its evidence in its reason."""
     if one.evidence is not None and "sentence" in one.evidence:
         return str(one.evidence["sentence"])
     if one.kind != "promote":
         return None
+    # Promotions by hand that were written before they had evidence of their own.
     made_by = trainings.of_version(state, one.model, one.version)
     sentence = (made_by.verdict or {}).get("sentence") if made_by is not None else None
     return None if sentence is None else str(sentence)

@@ -54,7 +54,7 @@ def judge(settings: Settings, spec: ModelSpec, path: Path, *, name: str, batch: 
     rows = None
     try:
         with translated(batch):
-            delivered = read(path, name=name, csv=csv, kind=kind)
+            delivered = read(path, name=name, csv=csv, kind=kind, declared=spec.columns)
         rows = len(delivered.rows) + len(delivered.failures)
         if faults := column_faults(delivered.table, spec, csv=csv):
             return refused([*faults, *delivered.reasons], delivered.failures, rows)

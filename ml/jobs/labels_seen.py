@@ -14,14 +14,13 @@ import pandas as pd
 
 from ml.data.delta import Commit
 from ml.data.labels import NO_LABELS, LabelTable
-from ml.data.table import ARRIVED, BATCH, ROW, AcceptedTable
+from ml.data.table import BATCH, ROW, AcceptedTable
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, specs
 from ml.state.records import Training, Window
 from ml.training.dataset import is_final
 
-_LOOKED_BACK = 200
 _BLOCK_ROWS = 500_000
 
 
@@ -38,6 +37,19 @@ class Seen:
 
     fresh: pd.DataFrame
     late: int
+    known: int
+
+    @property
+    def counts(self) -> "Counts":
+        """How many of them there are."""
+        return Counts(fresh=len(self.fresh), known=self.known)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rows `Seen` has: what a decision asks of them."""
+
+    fresh: int
     known: int
 
 
@@ -77,7 +89,7 @@ def seen(table: AcceptedTable, state: State, window: Window, *, spec: ModelSpec,
     """
     then = _Then(trained, specs.recall(state, trained.spec_hash))
     columns = list(dict.fromkeys(name for name in (spec.target, spec.time, then.spec.time) if name is not None))
-    last = _last_judged(state, window, metric=spec.metric, least=spec.monitoring.minimum_rows)
+    last = _last_judged(state, window, spec=spec, trained=trained)
     parts = [table.read(version=window.end_version, after_version=window.end_version, columns=columns)]
     late = known = 0
     for block in _blocks(table.batches(version=window.end_version), trained, window, last):
@@ -90,12 +102,11 @@ def seen(table: AcceptedTable, state: State, window: Window, *, spec: ModelSpec,
         end, start = block[-1].version, block[0].version - 1
         rows = table.read(version=end, after_version=start, columns=columns, **labels_of(window))
         fresh = is_known(rows, window, spec=spec)
-        if is_old:
-            fresh &= ~is_known(
-                table.read(version=end, after_version=start, columns=columns, labels_version=then.labels), trained, spec=then.spec
-            )
+        if is_old and fresh.any():
+            rows_then = table.read(version=end, after_version=start, columns=columns, labels_version=then.labels)
+            fresh &= ~is_known(rows_then, trained, spec=then.spec)
         known += int(fresh.sum())
-        if last is not None and block[-1].version <= last.end_version:
+        if last is not None and block[-1].version <= last.end_version and fresh.any():
             fresh &= ~is_known(table.read(version=end, after_version=start, columns=columns, **labels_of(last)), last, spec=spec)
         late += int(fresh.sum()) if block[-1].version <= window.start_version else 0
         if fresh.any():
@@ -118,13 +129,19 @@ class _Then:
 
     def knew_all(self, table: AcceptedTable, block: Sequence[Commit], window: Window) -> bool:
         """Whether the window can know no more of a block of older rows, as far as that is told without reading it."""
-        if window.labels_version != self.labels and any(table.delivered(batch, self.spec.target) != batch.rows for batch in block):
+        return all(self._knew(table, batch, window) for batch in block)
+
+    def _knew(self, table: AcceptedTable, batch: Commit, window: Window) -> bool:
+        limit = None if self.spec.label_delay is None else self.trained.as_of - self.spec.label_delay
+        if limit is not None and ((arrived := table.arrived_at(batch)) is None or arrived > limit):
             return False
-        if self.spec.label_delay is None:
+        is_same, by_time = window.labels_version == self.labels, None if limit is None else self.spec.time
+        if is_same and by_time is None:
             return True
-        limit = self.trained.as_of - self.spec.label_delay
-        times = [table.newest_time(batch, name) for batch in block for name in (ARRIVED, self.spec.time) if name is not None]
-        return all(one is not None and one <= limit for one in times)
+        told = table.footers(batch)
+        if not is_same and told.present(self.spec.target) != batch.rows:
+            return False
+        return limit is None or by_time is None or ((newest := told.latest(by_time)) is not None and newest <= limit)
 
 
 def _blocks(batches: Sequence[Commit], trained: Training, window: Window, last: Window | None) -> Iterator[list[Commit]]:
@@ -156,7 +173,7 @@ def _without_reading(table: AcceptedTable, block: Sequence[Commit], window: Wind
     total = sum(batch.rows for batch in block)
     delivered = 0
     for batch in block:
-        of_batch = table.delivered(batch, spec.target)
+        of_batch = table.footers(batch).present(spec.target)
         if of_batch is None or of_batch not in {0, batch.rows}:
             return None
         delivered += of_batch
@@ -187,14 +204,12 @@ def late_rows(table: AcceptedTable, window: Window, found: Seen, *, spec: ModelS
         yield rows.assign(**{spec.target: labels.reindex(rows[ROW]).to_numpy()}).reset_index(drop=True)
 
 
-def _last_judged(state: State, window: Window, *, metric: str, least: int) -> Window | None:
+def _last_judged(state: State, window: Window, *, spec: ModelSpec, trained: Training) -> Window | None:
     """The newest earlier window of the same champion in which the metric was judged by labels enough; those of the others still wait.
 
     So do those of a window of one class, on which the metric may not be defined.
     """
-    for one in ledger.recent_windows(state, window.model, limit=_LOOKED_BACK, until=window.number):
-        if one.number < window.number and one.champion == window.champion and one.measured_at is not None:
-            _, qualities = ledger.measurement(state, one.id)
-            if max((quality.rows for quality in qualities if quality.metric == metric), default=0) >= least:
-                return one
-    return None
+    before = window.number - 1
+    judged = ledger.judged(state, window.model, champion=window.champion, metric=spec.metric, after=trained.as_of, until=before)
+    newest = next((number for number, one in reversed(judged) if one.rows >= spec.monitoring.minimum_rows), None)
+    return None if newest is None else ledger.recent_windows(state, window.model, limit=1, until=newest)[0]

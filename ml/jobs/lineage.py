@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ml.errors import CallError, UnknownVersion
+from ml.jobs.decision_facts import AskedBy, asked_by
 from ml.settings import Settings
 from ml.state import State, approvals, ledger, origins, specs, trainings
 from ml.state.records import Promotion, Training
@@ -71,19 +72,6 @@ class TrainedBy(_Result):
     outcome: str | None
     approved: bool | None
     answered_by: str | None
-
-
-class AskedBy(_Result):
-    """The decision that asked for the training, and the window that it judged; `report`: whether that has an Evidently page."""
-
-    id: str
-    decided_at: datetime
-    reasons: list[str]
-    window: str | None
-    number: int | None
-    rows: int | None
-    report: bool
-    judged_version: int | None
 
 
 class Reign(_Result):
@@ -150,11 +138,12 @@ def of(state: State, model: str, version: int, *, page: int = 1) -> Lineage:
     windows, newest = origins.windows_of(state, model, version, limit=_WINDOWS)
     asked = origins.asked_for(state, [one.id for one in newest])
     predicted = origins.predictions_of(state, model, version)
+    made = ledger.find_decision(state, training.decision) if training.decision is not None else None
     return Lineage(
         model=model,
         version=version,
         training=_trained(state, training),
-        decision=asked_by(state, training.decision) if training.decision is not None else None,
+        decision=asked_by(state, made) if made is not None else None,
         dataset=_dataset(state, training, page),
         reigns=[_reign(*one) for one in origins.reigns(state, model, version, limit=_REIGNS)],
         windows=windows,
@@ -166,24 +155,6 @@ def of(state: State, model: str, version: int, *, page: int = 1) -> Lineage:
             for one in newest
         ],
         predictions=Predictions.model_validate(predicted) if predicted is not None else None,
-    )
-
-
-def asked_by(state: State, decision: str) -> AskedBy | None:
-    """A decision and its window; None where the ledger does not have it."""
-    found = ledger.find_decision(state, decision)
-    if found is None:
-        return None
-    window = ledger.find_window(state, found.window) if found.window is not None else None
-    return AskedBy(
-        id=found.id,
-        decided_at=found.decided_at,
-        reasons=found.reasons,
-        window=found.window,
-        number=window.number if window else None,
-        rows=window.rows if window else None,
-        report=bool(window and window.report_url),
-        judged_version=window.champion if window else None,
     )
 
 

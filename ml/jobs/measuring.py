@@ -48,6 +48,7 @@ class LookedAt:
         compared: What is compared with the reference's predictions, of the window's own: the tested model's words.
         doubt: Why these are the champion's instead (`basis.told`); empty where they are not.
         late: The keys of the earlier ones.
+        labels: How many labels the window knows.
         ask: What another model says of all of them.
     """
 
@@ -57,6 +58,7 @@ class LookedAt:
     compared: Predicted
     doubt: str
     late: pd.MultiIndex
+    labels: labels_seen.Counts
     ask: Callable[[Any], Predicted]
 
 
@@ -71,9 +73,9 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         learnt: The declaration that the champion was trained with.
         trained: The run that made the champion.
     """
-    with reference_profile.kept(settings, trained, learnt=learnt, window_rows=window.rows) as reference:
+    tested = tested_model.load(settings, trained, learnt)
+    with reference_profile.kept(settings, trained, learnt=learnt, tested=tested, window_rows=window.rows) as reference:
         champion = champions.load(settings, champions.Champion(window.champion, trained, learnt))
-        tested = tested_model.load(settings, trained, learnt)
         found = look_at(settings, state, window, reference, spec=spec, champion=champion, tested=tested, trained=trained)
     table, drifts, judged, rows = found.table, found.drifts, found.judged, found.rows
     beyond = beyond_drift.measure(
@@ -81,7 +83,14 @@ def measure_window(settings: Settings, state: State, window: Window, *, spec: Mo
         state,
         Subject(table, found.champion, window, spec, trained, found.known),
         beyond_drift.Rows(
-            beside=rows.beside, own=len(rows.target), said=rows.said, compared=rows.compared, judged=judged, late=rows.late, ask=rows.ask
+            beside=rows.beside,
+            own=len(rows.target),
+            said=rows.said,
+            compared=rows.compared,
+            judged=judged,
+            late=rows.late,
+            labels=rows.labels,
+            ask=rows.ask,
         ),
         learnt=learnt,
         drifts=drifts,
@@ -199,7 +208,7 @@ def _looked_at(
         said_of_them.append(predict(champion, late, task=spec.task))
     beside, keys = pd.concat(found, ignore_index=True), dataset.row_keys(seen.fresh.head(seen.late))
     doubt = basis.TWIN if len(said) == 1 else ""
-    return LookedAt(beside, target, saying.joined(said_of_them), said[-1], doubt, keys, ask)
+    return LookedAt(beside, target, saying.joined(said_of_them), said[-1], doubt, keys, seen.counts, ask)
 
 
 def _store(settings: Settings, state: State, window: Window, measurement: report.Measurement, *, page: str) -> None:

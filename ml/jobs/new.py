@@ -44,6 +44,7 @@ class NewModel(BaseModel):
     positive: str | None
     time: str | None
     id: str | None
+    group: str | None
     features: dict[str, list[str]]
     ignored: dict[str, str]
     expectations: int
@@ -57,6 +58,7 @@ def new(
     target: str,
     time: str | None = None,
     id: str | None = None,  # noqa: A002 - the command's own word
+    group: str | None = None,
 ) -> NewModel:
     """Writes `dags/<name>/model.yaml`, `dags/<name>/dag.py` and `expectations/<name>.json`; never over a file that exists.
 
@@ -69,6 +71,7 @@ def new(
         target: The column to predict.
         time: The column that says when a row happened.
         id: The column that identifies a row; default: a unique column that is named like one.
+        group: The column that says whom a row is about; it is no feature then.
 
     Raises:
         CallError: The name, the file or a column cannot be used; nothing was written.
@@ -80,12 +83,12 @@ def new(
     from ml.validation.inference import infer_suite
 
     taken = sample.take(source)
-    columns = _profiles(taken, target=target, time=time, id_=id)
+    columns = _profiles(taken, {"target": target, "time": time, "id": id, "group": group})
     found = {column.name: column for column in columns}
-    named = id or next((column.name for column in columns if column.is_id and column.name not in {target, time}), None)
+    named = id or next((column.name for column in columns if column.is_id and column.name not in {target, time, group}), None)
     task = targets.task_of(found[target], taken.table.column(target), rows=taken.table.num_rows)
     taken = replace(taken, url=_portable(settings, taken.url))
-    draft = declaration.Draft(name, target, task, time, named, columns, taken)
+    draft = declaration.Draft(name, target, task, time, named, group, columns, taken)
     text = declaration.text(draft)
     spec = _checked(text)
     frame, notes = _cast(taken, spec)
@@ -120,6 +123,7 @@ def _inferred(spec: ModelSpec, columns: "list[Profile]") -> "dict[str, Any]":
         "positive": None if spec.positive is None else str(spec.positive),
         "time": spec.time,
         "id": spec.id,
+        "group": spec.group,
         "features": {kind: list(getattr(spec.features, kind)) for kind in kinds if getattr(spec.features, kind)},
         "ignored": {name: why.get(name, "") for name in spec.features.ignore},
     }
@@ -143,7 +147,8 @@ def _paths(settings: Settings, name: str) -> tuple[Path, Path, Path]:
     return paths
 
 
-def _profiles(sample: "Sample", *, target: str, time: str | None, id_: str | None) -> "list[Profile]":
+def _profiles(sample: "Sample", named: dict[str, str | None]) -> "list[Profile]":
+    """The columns. `named`: option → the column that it names; "target" names one."""
     from ml.scaffold.kinds import data_like, is_number, profile
 
     names = list(sample.table.column_names)
@@ -151,20 +156,22 @@ def _profiles(sample: "Sample", *, target: str, time: str | None, id_: str | Non
         raise CallError(
             f"the first line of {sample.url} is a row of numbers ({', '.join(names[:3])}, …), not the names of columns; add a header"
         )
-    for option, column in (("target", target), ("time", time), ("id", id_)):
+    for option, column in named.items():
         if column is None or column in names:
             continue
         matches = difflib.get_close_matches(column, names, n=3) or [one for one in names if one.lower() == column.lower()]
         near = f"did you mean {' or '.join(map(repr, matches))}?" if matches else f"it has {', '.join(map(repr, names[:30]))}"
         header = ". Its first line looks like data, not like a header; add one" if data_like(names) else ""
         raise CallError(f"--{option}: {sample.url} has no column {column!r}; {near}{header}")
-    chosen = [column for column in (target, time, id_) if column is not None]
-    if len(set(chosen)) < len(chosen):
-        raise CallError("target, time and id must be different columns")
+    chosen: dict[str, str] = {}
+    for option, column in named.items():
+        if column is not None and (other := chosen.setdefault(column, option)) != option:
+            raise CallError(f"--{option}: {column!r} is the {other} already; target, time, id and group must be different columns")
     columns = [profile(column, sample.table.column(column), decimal=sample.csv.decimal) for column in names]
     if not any(column.kind != "ignore" and column.name not in chosen for column in columns):
+        time = named["time"]
         beside = f" beside the time {time!r}: derive some from it, such as the hour, where the file is made" if time is not None else ""
-        raise CallError(f"{sample.url} has no column that could be a feature of {target!r}{beside}")
+        raise CallError(f"{sample.url} has no column that could be a feature of {named['target']!r}{beside}")
     return columns
 
 

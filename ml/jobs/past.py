@@ -1,9 +1,11 @@
 """What earlier windows and trainings say about a window: drift before, what is usual, what is new."""
 
+import logging
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from ml.errors import SpecError
 from ml.jobs import labels_seen
 from ml.monitoring import NOT_FEATURES, looks
 from ml.policy import LearnableRows, Usual
@@ -14,10 +16,13 @@ from ml.state.records import Drift, Training, Window
 from ml.training import champions, dataset
 from ml.training.results import verdict_of
 
+log = logging.getLogger(__name__)
+
 LEAST_FRESH = 3
 """With fewer fresh models nothing is "usual" yet."""
 MOST_FRESH = 20
 _LOOKED_BACK = 100
+_NAMED = 3
 _FINISHED = frozenset({"promoted", "challenger"})
 
 
@@ -66,17 +71,36 @@ def spread(values: Sequence[float]) -> float:
 def fresh_scores(state: State, spec: ModelSpec, *, model: str, metric: str, at: datetime) -> list[tuple[str, float]]:
     """The test value of each of the newest trainings that had ended by then and answer the same question, with its key, newest first.
 
-    None of them as long as they are fewer than `LEAST_FRESH`. The one source of what is usual: the policy takes their median
+    None of them as long as they are fewer than `LEAST_FRESH`; those whose declaration this version cannot read are left out, and the log
+    warns. The one source of what is usual: the policy takes their median
     (`usual`), and concept drift besides how far a next one may lie from it (`ml.monitoring.concept.usual`).
     """
-    found = []
+    scores = [(one, _test_value(one, metric)) for one in trainings.recent(state, model, limit=_LOOKED_BACK, finished_by=at)]
+    asked = _questions(state, model, dict.fromkeys(one.spec_hash for one, value in scores if value is not None))
     same = champions.question(spec)
-    for one in trainings.recent(state, model, limit=_LOOKED_BACK, finished_by=at):
-        verdict = verdict_of(one) if one.state in _FINISHED else None
-        value = None if verdict is None else verdict.metrics.get(metric)
-        if value is not None and champions.question(specs.recall(state, one.spec_hash)) == same:
-            found.append((one.key, float(value)))
+    found = [(one.key, value) for one, value in scores if value is not None and asked.get(one.spec_hash) == same]
     return found[:MOST_FRESH] if len(found) >= LEAST_FRESH else []
+
+
+def _test_value(training: Training, metric: str) -> float | None:
+    """What a training that has come to an end scored on its test rows."""
+    verdict = verdict_of(training) if training.state in _FINISHED else None
+    value = None if verdict is None else verdict.metrics.get(metric)
+    return None if value is None else float(value)
+
+
+def _questions(state: State, model: str, hashes: Iterable[str]) -> dict[str, tuple[str, str, str | None]]:
+    """What declarations ask, by their hash; without those that this version cannot read."""
+    found, unread = {}, []
+    for one in hashes:
+        try:
+            found[one] = champions.question(specs.recall(state, one))
+        except SpecError:
+            unread.append(one)
+    if unread:
+        named = ", ".join(unread[:_NAMED])
+        log.warning("scores left out, declarations of another version model=%s declarations=%d first=%s", model, len(unread), named)
+    return found
 
 
 def last_training(state: State, trained: Training, *, at: datetime) -> Training:

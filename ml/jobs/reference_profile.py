@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, trainings
 from ml.state.records import Training
-from ml.training import champions, dataset, reference, tested_model
+from ml.training import champions, dataset, reference
 from ml.training.evaluation import predict
 from ml.training.span import Span, spanned
 from ml.training.split import by_time, split
@@ -36,7 +37,7 @@ def url_of(settings: Settings, training: Training) -> str:
 
 
 @contextmanager
-def kept(settings: Settings, training: Training, *, learnt: ModelSpec, window_rows: int) -> Iterator[ReferenceProfile]:
+def kept(settings: Settings, training: Training, *, learnt: ModelSpec, tested: Any | None, window_rows: int) -> Iterator[ReferenceProfile]:
     """The profile of all rows of the time that a champion learnt from, and of what its tested model says of those that it did not learn.
 
     It is made where there is none, or one that cannot be read, of another format or of other rows; two that make it at once make the
@@ -47,6 +48,7 @@ def kept(settings: Settings, training: Training, *, learnt: ModelSpec, window_ro
         settings: Where the tables are.
         training: The run that made the champion.
         learnt: The declaration of that run.
+        tested: Its tested model (`ml.training.tested_model.load`); None where that was not kept.
         window_rows: The rows of the window that is looked at: where `time` or `group` is declared, a profile that is made now says how far
             such windows of the reference, or smaller ones, lie from its rest. That stays as it is and stretches to windows of other sizes.
 
@@ -60,7 +62,7 @@ def kept(settings: Settings, training: Training, *, learnt: ModelSpec, window_ro
             if found is not None:
                 yield found
                 return
-        make(settings, training, learnt=learnt, window_rows=window_rows)
+        make(settings, training, learnt=learnt, tested=tested, window_rows=window_rows)
         forget_older(settings, training)
         with profile_file.opened(url, of=of) as made:
             if made is None:
@@ -83,18 +85,18 @@ def forget_older(settings: Settings, training: Training) -> list[str]:
     return profile_file.remove_others(url_of(settings, training).rsplit("/", 1)[0], keep=keep)
 
 
-def make(settings: Settings, training: Training, *, learnt: ModelSpec, window_rows: int) -> None:
+def make(settings: Settings, training: Training, *, learnt: ModelSpec, tested: Any | None, window_rows: int) -> None:
     """Writes the profile anew. Memory: a chunk of columns of the reference at a time, and a piece of its rows."""
     try:
         keys = dataset.labelled_of_training(settings, learnt, training, [PLACE])  # found once, whatever the number of features
         if keys.empty:
             raise NoData(f"the training of version {training.version} of {training.model} has no rows left: train again")
-        rows = _Rows(
-            keys, keys.iloc[split(keys, learnt).test], spanned(settings, learnt, keys, version=training.dataset_version), window_rows
-        )
+        test = split(keys, learnt).test
+        span = spanned(settings, learnt, keys, test=test, version=training.dataset_version)
+        rows = _Rows(keys, keys.iloc[test], span, tested, window_rows)
         columns = _columns(settings, learnt, training, rows)
-        tested = {} if learnt.task == "regression" else labels(rows.test[learnt.target]).counts
-        profile_file.write(url_of(settings, training), columns, of=identity(training), rows=len(rows.span.keys), tested=tested)
+        counts = {} if learnt.task == "regression" else labels(rows.test[learnt.target]).counts
+        profile_file.write(url_of(settings, training), columns, of=identity(training), rows=len(rows.span.keys), tested=counts)
     except FileNotFoundError as error:
         raise NoData(
             f"the rows that version {training.version} of {training.model} learnt from are gone ({error}), and no profile of them "
@@ -115,11 +117,15 @@ def identity(training: Training) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """What a profile is of: `keys` are those of the rows that the champion learnt from, `test` of those that judged it; `span` has all."""
+    """What a profile is of: `keys` are those of the rows that the champion learnt from, `test` of those that judged it; `span` has all.
+
+    `tested` is the tested model, where it was kept.
+    """
 
     keys: pd.DataFrame
     test: pd.DataFrame
     span: Span
+    tested: Any | None
     window_rows: int
 
     def cut(self, learnt: ModelSpec, frame: pd.DataFrame) -> Cut | None:
@@ -171,11 +177,12 @@ def _said(settings: Settings, learnt: ModelSpec, training: Training, rows: _Rows
     Of trainings that did not keep the tested model: what it said of the test rows; where that was not kept either, what their promoted
     model says of them.
     """
-    tested = tested_model.load(settings, training, learnt)
-    if tested is not None:
+    if rows.tested is not None:
         of = rows.span.keys.iloc[rows.span.held_out]
         table = AcceptedTable.of(settings, learnt.model, learnt)
-        return compared_prediction(learnt, of_places(tested, table, of[PLACE].to_numpy(), learnt, version=training.dataset_version)), of
+        return compared_prediction(
+            learnt, of_places(rows.tested, table, of[PLACE].to_numpy(), learnt, version=training.dataset_version)
+        ), of
     found = reference.load(settings, training, rows.test)
     if found is None:
         champion = champions.load(settings, champions.Champion(int(training.version or 0), training, learnt))

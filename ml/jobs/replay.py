@@ -20,10 +20,11 @@ from ml.state import State, replays, specs
 from ml.wording import counted, percent, size
 
 if TYPE_CHECKING:
+    from ml.jobs.replaying.drifts import Drifts
     from ml.jobs.replaying.losses import Losses, Watcher
     from ml.jobs.replaying.recipe import Recipe
     from ml.jobs.replaying.rows import Accepted
-    from ml.monitoring.replayed.facts import LengthFacts, ReplayFacts
+    from ml.monitoring.replayed.facts import CostFacts, LengthFacts, ReplayFacts
     from ml.policy.replay import Costs, LossHistory, Policy, Replayed
 
 log = logging.getLogger(__name__)
@@ -143,14 +144,15 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], others: Sequence
     from ml.policy import replay as core
 
     spec, asked, accepted = world.spec, world.asked, world.accepted
-    costs = told.costs_of(spec, asked.costs, asked.shadow)
-    history, policies = _history(world, own)
+    costs = told.costs_of(spec, asked.costs, asked.shadow, rows=accepted.rows_of())
+    history, policies, drifts = _history(world, own)
     played = core.replay(history, costs, share=asked.tune_share, own=policies)
-    cells = tuple(told.cell(one, is_declared=number == 0 and spec.retraining.cost is not None) for number, one in enumerate(played.cells))
+    cells = tuple(told.cell(one, declared=spec.retraining.cost if number == 0 else None) for number, one in enumerate(played.cells))
     place = 0 if spec.retraining.cost is not None else told.middle(costs)
     affected, sentences = told.affected(
         accepted, world.losses, spec, delay=world.label_delay, least=told.least_labelled(accepted, spec, sample=asked.sample)
     )
+    length = _compared(world, others, costs[place]) if others else None
     return ReplayFacts(
         model=spec.model,
         at=at,
@@ -166,11 +168,11 @@ def _told(world: _World, own: Sequence[tuple[str, Retraining]], others: Sequence
         cells=cells,
         chosen_cost=cells[place].cost,
         history=told.windows(accepted, history, played.parts, played.cells[place]),
-        affected=affected,
-        length=_compared(world, others, costs[place]) if others else None,
+        affected=affected.model_copy(update={"unmeasured": len(drifts.unmeasured)}),
+        length=length,
         absent=played.absent,
         notes=tuple(_notes(world, played, sentences)),
-        recommendation=_recommendation(spec, cells[place].sentence, cells[place].cost),
+        recommendation=_recommendation(spec, cells[place], length),
     )
 
 
@@ -209,8 +211,8 @@ def _losses(world: _World) -> "LossHistory":
     return LossHistory(losses=tables[0], rows=labelled, delay=world.delay, halves=(tables[1], tables[2]))
 
 
-def _history(world: _World, own: Sequence[tuple[str, Retraining]]) -> "tuple[LossHistory, list[Policy]]":
-    """The losses with the signals that were measured, and the declared policies."""
+def _history(world: _World, own: Sequence[tuple[str, Retraining]]) -> "tuple[LossHistory, list[Policy], Drifts]":
+    """The losses with the signals that were measured, the declared policies, and what measures drift where they look."""
     from ml.jobs.replaying import policies
     from ml.jobs.replaying.drifts import Drifts
     from ml.monitoring.replayed.facts import DECLARED
@@ -218,17 +220,18 @@ def _history(world: _World, own: Sequence[tuple[str, Retraining]]) -> "tuple[Los
 
     spec, accepted, history = world.spec, world.accepted, _losses(world)
     parts = Parts.of(history, share=world.asked.tune_share)
+    drifts = Drifts(spec=spec, accepted=accepted, learnt=lambda model: _learnt(world, model), delay=history.delay)
     seen = policies.Seen(
         spec=spec,
         accepted=accepted,
         history=history,
-        drifts=Drifts(spec=spec, accepted=accepted, learnt=lambda model: _learnt(world, model)),
+        drifts=drifts,
         positives=_positives(world),
         tested_windows=max(1, round(spec.training.test_share * world.asked.history)),
     )
     played = [(DECLARED, spec.retraining), *own]
     declared = [policies.Declared(seen=seen, rules=rules, start=parts.split).policy(name) for name, rules in played]
-    return replace(history, signals=policies.signals(seen, parts)), declared
+    return replace(history, signals=policies.signals(seen, parts)), declared, drifts
 
 
 def _learnt(world: _World, model: int) -> Any:
@@ -259,6 +262,8 @@ def _positives(world: _World) -> Any:
 
 def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[str]:
     """What one must know to read the numbers."""
+    from ml.jobs.replaying import told
+    from ml.jobs.replaying.applying import OTHER_ROWS
     from ml.monitoring.replayed.noise import KNOWN
 
     spec, asked, accepted = world.spec, world.asked, world.accepted
@@ -267,6 +272,7 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
         world.recipe.sentence,
         f"A model learns from {learnt}; a window is {size(accepted.size)}. Each training is taken to pass the gate.",
         _unit(spec),
+        *told.priced(spec, accepted.rows_of()),
     ]
     if accepted.clock == "time":
         notes.append(
@@ -281,13 +287,17 @@ def _notes(world: _World, played: "Replayed", sentences: Sequence[str]) -> list[
     else:
         notes.append("Batches and labels count from when they arrived.")
     if spec.training.history_rows is not None:
-        notes.append(f"Trainings learn from the newest {spec.training.history_rows} rows (training.history_rows), and not from windows.")
+        notes.append(f"Trainings learn from the newest {spec.training.history_rows:,} rows (training.history_rows), and not from windows.")
+    elif not asked.growing:
+        notes.append(OTHER_ROWS.format(asked.history))
     if spec.retraining.drift_share is None:
         notes.append("Drift alone asks for nothing as it is declared; it was played as if half of the columns were enough.")
     if world.label_delay:
         notes.append(f"Labels come {counted(world.label_delay, 'window')} late; as many are left out before the judged windows.")
     if world.fit_windows:
         notes.append(f"A fit takes {counted(world.fit_windows, 'window')}, which are left out there, too.")
+    if spec.retraining.estimated_drop is not None:
+        notes.append("Quality is not estimated in a replay: as declared, estimated_drop asks for nothing here.")
     if spec.retraining.quality_drop is not None and spec.metric not in KNOWN:
         notes.append(f"How far {spec.metric} moves by chance is not known in a replay: as declared, any drop beyond quality_drop counts.")
     if asked.sample < 1:
@@ -304,7 +314,8 @@ def _unit(spec: ModelSpec) -> str:
     return f"The loss of a window is {loss} on its labelled rows, and costs are in the same unit: 1 is one window with a loss of 1 more."
 
 
-def _recommendation(spec: ModelSpec, sentence: str, cost: float) -> str:
-    if spec.retraining.cost is not None:
-        return sentence
-    return f"{sentence} No cost is declared: this is for a retraining that costs {cost:g}; write yours as retraining.cost."
+def _recommendation(spec: ModelSpec, chosen: "CostFacts", length: "LengthFacts | None") -> str:
+    said = [chosen.sentence, *([] if length is None or not length.better else [length.better])]
+    if spec.retraining.cost is None:
+        said.append(f"No cost is declared: this is for a retraining that costs {chosen.cost:g}; write yours as retraining.cost.")
+    return " ".join(said)

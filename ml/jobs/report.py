@@ -1,7 +1,8 @@
 """The history of a model as one page, and as numbers: from the state database alone."""
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,8 @@ from ml.settings import Settings
 from ml.spec import LOWER_IS_BETTER, ModelSpec
 from ml.spec.types import duration
 from ml.state import State, history, trainings
-from ml.state.records import Decision, Quality
+from ml.state.measured import Measured
+from ml.state.records import Decision, Drift, Quality, Window, WindowEstimate
 
 log = logging.getLogger(__name__)
 
@@ -120,47 +122,56 @@ def gathered(state: State, spec: ModelSpec, *, after: datetime, until: datetime,
 
 
 def _windows(state: State, model: str, *, after: datetime, columns: Sequence[str], decisions: Sequence[Decision]) -> tuple[Seen, ...]:
-    compared = history.compared(state, model, after=after)
+    measured = history.measured(state, model, after=after)
     drifts = history.drifts(state, model, after=after, columns=columns) if columns else {}
-    qualities = history.qualities(state, model, after=after)
-    intervals, concepts = history.intervals(state, model, after=after), history.concepts(state, model, after=after)
-    alarms = history.alarmed(state, model, after=after)
     estimates = history.estimates(state, model, after=after)
     decided = {one.window: one for one in decisions if one.window is not None}
-    found = []
-    for one in history.taken(state, model, after=after):
-        counted, known = compared.get(one.id), intervals.get(one.id, {})
-        found.append(
-            Seen(
-                id=one.id,
-                number=one.number,
-                at=one.as_of,
-                champion=one.champion,
-                rows=one.rows,
-                labelled_rows=one.labelled_rows,
-                is_measured=one.measured_at is not None,
-                columns=counted.columns if counted is not None else 0,
-                drifted=counted.drifted if counted is not None else 0,
-                drifts=tuple(drifts.get(one.id, ())),
-                qualities=tuple(_with_interval(value, known.get(value.metric)) for value in qualities.get(one.id, ())),
-                estimates=tuple(
-                    Value(metric=guess.metric, value=guess.value, low=guess.low, high=guess.high)
-                    for guess in estimates.get(one.id, ())
-                    if guess.value is not None
-                ),
-                alarms=tuple(alarms.get(one.id, ())),
-                concept=None if one.id not in concepts else ConceptDrift(**concepts[one.id]),
-                decision=decided.get(one.id),
-            )
+    return tuple(
+        seen(
+            one,
+            measured.get(one.id, Measured()),
+            drifts=drifts.get(one.id, ()),
+            estimates=estimates.get(one.id, ()),
+            decision=decided.get(one.id),
         )
-    return tuple(found)
+        for one in history.taken(state, model, after=after)
+    )
 
 
-def _with_interval(one: Quality, interval: tuple[float, float] | None) -> Value:
+def seen(
+    window: Window,
+    found: Measured,
+    *,
+    drifts: Iterable[Drift] = (),
+    estimates: Iterable[WindowEstimate] = (),
+    decision: Decision | None,
+) -> Seen:
+    """One window as a page shows it."""
+    return Seen(
+        id=window.id,
+        number=window.number,
+        at=window.as_of,
+        champion=window.champion,
+        rows=window.rows,
+        labelled_rows=window.labelled_rows,
+        is_measured=window.measured_at is not None,
+        columns=found.columns,
+        drifted=found.drifted,
+        drifts=tuple(drifts),
+        qualities=tuple(_with_interval(one, *found.intervals.get(one.metric, (None, None))) for one in found.qualities),
+        estimates=tuple(
+            Value(metric=one.metric, value=one.value, low=one.low, high=one.high)
+            for one in estimates
+            if one.value is not None and math.isfinite(one.value)
+        ),
+        alarms=found.alarms,
+        concept=None if found.concept is None else ConceptDrift(**found.concept),
+        decision=decision,
+    )
+
+
+def _with_interval(one: Quality, low: float | None, high: float | None) -> Value:
     """The metric with the 95 % interval that was measured with it (`ml.jobs.usual_quality.intervals`), if there is one."""
-    if interval is None:
-        return Value(metric=one.metric, value=one.value, rows=one.rows)
-    low, high = interval
     return Value(metric=one.metric, value=one.value, low=low, high=high, rows=one.rows)
 
 

@@ -1,6 +1,7 @@
 """Training a version again from what was recorded of it, and saying whether it comes out the same."""
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from ml import specfile
 from ml.errors import UnknownVersion
 from ml.settings import Settings
-from ml.spec import ModelSpec
+from ml.spec import METRICS, ModelSpec
 from ml.state import State, specs, trainings
 from ml.state.records import Training
 from ml.training.results import verdict_of
@@ -86,7 +87,7 @@ def reproduce(settings: Settings, model: str, version: int) -> Reproduced:
         now = contest.rebuild(settings, spec, training, verdict)
     finally:
         dataset.forget()
-    metrics = _compared(verdict.metrics, now)
+    metrics = _compared(verdict.metrics, now, asked=METRICS[spec.task])
     code, lock = _environment(settings, spec, training, version)
     return Reproduced(
         model=model,
@@ -119,8 +120,9 @@ def is_same(recorded: float | None, now: float | None) -> bool:
     return abs(recorded - now) <= TOLERANCE * max(1.0, abs(recorded))
 
 
-def _compared(recorded: dict[str, float], now: dict[str, float]) -> dict[str, MetricAgain]:
-    names = dict.fromkeys((*recorded, *now))
+def _compared(recorded: dict[str, float], now: dict[str, float], *, asked: Sequence[str]) -> dict[str, MetricAgain]:
+    """Each metric as it was and is; what is not among `asked` only if it was recorded: versions of before have fewer."""
+    names = dict.fromkeys((*recorded, *(name for name in now if name in asked)))
     both = {name: (recorded.get(name), now.get(name)) for name in names}
     return {name: MetricAgain(recorded=then, now=again, same=is_same(then, again)) for name, (then, again) in both.items()}
 

@@ -13,6 +13,7 @@ from ml.jobs.reconcile import Failure, OpenRequest, Suggestion, failure, request
 from ml.monitoring.replayed.facts import ReplayFacts
 from ml.settings import Settings
 from ml.state import State, approvals, batches, estimates, ledger, replays, trainings, watches
+from ml.state.measured import beyond
 from ml.state.records import NOT_FEATURES
 
 _SHOWN_DECISIONS = 5
@@ -211,7 +212,7 @@ def _window(state: State, model: str) -> WindowStatus | None:
         return None
     drifts, qualities = ledger.measurement(state, window.id)
     features = [one for one in drifts if one.kind not in NOT_FEATURES]
-    farthest = sorted((one for one in features if one.drifted), key=lambda one: -one.value / one.threshold)
+    farthest = sorted((one for one in features if one.drifted), key=beyond, reverse=True)
     decision = ledger.decision_for(state, window.id)
     return WindowStatus(
         number=window.number,

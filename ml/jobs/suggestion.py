@@ -15,6 +15,7 @@ from ml.jobs.approval import Question, plain
 from ml.settings import Settings
 from ml.state import State, ledger, suggestions
 from ml.state.records import Decision, Window
+from ml.wording import counted, moment
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,6 @@ def _answered(state: State, asked: Decision, *, approved: bool, by: str | None) 
 def _body(found: Decision, window: Window | None) -> str:
     """The reasons as Markdown; without an answer nothing happens."""
     listed = "\n".join(f"- {plain(reason)}" for reason in found.reasons)
-    rows = "" if window is None else f"Window {window.number}, {window.rows} rows, version {window.champion}.\n\n"
+    rows = "" if window is None else f"Window {window.number}, {counted(window.rows, 'row')}, version {window.champion}.\n\n"
     hand = f"`perennial confirm {found.model}`, or with `--no`"
-    return f"{rows}{listed}\n\nWithout an answer by {found.until:%Y-%m-%d %H:%M} UTC it is no. By hand: {hand}.\n"
+    return f"{rows}{listed}\n\nWithout an answer by {moment(found.until)} it is no. By hand: {hand}.\n"

@@ -57,6 +57,7 @@ class HeldOutRows:
         segments: The columns of `evaluation.slices`.
         learnt: The same columns of a draw of the rows that the model was tuned and fitted on.
         importances: By how much the declared metric got worse when a column was shuffled; empty where that was not measured.
+        of: How many test rows it was drawn from; None in files of an earlier version, which do not say it.
     """
 
     labels: npt.NDArray[Any]
@@ -66,6 +67,12 @@ class HeldOutRows:
     segments: pd.DataFrame
     learnt: pd.DataFrame
     importances: dict[str, float]
+    of: int | None = None
+
+    @property
+    def share(self) -> float:
+        """Which share (0-1) of the test rows was drawn; 1 where that is not known."""
+        return 1.0 if self.of is None else min(1.0, len(self.labels) / self.of)
 
 
 def url_of(settings: Settings, training: Training) -> str:
@@ -126,7 +133,7 @@ def _made(settings: Settings, training: Training, *, spec: ModelSpec, learnt: Mo
         ].add_prefix(_SEGMENT)
         frame = pd.concat([frame, cut.iloc[places].reset_index(drop=True)], axis=1)
         frame = pd.concat([frame.assign(tested=True), cut.iloc[cuts].assign(tested=False)], ignore_index=True)
-    return _content(frame, {**of, "importances": _importances(settings, training)})
+    return _content(frame, {**of, "importances": _importances(settings, training), "test_rows": len(parts.test)})
 
 
 def _described(rows: pd.DataFrame, said: Predicted, units: paired.Units, *, target: pd.Series) -> pd.DataFrame:
@@ -169,6 +176,7 @@ def _opened(content: bytes, of: dict[str, Any]) -> HeldOutRows | None:
         segments=segments[tested].reset_index(drop=True),
         learnt=segments[~tested].reset_index(drop=True),
         importances=facts["importances"],
+        of=facts.get("test_rows"),
     )
 
 

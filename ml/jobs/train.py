@@ -206,7 +206,7 @@ def train(
     on_progress: Callable[[str], None] | None = None,
 ) -> TrainResult:
     """Plays all steps in this process. A candidate that fails is left out as long as another one remains."""
-    from ml.training import dataset
+    from ml.training import dataset, remarks
 
     say = on_progress or (lambda _: None)
     run = run or f"{model}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
@@ -214,6 +214,9 @@ def train(
         frozen = freeze(settings, model, run=run, trigger="manual", reason=reason)
         assert frozen is not None, "a manual training always has something to do"
         say(f"training on dataset version {frozen.dataset_version}: {frozen.reason}")
+        training, spec = taken_up(State.open(settings), run)
+        for remark in remarks.remarks(spec, dataset.of_training(settings, spec, training)):
+            say(remark)
         _tune_all(settings, frozen, say)
         say("testing the best of them on rows that none has seen")
         gate(settings, run=run, on_progress=say)

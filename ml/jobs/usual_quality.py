@@ -22,6 +22,7 @@ from ml.training import paired
 from ml.training.evaluation import Predicted
 from ml.training.influence import Undefined, linearise
 from ml.training.results import verdict_of
+from ml.wording import counted
 
 LEVEL = 0.02275
 """One-sided, two standard errors where rows are many: the drop that the policy takes for more than chance, and concept drift without
@@ -57,7 +58,7 @@ def against_usual(
     """
     metric, least = spec.metric, spec.monitoring.minimum_rows
     if len(judged) < least:
-        why = f"{len(judged)} labelled rows since it was last judged, {least} (monitoring.minimum_rows) are needed"
+        why = f"{counted(len(judged), 'labelled row')} since it was last judged, {least:,} (monitoring.minimum_rows) are needed"
         return ConceptDrift(yardstick="fresh", metric=metric, obstacle=why)
     try:
         seen = observed(metric, spec, judged["label"].to_numpy(), said, units)
@@ -70,7 +71,7 @@ def against_usual(
         found += [
             concept.against_fresh(metric, replace(seen[0], units=None), yardstick, level=promised, error=error)
             for one in _tested(metric, learnt, tested)[:1]
-            if (error := concept.of_stretches(one, len(judged))) is not None
+            if (error := concept.of_stretches(one, len(judged), share=tested.share)) is not None
         ]
     return max(found, key=lambda one: (bool(one.obstacle), by_chance(one) or 0.0))
 

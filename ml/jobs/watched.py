@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from ml.spec import ModelSpec
 from ml.state import State, specs, trainings
 from ml.state.records import Training, Watch
-from ml.wording import counted
+from ml.wording import counted, moment
 
 if TYPE_CHECKING:
     from ml.training.eprocess import Wealth
@@ -105,7 +105,7 @@ def worse(found: Watch, spec: ModelSpec) -> str:
 def kept(found: Watch, spec: ModelSpec) -> str:
     """Why it is kept when the time is over."""
     if not found.rows:
-        return f"no label became known until {found.until:%Y-%m-%d %H:%M} UTC: nothing was compared"
+        return f"no label became known until {moment(found.until)}: nothing was compared"
     return f"version {found.version} was not shown to be worse than version {found.former} on {_numbers(found, spec)}"
 
 

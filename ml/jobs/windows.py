@@ -110,7 +110,7 @@ def judging(state: State, window: Window) -> Iterator[None]:
 
 @contextmanager
 def _ending(state: State, window: Window, what: str, give_up: Callable[[str], object]) -> Iterator[None]:
-    """Counts the try; one that a store has ended, or a person, does not count.
+    """Counts the try; one that a person has ended does not count, nor what another try may cure: a store that is silent, another process.
 
     What a library raises over rows that nobody thought of stays too. It goes on as an error of ours, which is a sentence.
     """
@@ -120,8 +120,9 @@ def _ending(state: State, window: Window, what: str, give_up: Callable[[str], ob
     try:
         with _as_ours(window, what, give_up):
             yield
-    except (StoreUnavailable, KeyboardInterrupt):
-        unmeasured.not_counted(state, window.id)
+    except (PerennialError, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt) or error.retryable:
+            unmeasured.not_counted(state, window.id)
         raise
 
 

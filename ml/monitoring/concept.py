@@ -143,16 +143,29 @@ def usual(scores: Sequence[Fresh]) -> Usual | None:
     return Usual(value=middle, error=error, degrees_of_freedom=freedom, scores=len(values)) if error > 0 else None
 
 
-def of_stretches(tested: Observed, rows: int) -> Error | None:
+def of_stretches(tested: Observed, rows: int, *, share: float = 1.0) -> Error | None:
     """How far the metric of so many consecutive rows lies off by chance, from the test rows, in order of time.
 
-    None where they have not `FEWEST_STRETCHES` such stretches. The oldest rows may be left over.
+    None where they have not `FEWEST_STRETCHES` such stretches. The oldest rows may be left over. Of a draw, a stretch has as much fewer
+    rows, whose mean lies about that of all its rows as a simple random sample's does (Cochran 1977, theorem 2.2); that variance is taken
+    off, but for one standard error of what it is taken from, to err on the wide side.
+
+    Args:
+        tested: The test rows, or a simple random draw of them.
+        rows: How many rows are judged.
+        share: Which share (0-1) of the test rows was drawn.
     """
-    count = len(tested.influence) // max(1, rows)
+    drawn = max(1, round(rows * share))
+    count = len(tested.influence) // drawn
     if count < FEWEST_STRETCHES or _obstacle(tested):
         return None
-    means = tested.influence[-count * rows :].reshape(count, rows).mean(axis=1)
-    return math.sqrt(float(np.square(means).sum()) / (count - 1)), count, float(count - 1)
+    stretches = tested.influence[-count * drawn :].reshape(count, drawn)
+    variance = float(np.square(stretches.mean(axis=1)).sum()) / (count - 1)
+    if 1 < drawn < rows:
+        within = float(stretches.var(axis=1, ddof=1).mean())
+        surplus = within * (1 / drawn - 1 / rows) - variance * math.sqrt(2 / (count - 1))
+        variance = max(variance - max(surplus, 0.0), within / rows)
+    return math.sqrt(variance), count, float(count - 1)
 
 
 def against_fresh(

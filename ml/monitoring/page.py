@@ -11,19 +11,10 @@ from pathlib import Path
 from typing import Any
 
 _CELL = re.compile(r"<td( [^>]*)?>(.*?)</td>", re.DOTALL)
-_DRAW = """
-(function () {
-  var charts = JSON.parse(document.getElementById("charts").textContent), names = Object.keys(charts);
-  names.forEach(function (name) {
-    Plotly.newPlot(name, charts[name].data, charts[name].layout, {responsive: true, displayModeBar: false});
-  });
-  function fit(width) {
-    names.forEach(function (name) { Plotly.relayout(name, width ? {width: width} : {width: null, autosize: true}); });
-  }
-  window.addEventListener("beforeprint", function () { fit(690); });
-  window.addEventListener("afterprint", function () { fit(null); });
-})();
-"""
+_POLICY = re.compile(r"<meta http-equiv=\"Content-Security-Policy\" content=\"[^\"]*\">")
+_DRAWN = re.compile(r"(<script type=\"application/json\" id=\"charts\">[^<]*</script>)<script>.*</script></body></html>\s*\Z", re.DOTALL)
+CHARTS = Path(__file__).parent / "charts.js"
+"""The script that draws the charts of a page, after plotly's."""
 
 
 def whole(title: str, body: str, charts: Mapping[str, Any]) -> str:
@@ -35,7 +26,7 @@ def whole(title: str, body: str, charts: Mapping[str, Any]) -> str:
         charts: Plotly's data and layout, by the id of the element that each is drawn in.
     """
     head = (
-        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy(is_drawn=bool(charts))}">'
+        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{_policy(is_drawn=bool(charts))}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title><style>{style()}</style>'
     )
     drawn = f'<script type="application/json" id="charts">{_json(charts)}</script>' if charts else ""
@@ -43,8 +34,20 @@ def whole(title: str, body: str, charts: Mapping[str, Any]) -> str:
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}{drawn}{run}</body></html>'
 
 
+def served(document: str, *, head: str, draw: str) -> str:
+    """A page of ours for a server that states its policy itself and has the scripts at addresses of their own.
+
+    Args:
+        document: The page as one file, also one that an earlier version has stored.
+        head: HTML in the place of its policy.
+        draw: HTML in the place of the scripts that draw its charts, where it has any.
+    """
+    document = _POLICY.sub(lambda _: head, document, count=1)
+    return _DRAWN.sub(lambda found: f"{found[1]}{draw}</body></html>", document, count=1)
+
+
 @cache
-def policy(*, is_drawn: bool) -> str:
+def _policy(*, is_drawn: bool) -> str:
     """What a browser may do with such a page: run the two scripts that draw charts, by their digests, and ask nobody for anything."""
     allowed = " ".join(f"'sha256-{_digest(one)}'" for one in _scripts()) if is_drawn else "'none'"
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
@@ -60,7 +63,7 @@ def style() -> str:
 def _scripts() -> tuple[str, ...]:
     from plotly.offline import get_plotlyjs
 
-    return get_plotlyjs().replace("</script", "<\\/script"), _DRAW
+    return get_plotlyjs().replace("</script", "<\\/script"), CHARTS.read_text(encoding="utf-8")
 
 
 def meaning(text: str) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from ml.data.stores import own_store_of
 from ml.monitoring import NOT_FEATURES, load_evidently, report_sections, workspace
+from ml.monitoring.drift import TEXT_ROWS
 from ml.monitoring.frames import OTHER, harmless, sample, shown_label
 from ml.monitoring.looks import told
 from ml.monitoring.pages.frame import FITTING
@@ -225,7 +226,8 @@ def _sampling(spec: ModelSpec, window: Window, compared: Compared, labelled_rows
     most = spec.monitoring.sample_rows
     drawn = min(most, max(len(compared.window), len(compared.reference)))
     if max(window.rows, compared.reference_rows) > drawn:
-        notes.append(f"The drift values are of all rows; the plots are drawn from a sample of at most {drawn:,} rows of each side.")
+        texts = f" (of texts: at most {TEXT_ROWS:,} of each side)" if spec.features.text else ""
+        notes.append(f"The drift values are of all rows{texts}; the plots are drawn from a sample of at most {drawn:,} rows of each side.")
     if labelled_rows > min(QUALITY_ROWS, most):
         notes.append(f"The quality above is of all labelled rows; its plots below are of a sample of {min(QUALITY_ROWS, most):,}.")
     if spec.features.datetime:

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ml.errors import ModelOwnerError
 from ml.policy import regret, voting
 from ml.policy.evidence import Evidence, Losses, QualityChange
 from ml.policy.finding import Finding, undeclared
 from ml.policy.words import number, span
 from ml.spec import Cost, Retraining, Vote
 from ml.state.records import Drift
-from ml.wording import percent
+from ml.wording import counted, percent
 
 _NAMED_COLUMNS, _NAMED_VOTERS = 5, 3
 _SHARES = {
@@ -100,7 +101,7 @@ def _times(errors: float) -> str:
 
 
 def _moved(change: QualityChange) -> str:
-    now = f"{number(change.now)} on {change.rows} labelled rows"
+    now = f"{number(change.now)} on {counted(change.rows, 'labelled row')}"
     if change.usual is None:
         return f"{change.metric} went from {number(change.at_promotion)} at promotion to {now}"
     usual = f"{number(change.usual.value)}, the median of {change.usual.models} fresh models"
@@ -136,12 +137,13 @@ def accumulated(evidence: Evidence, rules: Retraining) -> Finding:
     if evidence.losses is None or not evidence.losses.windows:
         return Finding("regret", "asks", False, f"regret: {evidence.no_losses}")
     slack = rules.regret.kappa * evidence.losses.noise
-    total, limit = regret.accumulated(evidence.losses.regrets, slack=slack), rules.regret.theta * rules.cost.retraining
+    cost = _cost(evidence, rules.cost)
+    total, limit = regret.accumulated(evidence.losses.regrets, slack=slack), rules.regret.theta * cost.retraining
     holds = total > limit
     taken = f", {number(slack)} taken off each," if slack else ""
-    said = f"regret {number(total)} over {_counted(evidence.losses)}{taken} {'>' if holds else '≤'} {number(limit)}"
+    said = f"regret {number(total)} over {_windows(evidence.losses)}{taken} {'>' if holds else '≤'} {number(limit)}"
     times = "" if rules.regret.theta == 1 else f"{number(rules.regret.theta)} times "
-    return Finding("regret", "asks", holds, f"{said}, {times}the cost of a retraining{_paid(evidence.losses, rules.cost)}")
+    return Finding("regret", "asks", holds, f"{said}, {times}the cost of a retraining{_paid(evidence, cost)}{_money(evidence, rules.cost)}")
 
 
 def payback(evidence: Evidence, rules: Retraining) -> Finding:
@@ -151,11 +153,12 @@ def payback(evidence: Evidence, rules: Retraining) -> Finding:
     if evidence.losses is None or not evidence.losses.windows:
         return Finding("payback", "asks", False, f"payback: {evidence.no_losses}")
     late = regret.of_late(evidence.losses.regrets, weight=rules.regret.weight)
-    limit = rules.cost.retraining / rules.regret.payback_windows
+    cost = _cost(evidence, rules.cost)
+    limit = cost.retraining / rules.regret.payback_windows
     holds = late > limit
     paid = f"{'pays' if holds else 'does not pay'} a retraining within {rules.regret.payback_windows} windows"
-    said = f"regret of late {number(late)} a window over {_counted(evidence.losses)} {'>' if holds else '≤'} {number(limit)}: it {paid}"
-    return Finding("payback", "asks", holds, said + _paid(evidence.losses, rules.cost))
+    said = f"regret of late {number(late)} a window over {_windows(evidence.losses)} {'>' if holds else '≤'} {number(limit)}: it {paid}"
+    return Finding("payback", "asks", holds, said + _paid(evidence, cost) + _money(evidence, rules.cost))
 
 
 def vote(evidence: Evidence, rules: Retraining) -> Finding:
@@ -168,15 +171,15 @@ def vote(evidence: Evidence, rules: Retraining) -> Finding:
     seen = voting.Seen(
         regrets=() if found is None else voting.regrets(rules.vote, found),
         windows=evidence.windows or 0,
-        cost=rules.cost.retraining,
+        cost=_cost(evidence, rules.cost).retraining,
     )
     part = voting.share(rules.vote, seen)
     holds = voting.carries(part)
     asking = [voting.name(one) for one in rules.vote.voters if voting.asks(one, rules.vote, seen)]
     named = ": " + ", ".join(asking[:_NAMED_VOTERS]) + (", …" if len(asking) > _NAMED_VOTERS else "") if asking else ""
-    judged = f"after {_counted(found)}" if found is not None else f"without regret, since {why_not}"
+    judged = f"after {_windows(found)}" if found is not None else f"without regret, since {why_not}"
     said = f"vote: {len(asking)} of {len(rules.vote.voters)} rules, with {percent(part)} of the weight, ask for a training {judged}{named}"
-    return Finding("vote", "asks", holds, f"{said} ({'a majority' if holds else 'no majority'})")
+    return Finding("vote", "asks", holds, f"{said} ({'a majority' if holds else 'no majority'}){_money(evidence, rules.cost)}")
 
 
 def _voted_on(evidence: Evidence, vote: Vote) -> tuple[Losses | None, str]:
@@ -190,15 +193,31 @@ def _voted_on(evidence: Evidence, vote: Vote) -> tuple[Losses | None, str]:
     return replace(found, windows=beside, against="a shadow"), ""
 
 
-def _counted(losses: Losses) -> str:
-    count = len(losses.windows)
-    return f"{count} window{'' if count == 1 else 's'} against {losses.against}"
+def _windows(losses: Losses) -> str:
+    return f"{counted(len(losses.windows), 'window')} against {losses.against}"
 
 
-def _paid(losses: Losses, cost: Cost) -> str:
+def _cost(evidence: Evidence, declared: Cost) -> Cost:
+    """In windows' worth of loss: money, by what errors in as many rows as the window has would cost."""
+    if declared.per_error is None:
+        return declared
+    if not evidence.window_rows:
+        raise ModelOwnerError("a cost in money needs the window's rows, and the evidence has none; leave retraining.cost.per_error out")
+    return declared.in_windows(evidence.window_rows)
+
+
+def _money(evidence: Evidence, declared: Cost) -> str:
+    """How money was turned into loss; empty where none is declared."""
+    if declared.per_error is None:
+        return ""
+    at = f"{number(declared.per_error)} an error in {evidence.window_rows} rows"
+    return f"; a retraining costs {number(declared.retraining)} in money, {number(_cost(evidence, declared).retraining)} at {at}"
+
+
+def _paid(evidence: Evidence, cost: Cost) -> str:
     """What shadows have cost since the training: that is spent whether one retrains or not, so no limit moves with it."""
-    fits = losses.shadow_fits
-    return f"; {fits} shadow{'' if fits == 1 else 's'} fitted since the training cost {number(fits * cost.train)}" if fits else ""
+    fits = evidence.losses.shadow_fits if evidence.losses is not None else 0
+    return f"; {counted(fits, 'shadow')} fitted since the training cost {number(fits * cost.train)}" if fits else ""
 
 
 def new_rows(evidence: Evidence, rules: Retraining) -> Finding:
@@ -208,8 +227,8 @@ def new_rows(evidence: Evidence, rules: Retraining) -> Finding:
     if evidence.new_rows is None:
         return Finding("new_rows", "asks", False, f"new rows: {evidence.no_new_rows}")
     holds = evidence.new_rows >= rules.new_rows
-    since = f"{evidence.new_rows} rows with a final label came since the last training"
-    return Finding("new_rows", "asks", holds, f"new rows: {since} ({'≥' if holds else '<'} {rules.new_rows})")
+    since = f"{counted(evidence.new_rows, 'row')} with a final label came since the last training"
+    return Finding("new_rows", "asks", holds, f"new rows: {since} ({'≥' if holds else '<'} {rules.new_rows:,})")
 
 
 def age(evidence: Evidence, rules: Retraining) -> Finding:

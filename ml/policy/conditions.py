@@ -6,6 +6,7 @@ from ml.policy.evidence import Evidence
 from ml.policy.finding import Finding, undeclared
 from ml.policy.words import span
 from ml.spec import Retraining
+from ml.wording import counted
 
 
 def newer_champion(evidence: Evidence, rules: Retraining) -> Finding:  # noqa: ARG001
@@ -19,8 +20,8 @@ def newer_champion(evidence: Evidence, rules: Retraining) -> Finding:  # noqa: A
 def minimum_rows(evidence: Evidence, rules: Retraining) -> Finding:
     """There is too little that is new to learn."""
     enough = evidence.labelled_rows >= rules.minimum_rows
-    since = f"{evidence.labelled_rows} labelled rows since the champion's training"
-    said = f"{'enough' if enough else 'too few'} new rows: {since} ({'≥' if enough else '<'} {rules.minimum_rows})"
+    since = f"{counted(evidence.labelled_rows, 'labelled row')} since the champion's training"
+    said = f"{'enough' if enough else 'too few'} new rows: {since} ({'≥' if enough else '<'} {rules.minimum_rows:,})"
     return Finding("minimum_rows", "holds_back", not enough, said)
 
 
@@ -42,7 +43,7 @@ def budget(evidence: Evidence, rules: Retraining) -> Finding:
         return undeclared("budget", "holds_back", "budget", "no budget")
     spent = sum(ago < rules.budget.period for ago in evidence.asked_ago)
     over = spent >= rules.budget.count
-    asked = f"decisions asked for {spent} training{'' if spent == 1 else 's'} within {span(rules.budget.period)}"
+    asked = f"decisions asked for {counted(spent, 'training')} within {span(rules.budget.period)}"
     said = f"{'the budget is spent' if over else 'budget'}: {asked} ({'≥' if over else '<'} {rules.budget.count})"
     return Finding("budget", "holds_back", over, said)
 
@@ -54,17 +55,17 @@ def data(evidence: Evidence, rules: Retraining) -> Finding:
         return Finding("data", "holds_back", False, "what a training would learn from was not counted", worth_saying=False)
     if found.unreadable:
         return Finding("data", "holds_back", True, f"no data: {found.unreadable}")
-    counted = f"a training would find {found.rows} rows with a final label"
+    rows = f"a training would find {counted(found.rows, 'row')} with a final label"
     if found.rows < found.needed:
-        return Finding("data", "holds_back", True, f"too little data: {counted} (< {found.needed})")
+        return Finding("data", "holds_back", True, f"too little data: {rows} (< {found.needed})")
     if found.classes is not None and found.classes < 2:
-        return Finding("data", "holds_back", True, f"too little data: {counted}, all of the class {found.rarest!r}")
+        return Finding("data", "holds_back", True, f"too little data: {rows}, all of the class {found.rarest!r}")
     least = rules.minimum_class_rows
     if found.classes is not None and found.rarest_rows < least:
         return Finding(
-            "data", "holds_back", True, f"too little data: {counted}, {found.rarest_rows} of the class {found.rarest!r} (< {least})"
+            "data", "holds_back", True, f"too little data: {rows}, {found.rarest_rows} of the class {found.rarest!r} (< {least})"
         )
-    return Finding("data", "holds_back", False, f"enough data: {counted} (≥ {found.needed})", worth_saying=False)
+    return Finding("data", "holds_back", False, f"enough data: {rows} (≥ {found.needed})", worth_saying=False)
 
 
 CONDITIONS: tuple[Callable[[Evidence, Retraining], Finding], ...] = (newer_champion, minimum_rows, cooldown, budget, data)

@@ -196,6 +196,7 @@ class Evidence:
         windows: How many windows were taken since the last training, this one included.
         asked_ago: How long ago each training of the budget's period was that a decision asked for, the newest first.
         learnable: What a training would learn from; None where it is not known.
+        window_rows: How many rows the window has, labelled or not; None where no cost is declared in money.
     """
 
     drifts: tuple[Drift, ...]
@@ -217,6 +218,7 @@ class Evidence:
     asked_ago: tuple[timedelta, ...] = ()
     refused: str | None = None
     learnable: LearnableRows | None = None
+    window_rows: int | None = None
 
     def __post_init__(self) -> None:
         if broken := [drift.column for drift in self.drifts if not math.isfinite(drift.value)]:

@@ -32,8 +32,15 @@ class Draft:
     task: Task
     time: str | None
     id: str | None
+    group: str | None
     columns: Sequence[Profile]
     sample: Sample
+
+    @property
+    def features(self) -> list[Profile]:
+        """The columns that are neither target, time, id nor group, those that no model sees included."""
+        named = {self.target, self.time, self.id, self.group}
+        return [column for column in self.columns if column.name not in named]
 
 
 def scalar(text: str) -> str:
@@ -72,7 +79,10 @@ def _head(draft: Draft) -> Iterator[str]:
         yield f"id: {scalar(draft.id)} # joins late labels to predictions"
     else:
         yield "# id: COLUMN # what identifies a row: needed for late labels"
-    yield "# group: COLUMN # whom a row is about (customer, machine): never on both sides of a split; then no feature"
+    if draft.group is not None:
+        yield f"group: {scalar(draft.group)} # whom a row is about: never on both sides of a split"
+    else:
+        yield "# group: COLUMN # whom a row is about (customer, machine): never on both sides of a split; then no feature"
     yield "# label_delay: 30d # how old a row must be before its label is final"
 
 
@@ -80,9 +90,8 @@ def _features(draft: Draft) -> Iterator[str]:
     yield ""
     yield "# Every delivered column stands in one list."
     yield "features:"
-    named = {draft.target, draft.time, draft.id}
     for kind, meaning in _HEADS.items():
-        columns = [column for column in draft.columns if column.kind == kind and column.name not in named]
+        columns = [column for column in draft.features if column.kind == kind]
         if not columns:
             yield f"  {kind}: [] # {meaning}"
             continue
@@ -129,7 +138,7 @@ def _csv(draft: Draft) -> Iterator[str]:
 
 def _training(draft: Draft) -> Iterator[str]:
     target = next(column for column in draft.columns if column.name == draft.target)
-    used = {column.kind for column in draft.columns if column.name not in {draft.target, draft.time, draft.id}} - {"ignore"}
+    used = {column.kind for column in draft.features} - {"ignore"}
     yield ""
     yield from training.lines(training.Size(draft.task.name, draft.sample.table.num_rows, target.distinct, is_text=used == {"text"}))
     yield ""

@@ -26,7 +26,9 @@ def new(made: "NewModel") -> None:
     table = table_of("", "")
     table.show_header = False
     table.add_row("  task", Text(f"{made.task}, target: {made.target!r}{positive}"))
-    table.add_row("  id, time", Text(f"{made.id or 'no id'}, {made.time or 'no time'}"))
+    table.add_row(
+        "  id, time", Text(f"{made.id or 'no id'}, {made.time or 'no time'}" + (f", group: {made.group!r}" if made.group else ""))
+    )
     for kind, columns in made.features.items():
         table.add_row(f"  {kind}", Text(f"{len(columns)}: {', '.join(columns)}"))
     ignored = ", ".join(f"{name} ({why})" if why else name for name, why in made.ignored.items())

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from ml.show.terminal import console, digits, table_of
 from ml.show.watching import estimated, failure_text
-from ml.wording import counted
+from ml.wording import counted, moment
 
 if TYPE_CHECKING:
     from ml.jobs.history import ChampionAt, WatchStatus
@@ -48,7 +48,7 @@ def champion(value: "ChampionAt") -> None:
 
 def _watch(value: "WatchStatus") -> str:
     """The state of a watch, and the realised gain so far."""
-    end = value.reason or f"until {value.until:%Y-%m-%d %H:%M} UTC"
+    end = value.reason or f"until {moment(value.until)}"
     if value.gain is None:
         return f"{value.state} beside version {value.former}, no label has come yet; {end}"
     gain = value.gain["value"] or value.gain["loss"]
@@ -86,7 +86,7 @@ def _model(model: "ModelStatus") -> None:
     champion = model.champion
     table.add_row(
         "  champion",
-        Text(f"version {champion.version} since {champion.since:%Y-%m-%d %H:%M} UTC ({_why(champion.reason)})" if champion else "none"),
+        Text(f"version {champion.version} since {moment(champion.since)} ({_why(champion.reason)})" if champion else "none"),
     )
     counts = ", ".join(f"{number} {name}" for name, number in model.batches.items())
     if champion is not None and champion.watch is not None:
@@ -94,7 +94,7 @@ def _model(model: "ModelStatus") -> None:
     table.add_row("  batches", f"{counts}; dataset version {model.dataset_version if model.dataset_version is not None else '–'}")
     if (last := model.last_training) is not None:
         until = last.awaits_approval_until
-        state = last.state if until is None else f"waits for approval until {until:%Y-%m-%d %H:%M} UTC"
+        state = last.state if until is None else f"waits for approval until {moment(until)}"
         why = "" if champion is not None and champion.reason == last.reason else f" ({_why(last.reason)})"
         table.add_row("  last training", Text(f"{state}: version {last.version if last.version is not None else '–'}{why}"))
     if (window := model.last_window) is not None:
@@ -108,17 +108,15 @@ def _model(model: "ModelStatus") -> None:
             table.add_row("  decision", Text("\n".join(["retrain:" if window.retrain else "do not retrain:", *window.reasons])))
     if (back := next((one for one in model.decisions if one.kind == "rollback"), None)) is not None:
         said = back.outcome or {}
-        text = f"version {said.get('rolled_back')} to version {said.get('champion')}, {back.decided_at:%Y-%m-%d %H:%M} UTC ({back.id})"
+        text = f"version {said.get('rolled_back')} to version {said.get('champion')}, {moment(back.decided_at)} ({back.id})"
         table.add_row("  rolled back", Text(text))
     if model.replay is not None:
-        table.add_row("  replay", Text(f"{model.replay.at:%Y-%m-%d %H:%M} UTC: {model.replay.recommendation.split('. ')[0].rstrip('.')}"))
+        table.add_row("  replay", Text(f"{moment(model.replay.at)}: {model.replay.recommendation.split('. ')[0].rstrip('.')}"))
         if (answer := model.replay.answer) is not None and answer["approved"]:
             table.add_row("  yes to it", Text(f"{answer['by']}; `perennial replay {model.model} --apply` writes it"))
     table.add_row("  open decisions", str(len(model.open_decisions)))
     for asked in model.suggestions:
-        table.add_row(
-            "  suggested", Text(f"a training, until {asked.until:%Y-%m-%d %H:%M} UTC: `perennial confirm {model.model}` or with --no")
-        )
+        table.add_row("  suggested", Text(f"a training, until {moment(asked.until)}: `perennial confirm {model.model}` or with --no"))
     for failed in model.failures:
         table.add_row("  failed", Text(failure_text(failed)))
     console.print(table)

@@ -5,7 +5,7 @@ from ml.spec.amounts import Persistence, Rate
 from ml.spec.data import RESERVED_COLUMNS, Csv, Data, Features, Files, Sql
 from ml.spec.model import ModelSpec, json_schema
 from ml.spec.replay import LabelDelay, Replay, Span, WindowSpan
-from ml.spec.rules import LOWER_IS_BETTER, METRICS, Cost, DriftMethods, Metric, Monitoring, Promotion, Regret, Retraining
+from ml.spec.rules import LOWER_IS_BETTER, MEASURED, METRICS, Cost, DriftMethods, Metric, Monitoring, Promotion, Regret, Retraining
 from ml.spec.training import Candidate, Choice, Costs, Ensemble, Evaluation, FloatRange, IntRange, Training
 from ml.spec.types import Duration, Name
 from ml.spec.voting import AnyVoter, CalendarVoter, NeverVoter, PaybackVoter, RegretVoter, Vote
@@ -13,6 +13,7 @@ from ml.spec.voting import AnyVoter, CalendarVoter, NeverVoter, PaybackVoter, Re
 __all__ = [
     "ALERT_KINDS",
     "LOWER_IS_BETTER",
+    "MEASURED",
     "METRICS",
     "RESERVED_COLUMNS",
     "AlertChannel",

@@ -75,6 +75,8 @@ class ModelSpec(Declared):
             raise ValueError("positive: only a binary model has one; take it out, or write task: binary")
         if self.promotion.metric is not None and self.promotion.metric not in METRICS[self.task]:
             raise ValueError(f"promotion.metric: for {self.task} choose one of {', '.join(METRICS[self.task])}")
+        if self.retraining.cost is not None:
+            self.retraining.cost.check(self.metric)
         if self.training.validation_share + self.training.test_share > 0.8:
             raise ValueError("training: validation_share and test_share leave less than a fifth of the rows to fit on")
         return self

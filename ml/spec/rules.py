@@ -16,7 +16,16 @@ METRICS: dict[str, tuple[str, ...]] = {
     "multiclass": ("accuracy", "balanced_accuracy", "f1", "log_loss"),
     "regression": ("mae", "rmse", "r2"),
 }
+MEASURED: dict[str, tuple[str, ...]] = {
+    "binary": (*METRICS["binary"], "precision", "recall", "average_precision"),
+    "multiclass": (*METRICS["multiclass"], "precision", "recall"),
+    "regression": METRICS["regression"],
+}
+"""What a training measures on its test rows: beside the metrics that may be declared, those that are only shown."""
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "mae", "rmse"})
+PER_ROW = ("accuracy", "brier", "log_loss", "mae")
+"""Their loss in a window is a mean over its rows: so much times the rows is what all of them lost."""
+_MOST_ROWS = 2_000_000
 
 
 class Promotion(Declared):
@@ -73,8 +82,11 @@ class Monitoring(Declared):
     """
     minimum_rows: Annotated[int, Field(ge=1)] = 200
     """With fewer new rows the window stays open and waits for more."""
-    maximum_rows: Annotated[int, Field(ge=1)] = 2_000_000
-    """Of more new rows, as after a pause, the oldest batches make the window, and the next look takes the next ones."""
+    maximum_rows: Annotated[int, Field(ge=1)] = _MOST_ROWS
+    """Of more new rows, as after a pause, the oldest batches make the window, and the next look takes the next ones.
+
+    The default gives way to a larger `minimum_rows`.
+    """
     sample_rows: Annotated[int, Field(ge=1000)] = 100_000
     """A report's plots are drawn from at most so many rows of each side.
 
@@ -93,7 +105,8 @@ class Monitoring(Declared):
 
     @model_validator(mode="after")
     def _rows(self) -> Self:
-        if self.maximum_rows < self.minimum_rows:
+        # Nobody wrote the default; stored declarations have it in full, so that what was written cannot be asked for.
+        if self.maximum_rows < self.minimum_rows and self.maximum_rows != _MOST_ROWS:
             raise ValueError(
                 f"maximum_rows ({self.maximum_rows}) is less than minimum_rows ({self.minimum_rows}): no window could be taken"
             )
@@ -110,6 +123,12 @@ class Cost(Declared):
     """Paid for every fit: machines, time."""
     promote: Annotated[float, Field(ge=0)] = 0.0
     """Paid for each new champion: validation, approval, risk."""
+    per_error: Annotated[float, Field(gt=0)] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What one error costs in money; `train` and `promote` are then money, too. null: they are in the metric's unit.
+
+    An error is one wrong row for accuracy, and one unit of the metric on one row for brier, log_loss and mae. Other metrics are no mean
+    over rows, and count no errors.
+    """
 
     @model_validator(mode="after")
     def _costs(self) -> Self:
@@ -121,6 +140,25 @@ class Cost(Declared):
     def retraining(self) -> float:
         """What one retraining costs: it is fitted, and promoted."""
         return self.train + self.promote
+
+    def in_windows(self, rows: float) -> "Cost":
+        """The same in windows' worth of loss, which every rule and every replay reckons in: unchanged where it is so declared.
+
+        Args:
+            rows: Of a window, labelled or not: errors are made on all of them. Above 0.
+        """
+        if self.per_error is None:
+            return self
+        window = self.per_error * rows
+        return Cost(train=self.train / window, promote=self.promote / window)
+
+    def check(self, metric: str) -> None:
+        """`ValueError` where errors are to be paid for by a metric that counts none."""
+        if self.per_error is not None and metric not in PER_ROW:
+            raise ValueError(
+                f"retraining.cost.per_error: {metric} is no mean over rows, so it counts no errors that could be paid for; set "
+                f"promotion.metric to one that does ({', '.join(PER_ROW)}), or take per_error out and write the costs in the metric's unit"
+            )
 
 
 class Regret(Declared):

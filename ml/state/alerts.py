@@ -23,15 +23,13 @@ def standing(state: State, model: str, channel: str) -> list[Alert]:
     """
     owed = and_(alerts.c.told_at.is_not(None), alerts.c.end_told_at.is_(None))
     query = select(alerts).where(alerts.c.model == model, alerts.c.channel == channel, or_(alerts.c.closed_at.is_(None), owed))
-    with state.begin() as connection:
-        return [record(Alert, row) for row in connection.execute(query.order_by(alerts.c.number))]
+    return state.all(Alert, query.order_by(alerts.c.number))
 
 
 def opened(state: State, model: str) -> list[Alert]:
     """The model's conditions that are open, through whatever channel they are told, oldest first."""
     query = select(alerts).where(alerts.c.model == model, alerts.c.closed_at.is_(None)).order_by(alerts.c.number)
-    with state.begin() as connection:
-        return [record(Alert, row) for row in connection.execute(query)]
+    return state.all(Alert, query)
 
 
 def change(

@@ -33,9 +33,7 @@ def answer(state: State, training: str, *, approved: bool, by: str | None, at: d
 
 def find(state: State, training: str) -> Approval | None:
     """What was asked about a training, and answered; None where nobody was asked."""
-    with state.begin() as connection:
-        row = connection.execute(select(approvals).where(approvals.c.training == training)).first()
-    return record(Approval, row) if row else None
+    return state.first(Approval, select(approvals).where(approvals.c.training == training))
 
 
 def waiting(state: State, model: str) -> list[Approval]:
@@ -46,5 +44,4 @@ def waiting(state: State, model: str) -> list[Approval]:
         .where(approvals.c.model == model, approvals.c.answered_at.is_(None), trainings.c.state == "running")
         .order_by(approvals.c.asked_at)
     )
-    with state.begin() as connection:
-        return [record(Approval, row) for row in connection.execute(query)]
+    return state.all(Approval, query)

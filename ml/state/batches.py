@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from ml.state.records import Batch, BatchEvent, record
+from ml.state.records import Batch, BatchEvent
 from ml.state.sql import insert_once, upsert
 from ml.state.store import State
 from ml.state.tables import batch_events, batches, deliveries, labels
@@ -14,9 +14,7 @@ from ml.state.tables import batch_events, batches, deliveries, labels
 
 def find(state: State, model: str, batch: str) -> Batch | None:
     """The batch with this id, or None."""
-    with state.begin() as connection:
-        row = connection.execute(select(batches).where(batches.c.model == model, batches.c.id == batch)).first()
-    return record(Batch, row) if row else None
+    return state.first(Batch, select(batches).where(batches.c.model == model, batches.c.id == batch))
 
 
 def save(state: State, batch: Batch) -> None:
@@ -36,8 +34,7 @@ def save(state: State, batch: Batch) -> None:
 def history(state: State, model: str, batch: str) -> list[BatchEvent]:
     """Every status that the batch has had, oldest first."""
     query = select(batch_events).where(batch_events.c.model == model, batch_events.c.batch == batch).order_by(batch_events.c.number)
-    with state.begin() as connection:
-        return [record(BatchEvent, row) for row in connection.execute(query)]
+    return state.all(BatchEvent, query)
 
 
 def listed(state: State, model: str, *, status: str | None = None, limit: int | None = None) -> list[Batch]:
@@ -45,16 +42,14 @@ def listed(state: State, model: str, *, status: str | None = None, limit: int | 
     query = select(batches).where(batches.c.model == model).order_by(batches.c.arrived_at, batches.c.id)
     if status is not None:
         query = query.where(batches.c.status == status)
-    with state.begin() as connection:
-        return [record(Batch, row) for row in connection.execute(query.limit(limit))]
+    return state.all(Batch, query.limit(limit))
 
 
 def beginning(state: State, model: str, prefix: str) -> list[Batch]:
     """The model's batches whose id begins so, in the order of arrival."""
     begins = func.substr(batches.c.id, 1, len(prefix)) == prefix  # LIKE would not tell small letters from large ones on SQLite
     query = select(batches).where(batches.c.model == model, begins).order_by(batches.c.arrived_at, batches.c.id)
-    with state.begin() as connection:
-        return [record(Batch, row) for row in connection.execute(query)]
+    return state.all(Batch, query)
 
 
 def newest(state: State, model: str, *, limit: int, after: datetime | None = None, status: str | None = None) -> list[Batch]:
@@ -65,8 +60,7 @@ def newest(state: State, model: str, *, limit: int, after: datetime | None = Non
     if status is not None:
         query = query.where(batches.c.status == status)
     query = query.order_by(batches.c.arrived_at.desc(), batches.c.id).limit(limit)
-    with state.begin() as connection:
-        return [record(Batch, row) for row in connection.execute(query)]
+    return state.all(Batch, query)
 
 
 def count(state: State, model: str, *, status: str) -> int:

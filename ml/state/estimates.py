@@ -12,7 +12,7 @@ from ml.state.sql import lock, upsert
 from ml.state.store import State
 from ml.state.tables import details, estimates, windows
 
-Kind = Literal["concept", "ranking", "segments", "intervals"]
+Kind = Literal["concept", "ranking", "segments", "intervals", "labels"]
 """What is kept of a window beside drift, quality and estimates, each time that it is measured anew."""
 SHADOW: Literal["shadow"] = "shadow"
 """What is kept of its shadow, which costs a fit: another measuring of the window does not remove it."""
@@ -53,8 +53,7 @@ def save_matured(state: State, window_id: str, measured: Mapping[str, float], *,
 def of_window(state: State, window_id: str) -> list[WindowEstimate]:
     """The estimates of a window, by the metric's name."""
     query = select(estimates).where(estimates.c.window == window_id).order_by(estimates.c.metric)
-    with state.begin() as connection:
-        return [record(WindowEstimate, row) for row in connection.execute(query)]
+    return state.all(WindowEstimate, query)
 
 
 def of_champion(state: State, model: str, *, champion: int, metric: str, before: int) -> list[OfWindow]:

@@ -1,41 +1,24 @@
 """What was measured and decided over time, read in a few queries however many windows and columns there are."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, and_, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, and_, func, select
 
 from ml.state.ledger import ASKING
-from ml.state.records import NOT_FEATURES, Decision, Drift, Quality, Window, WindowEstimate, record
+from ml.state.measured import Measured
+from ml.state.measured import measured as of_windows
+from ml.state.records import NOT_FEATURES, Decision, Drift, Window, WindowEstimate, by_window
 from ml.state.store import State
-from ml.state.tables import decisions, details, drift, quality, windows
+from ml.state.tables import decisions, drift, windows
 from ml.state.tables import estimates as estimated
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
-    """How many feature columns of a window were compared, and how many of them drifted."""
-
-    window: str
-    columns: int
-    drifted: int
-
-
-@dataclass(frozen=True, slots=True)
-class Alarmed:
-    """A column of a window that drifted; `kind` as in `Drift`."""
-
-    column: str
-    kind: str
 
 
 def taken(state: State, model: str, *, after: datetime) -> list[Window]:
     """The windows that were taken after a moment, oldest first."""
     query = select(windows).where(_since(model, after)).order_by(windows.c.number)
-    with state.begin() as connection:
-        return [record(Window, row) for row in connection.execute(query)]
+    return state.all(Window, query)
 
 
 def count(state: State, model: str, *, after: datetime) -> int:
@@ -54,17 +37,10 @@ def done_with(state: State, model: str, *, before: datetime) -> list[str]:
         return list(connection.execute(query.order_by(windows.c.number)).scalars())
 
 
-def compared(state: State, model: str, *, after: datetime) -> dict[str, Compared]:
-    """Window → how many of its columns drifted; without windows in which nothing was compared."""
-    drifted = func.sum(cast(drift.c.drifted, Integer))
-    query = (
-        select(drift.c.window, func.count().label("columns"), drifted.label("drifted"))
-        .join(windows, windows.c.id == drift.c.window)
-        .where(_since(model, after), drift.c.kind.not_in(NOT_FEATURES))
-        .group_by(drift.c.window)
-    )
+def measured(state: State, model: str, *, after: datetime) -> dict[str, Measured]:
+    """Window → what was measured in it; without windows in which nothing was."""
     with state.begin() as connection:
-        return {row.window: Compared(window=row.window, columns=row.columns, drifted=int(row.drifted)) for row in connection.execute(query)}
+        return of_windows(connection, _since(model, after))
 
 
 def farthest(state: State, model: str, *, after: datetime, most: int) -> list[str]:
@@ -112,73 +88,20 @@ def drifts(state: State, model: str, *, after: datetime, columns: Sequence[str])
     return found
 
 
-def alarmed(state: State, model: str, *, after: datetime) -> dict[str, list[Alarmed]]:
-    """Window → what drifted in it, target and predictions too, the farthest beyond its threshold first."""
-    query = (
-        select(drift.c.window, drift.c.column, drift.c.kind, drift.c.value, drift.c.threshold)
-        .join(windows, windows.c.id == drift.c.window)
-        .where(_since(model, after), drift.c.drifted)
-        .order_by(windows.c.number, drift.c.column)
-    )
-    found: dict[str, list[tuple[float, Alarmed]]] = {}
-    with state.begin() as connection:
-        for row in connection.execute(query):
-            far = row.value / row.threshold if row.threshold > 0 else 0.0
-            found.setdefault(row.window, []).append((far, Alarmed(row.column, row.kind)))
-    return {window: [one for _, one in sorted(drifted, key=lambda item: -item[0])] for window, drifted in found.items()}
-
-
-def qualities(state: State, model: str, *, after: datetime) -> dict[str, list[Quality]]:
-    """Window → the champion's metrics on its labelled rows."""
-    query = select(quality).join(windows, windows.c.id == quality.c.window).where(_since(model, after)).order_by(quality.c.metric)
-    found: dict[str, list[Quality]] = {}
-    with state.begin() as connection:
-        for row in connection.execute(query):
-            found.setdefault(row.window, []).append(record(Quality, row))
-    return found
-
-
-def intervals(state: State, model: str, *, after: datetime) -> dict[str, dict[str, tuple[float, float]]]:
-    """Window → metric → its 95 % interval, as it was measured; nothing of windows that an earlier version measured."""
-    query = select(details.c.window, details.c.content).join(windows, windows.c.id == details.c.window)
-    kept = query.where(_since(model, after), details.c.kind == "intervals")
-    with state.begin() as connection:
-        return {row.window: {name: (low, high) for name, (low, high) in row.content.items()} for row in connection.execute(kept)}
-
-
-def concepts(state: State, model: str, *, after: datetime) -> dict[str, dict[str, Any]]:
-    """Window → its quality against fresh models (`ml.monitoring.concept.ConceptDrift`) as JSON, where that was kept."""
-    query = select(details.c.window, details.c.content).join(windows, windows.c.id == details.c.window)
-    with state.begin() as connection:
-        return {row.window: row.content for row in connection.execute(query.where(_since(model, after), details.c.kind == "concept"))}
-
-
 def estimates(state: State, model: str, *, after: datetime) -> dict[str, list[WindowEstimate]]:
     """Window → what was estimated without labels, by the metric's name."""
     query = select(estimated).join(windows, windows.c.id == estimated.c.window).where(_since(model, after)).order_by(estimated.c.metric)
-    found: dict[str, list[WindowEstimate]] = {}
     with state.begin() as connection:
-        for row in connection.execute(query):
-            found.setdefault(row.window, []).append(record(WindowEstimate, row))
-    return found
+        return by_window(WindowEstimate, connection.execute(query))
 
 
 def decided(state: State, model: str, *, after: datetime, evidence: bool = True) -> list[Decision]:
     """The decisions since a moment, oldest first: those about windows, and rollbacks. Without their evidence, which is large, if asked."""
     wanted = [one for one in decisions.c if evidence or one.name != "evidence"]
-    query = select(*wanted, *([] if evidence else [literal_column("'{}'", decisions.c.evidence.type).label("evidence")]))
-    query = query.where(decisions.c.model == model, decisions.c.decided_at > after)
-    with state.begin() as connection:
-        return [record(Decision, row) for row in connection.execute(query.order_by(decisions.c.decided_at, decisions.c.id))]
-
-
-def outlined(state: State, model: str, *, after: datetime) -> list[Decision]:
-    """As `decided`, without evidence, rules and failed tries: they are the most of a decision, and a page of many windows shows none."""
-    told = [one for one in decisions.c if one.name not in ("evidence", "rules", "failures")]
-    query = select(*told).where(decisions.c.model == model, decisions.c.decided_at > after)
+    query = select(*wanted).where(decisions.c.model == model, decisions.c.decided_at > after)
     with state.begin() as connection:
         rows = connection.execute(query.order_by(decisions.c.decided_at, decisions.c.id))
-        return [Decision(evidence={}, **row._mapping) for row in rows]
+        return [Decision(**{"evidence": {}, **row._mapping}) for row in rows]
 
 
 def _since(model: str, after: datetime) -> ColumnElement[bool]:

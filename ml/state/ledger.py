@@ -11,6 +11,7 @@ from ml.state.records import Decision, Drift, Quality, Window, record
 from ml.state.sql import insert_once, lock
 from ml.state.store import State
 from ml.state.tables import decisions, drift, promotions, quality, trainings, windows
+from ml.wording import moment
 
 LEASE = timedelta(hours=8)
 """How long a claim holds when its run neither finishes nor gives it back."""
@@ -41,16 +42,12 @@ def open_window(state: State, window: Window) -> Window:
 def last_window(state: State, model: str) -> Window | None:
     """The newest window of the model, or None."""
     query = select(windows).where(windows.c.model == model).order_by(windows.c.number.desc()).limit(1)
-    with state.begin() as connection:
-        row = connection.execute(query).first()
-    return record(Window, row) if row else None
+    return state.first(Window, query)
 
 
 def find_window(state: State, window_id: str) -> Window | None:
     """The window with this id, or None."""
-    with state.begin() as connection:
-        row = connection.execute(select(windows).where(windows.c.id == window_id)).first()
-    return record(Window, row) if row else None
+    return state.first(Window, select(windows).where(windows.c.id == window_id))
 
 
 def recent_windows(state: State, model: str, *, limit: int, until: int | None = None) -> list[Window]:
@@ -58,8 +55,7 @@ def recent_windows(state: State, model: str, *, limit: int, until: int | None = 
     query = select(windows).where(windows.c.model == model).order_by(windows.c.number.desc()).limit(limit)
     if until is not None:
         query = query.where(windows.c.number <= until)
-    with state.begin() as connection:
-        return [record(Window, row) for row in connection.execute(query)]
+    return state.all(Window, query)
 
 
 def save_measurement(
@@ -223,8 +219,7 @@ def open_decisions(state: State, model: str, *, at: datetime) -> list[Decision]:
     """Decisions that ask for a training and that nobody is working on, oldest first."""
     lapsed = and_(_is_lapsed(at), decisions.c.tries < MOST_TRIES)
     query = select(decisions).where(decisions.c.model == model, or_(decisions.c.state == "open", lapsed))
-    with state.begin() as connection:
-        return [record(Decision, row) for row in connection.execute(query.order_by(decisions.c.decided_at, decisions.c.id))]
+    return state.all(Decision, query.order_by(decisions.c.decided_at, decisions.c.id))
 
 
 def standing_failures(state: State, model: str) -> list[Decision]:
@@ -241,23 +236,18 @@ def standing_failures(state: State, model: str) -> list[Decision]:
 def decision_for(state: State, window_id: str) -> Decision | None:
     """The decision about a window, the first one if policies of several versions made one; None before."""
     query = select(decisions).where(decisions.c.window == window_id).order_by(decisions.c.decided_at, decisions.c.id).limit(1)
-    with state.begin() as connection:
-        row = connection.execute(query).first()
-    return record(Decision, row) if row else None
+    return state.first(Decision, query)
 
 
 def find_decision(state: State, decision: str) -> Decision | None:
     """The decision with this id, or None."""
-    with state.begin() as connection:
-        row = connection.execute(select(decisions).where(decisions.c.id == decision)).first()
-    return record(Decision, row) if row else None
+    return state.first(Decision, select(decisions).where(decisions.c.id == decision))
 
 
 def recent_decisions(state: State, model: str, *, limit: int) -> list[Decision]:
     """The newest decisions of the model, newest first."""
     query = select(decisions).where(decisions.c.model == model).order_by(decisions.c.decided_at.desc(), decisions.c.id.desc()).limit(limit)
-    with state.begin() as connection:
-        return [record(Decision, row) for row in connection.execute(query)]
+    return state.all(Decision, query)
 
 
 def _next_number(connection: Connection, model: str) -> int:
@@ -279,7 +269,7 @@ def _end_lapsed(connection: Connection, model: str, *, at: datetime, but: str = 
             done = update(decisions).where(decisions.c.id == row.id, lapsed)
             connection.execute(done.values(state="done", lease_until=None, outcome=outcome))
             continue
-        error = f"run {row.claimed_by} neither finished nor failed: its claim ended at {row.lease_until:%Y-%m-%d %H:%M} UTC"
+        error = f"run {row.claimed_by} neither finished nor failed: its claim ended at {moment(row.lease_until)}"
         found = _end_try(connection, record(Decision, row), at=at, error=error, still=lapsed)
         ended += [found] if found is not None else []
     return ended

@@ -32,8 +32,7 @@ def sum_of_batches(state: State, model: str, *, until: int) -> BatchSum:
 def batches_of(state: State, model: str, *, until: int, limit: int, offset: int = 0) -> list[Batch]:
     """Some of the batches that a dataset version holds, those accepted last first."""
     query = select(batches).where(_held(model, until)).order_by(batches.c.dataset_version.desc(), batches.c.id)
-    with state.begin() as connection:
-        return [record(Batch, row) for row in connection.execute(query.limit(limit).offset(offset))]
+    return state.all(Batch, query.limit(limit).offset(offset))
 
 
 def reigns(state: State, model: str, version: int, *, limit: int) -> list[tuple[Promotion, Promotion | None]]:
@@ -67,9 +66,7 @@ def asked_for(state: State, windows: Sequence[str]) -> dict[str, bool]:
 
 def predictions_of(state: State, model: str, version: int) -> Predicted | None:
     """What the version has predicted; None where nothing is known to be."""
-    with state.begin() as connection:
-        row = connection.execute(select(predicted).where(predicted.c.model == model, predicted.c.version == version)).first()
-    return record(Predicted, row) if row else None
+    return state.first(Predicted, select(predicted).where(predicted.c.model == model, predicted.c.version == version))
 
 
 def save_predictions(state: State, model: str, sums: Sequence[Predicted]) -> None:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Connection, Integer, and_, cast, func, select
+from sqlalchemy import CTE, ColumnElement, Connection, and_, func, select
 
-from ml.state.records import NOT_FEATURES, Promotion, record
+from ml.state.measured import compared, intervals
+from ml.state.records import Promotion, record
 from ml.state.sql import given
-from ml.state.tables import approvals, batches, decisions, details, drift, promotions, quality, trainings, windows
+from ml.state.tables import approvals, batches, decisions, promotions, quality, trainings, windows
 
 STANDING = ("open", "claimed", "suggested")
 """States of decisions that something or somebody still has to act on."""
@@ -91,14 +92,14 @@ def looks(connection: Connection, newest: Mapping[str, int], *, most: int) -> di
         return {}
     after = _after(connection, newest, most=most)
     columns = (windows.c.id, windows.c.model, windows.c.number, windows.c.champion, windows.c.measured_at.is_not(None))
-    query = select(*columns).join(after, _later(after)).order_by(windows.c.model, windows.c.number)
-    counted = _counted(connection, newest, most=most)
+    query = select(*columns).join(after, _is_later(after)).order_by(windows.c.model, windows.c.number)
+    counted = compared(connection, _is_later(after))
     found: dict[str, list[Look]] = {}
     read: Iterable[Any] = connection.execute(query)
     for id_, model, number, champion, is_measured in read:
-        compared, drifted = counted.get(id_, (0, 0))
+        of_columns, drifted = counted.get(id_, (0, 0))
         known = {"number": number, "champion": champion, "is_measured": bool(is_measured)}
-        found.setdefault(model, []).append(Look(window=id_, model=model, **known, columns=compared, drifted=drifted))
+        found.setdefault(model, []).append(Look(window=id_, model=model, **known, columns=of_columns, drifted=drifted))
     return found
 
 
@@ -112,7 +113,7 @@ def judged(connection: Connection, metrics: Mapping[str, str], newest: Mapping[s
     after = _after(connection, newest, most=most)
     last = (
         select(windows.c.model, quality.c.metric, func.max(windows.c.number).label("number"))
-        .join(after, _later(after))
+        .join(after, _is_later(after))
         .join(quality, quality.c.window == windows.c.id)
         .where(windows.c.labelled_rows > 0, quality.c.metric.in_(set(metrics.values())))
         .group_by(windows.c.model, quality.c.metric)
@@ -125,7 +126,7 @@ def judged(connection: Connection, metrics: Mapping[str, str], newest: Mapping[s
         .join(quality, and_(quality.c.window == windows.c.id, quality.c.metric == last.c.metric))
     )
     rows = [row for row in connection.execute(query) if metrics[row.model] == row.metric]
-    around = _intervals(connection, [row.id for row in rows])
+    around = intervals(connection, windows.c.id.in_([row.id for row in rows]))
     return {
         row.model: Judged(
             model=row.model,
@@ -210,23 +211,5 @@ def _after(connection: Connection, newest: Mapping[str, int], *, most: int) -> C
     return given(connection, {model: number - most for model, number in newest.items()})
 
 
-def _later(after: CTE) -> ColumnElement[bool]:
+def _is_later(after: CTE) -> ColumnElement[bool]:
     return and_(windows.c.model == after.c.model, windows.c.number > after.c.number)
-
-
-def _counted(connection: Connection, newest: Mapping[str, int], *, most: int) -> dict[str, tuple[int, int]]:
-    after = _after(connection, newest, most=most)
-    query = (
-        select(drift.c.window, func.count(), func.sum(cast(drift.c.drifted, Integer)))
-        .join(windows, windows.c.id == drift.c.window)
-        .join(after, _later(after))
-        .where(drift.c.kind.not_in(NOT_FEATURES))
-        .group_by(drift.c.window)
-    )
-    rows: Iterable[Any] = connection.execute(query)
-    return {window: (columns, int(drifted)) for window, columns, drifted in rows}
-
-
-def _intervals(connection: Connection, found: Sequence[str]) -> dict[str, dict[str, tuple[float, float]]]:
-    query = select(details.c.window, details.c.content).where(details.c.window.in_(found), details.c.kind == "intervals")
-    return {row.window: {name: (low, high) for name, (low, high) in row.content.items()} for row in connection.execute(query)}

@@ -1,5 +1,6 @@
 """What is read from the tables: one frozen record a row."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cache
@@ -377,6 +378,14 @@ def record(kind: type[T], row: Row[Any]) -> T:
     """The record of a row; columns that the record does not name are left out."""
     found = row._mapping
     return kind(**{name: found[name] for name in _names(kind)})  # type: ignore[arg-type]
+
+
+def by_window(kind: type[T], rows: Iterable[Row[Any]]) -> dict[str, list[T]]:
+    """Window → the records of its rows, in their order."""
+    found: dict[str, list[T]] = {}
+    for row in rows:
+        found.setdefault(row.window, []).append(record(kind, row))
+    return found
 
 
 @cache

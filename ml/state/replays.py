@@ -63,6 +63,4 @@ def answer(state: State, number: int, *, approved: bool, by: str | None, at: dat
 
 
 def _one(state: State, query: Select[Any]) -> PlayedReplay | None:
-    with state.begin() as connection:
-        row = connection.execute(query).first()
-    return record(PlayedReplay, row) if row else None
+    return state.first(PlayedReplay, query)

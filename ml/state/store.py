@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, Executable, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ml.errors import OperatorError, StoreUnavailable
 from ml.settings import Settings
+from ml.state.records import T, record
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,17 @@ class State:
             if isinstance(error, OperationalError) or error.connection_invalidated:
                 raise StoreUnavailable(f"the state database did not answer: {error.orig}. Check {self._shown()}") from error
             raise
+
+    def first(self, kind: type[T], query: Executable) -> T | None:
+        """The record of the query's first row, in a transaction of its own; None where it finds none."""
+        with self.begin() as connection:
+            row = connection.execute(query).first()
+        return record(kind, row) if row else None
+
+    def all(self, kind: type[T], query: Executable) -> list[T]:
+        """The records of all of its rows, in their order."""
+        with self.begin() as connection:
+            return [record(kind, row) for row in connection.execute(query)]
 
     @property
     def reader(self) -> "State":

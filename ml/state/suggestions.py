@@ -17,8 +17,7 @@ _LOOKED_BACK = 50
 def waiting(state: State, model: str, *, at: datetime) -> list[Decision]:
     """Suggestions that nobody has answered and whose time is not over, oldest first."""
     query = select(decisions).where(_suggested(model), decisions.c.until > at).order_by(decisions.c.decided_at, decisions.c.id)
-    with state.begin() as connection:
-        return [record(Decision, row) for row in connection.execute(query)]
+    return state.all(Decision, query)
 
 
 def ask(state: State, model: str, *, run: str, at: datetime) -> Decision | None:
@@ -68,9 +67,7 @@ def answer(state: State, decision: str, *, approved: bool, by: str | None, at: d
 def asked_by(state: State, run: str) -> Decision | None:
     """The decision that this run has asked a person about and that nobody has answered; None where it stands no longer."""
     query = select(decisions).where(decisions.c.state == "suggested", decisions.c.claimed_by == run)
-    with state.begin() as connection:
-        row = connection.execute(query).first()
-    return record(Decision, row) if row else None
+    return state.first(Decision, query)
 
 
 def expire(state: State, model: str, *, at: datetime) -> list[Decision]:

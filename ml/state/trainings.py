@@ -23,9 +23,7 @@ def begin(state: State, training: Training) -> Training:
 
 def find(state: State, key: str) -> Training | None:
     """The training run with this key, or None."""
-    with state.begin() as connection:
-        row = connection.execute(select(trainings).where(trainings.c.key == key)).first()
-    return record(Training, row) if row else None
+    return state.first(Training, select(trainings).where(trainings.c.key == key))
 
 
 def get(state: State, key: str) -> Training:
@@ -53,9 +51,7 @@ def settle(state: State, key: str, verdict: dict[str, Any]) -> Training:
 def of_version(state: State, model: str, version: int) -> Training | None:
     """The training run that made a version of the model, or None."""
     query = select(trainings).where(trainings.c.model == model, trainings.c.version == version)
-    with state.begin() as connection:
-        row = connection.execute(query).first()
-    return record(Training, row) if row else None
+    return state.first(Training, query)
 
 
 def versions(state: State, model: str) -> list[int]:
@@ -70,8 +66,7 @@ def recent(state: State, model: str, *, limit: int, finished_by: datetime | None
     query = select(trainings).where(trainings.c.model == model).order_by(trainings.c.started_at.desc()).limit(limit)
     if finished_by is not None:
         query = query.where(trainings.c.finished_at <= finished_by)
-    with state.begin() as connection:
-        return [record(Training, row) for row in connection.execute(query)]
+    return state.all(Training, query)
 
 
 def last_asked_at(state: State, model: str, *, by: datetime) -> datetime | None:
@@ -93,16 +88,13 @@ def champion(state: State, model: str, *, as_of: datetime | None = None) -> Prom
     query = select(promotions).where(promotions.c.model == model).order_by(promotions.c.number.desc()).limit(1)
     if as_of is not None:
         query = query.where(promotions.c.at <= as_of)
-    with state.begin() as connection:
-        row = connection.execute(query).first()
-    return record(Promotion, row) if row else None
+    return state.first(Promotion, query)
 
 
 def promotion_history(state: State, model: str) -> list[Promotion]:
     """Every change of champion, oldest first."""
     query = select(promotions).where(promotions.c.model == model).order_by(promotions.c.number)
-    with state.begin() as connection:
-        return [record(Promotion, row) for row in connection.execute(query)]
+    return state.all(Promotion, query)
 
 
 def crown(

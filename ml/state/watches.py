@@ -21,9 +21,7 @@ def begin(state: State, watch: Watch) -> Watch:
 
 def find(state: State, promotion: int) -> Watch | None:
     """The watch of a change of champion, or None."""
-    with state.begin() as connection:
-        row = connection.execute(select(watches).where(watches.c.promotion == promotion)).first()
-    return record(Watch, row) if row else None
+    return state.first(Watch, select(watches).where(watches.c.promotion == promotion))
 
 
 def of_model(state: State, model: str) -> dict[int, Watch]:
@@ -76,9 +74,7 @@ def advance(
         "updated_at": as_of,
     }
     unchanged = (watches.c.promotion == watch.promotion, watches.c.looks == watch.looks, watches.c.state == "watching")
-    with state.begin() as connection:
-        row = connection.execute(update(watches).where(*unchanged).values(values).returning(*watches.c)).first()
-    return record(Watch, row) if row else None
+    return state.first(Watch, update(watches).where(*unchanged).values(values).returning(*watches.c))
 
 
 def end(state: State, promotion: int, *, how: str, reason: str, at: datetime) -> Watch:

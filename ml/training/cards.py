@@ -1,7 +1,7 @@
 """The model card of a version: gathered from what its training left, kept beside its MLflow run."""
 
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -27,6 +27,7 @@ def keep(settings: Settings, spec: ModelSpec, training: Training, verdict: GateV
     assessed = files.load(settings, spec.model, **run, name=ASSESSMENT)
     if assessed is None:
         return
+    assessment = Assessment.model_validate_json(assessed)
     facts = card.CardFacts(
         model=spec.model,
         version=version,
@@ -38,9 +39,9 @@ def keep(settings: Settings, spec: ModelSpec, training: Training, verdict: GateV
         made_at=training.started_at,
         data=_data(spec, training, dataset.of_training(settings, spec, training)),
         training=_training(settings, spec, training, verdict, trials),
-        assessment=Assessment.model_validate_json(assessed),
+        assessment=assessment,
         gate=card.GateFacts(wins=verdict.wins, sentence=verdict.sentence, checks=tuple(_check(one) for one in verdict.reasons)),
-        champion=verdict.champion,
+        **_champion(verdict, assessment.measured.rows),
         champion_version=verdict.champion_version,
         size_mb=verdict.size_mb,
         origins=_origins(training),
@@ -49,6 +50,14 @@ def keep(settings: Settings, spec: ModelSpec, training: Training, verdict: GateV
     figures = {PurePosixPath(name).stem: found for name in named if (found := files.load(settings, spec.model, **run, name=name))}
     pages = {MARKDOWN: card.markdown(facts).encode(), HTML: card.html(facts, figures).encode()}
     files.save(settings, spec.model, **run, files=pages)
+
+
+def _champion(verdict: GateVerdict, rows: int) -> dict[str, Any]:
+    """What the champion did on the test rows, or, where it had learnt from some of the `rows` that there are, on the others."""
+    if verdict.champion is None or verdict.rows == rows:
+        return {"champion": verdict.champion}
+    compared = card.Compared(rows=verdict.rows, challenger=verdict.challenger, champion=verdict.champion, baseline=verdict.baseline)
+    return {"compared": compared}
 
 
 def _data(spec: ModelSpec, training: Training, rows: Dataset) -> card.DataFacts:

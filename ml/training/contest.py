@@ -21,6 +21,7 @@ from ml.training.evaluation import Predicted, measure, predict
 from ml.training.fitting import guarded
 from ml.training.gate import Evidence, Slice, judge
 from ml.training.making import Made
+from ml.training.remarks import remarks
 from ml.training.results import CandidateResult, GateVerdict, verdict_of
 from ml.training.rivals import Rival
 
@@ -52,12 +53,13 @@ def hold(settings: Settings, state: State, spec: ModelSpec, training: Training, 
         said,
         rival=rival,
         plain=plain,
-        attempt=_attempt(state, spec, training, champion.version if champion is not None else None),
+        attempt=_attempt(state, training, rival),
         latency_ms=assessed.assessment.latency.single_ms if assessed.assessment.latency is not None else None,
         size_mb=saved.size / _MEGABYTE,
         agreement=_agreement(spec, chosen, made, twin, rows.development),
     )
-    return _verdict(training, chosen, made, evidence, saved, assessed).model_copy(update={"tested_sha256": digest})
+    verdict = _verdict(training, chosen, made, evidence, saved, assessed)
+    return verdict.model_copy(update={"tested_sha256": digest, "warnings": [*verdict.warnings, *remarks(spec, rows)]})
 
 
 def rebuild(settings: Settings, spec: ModelSpec, training: Training, verdict: GateVerdict) -> dict[str, float]:
@@ -151,13 +153,21 @@ def _slices(spec: ModelSpec, rows: Dataset, chosen: Any, mine: Predicted, theirs
     return tuple(found)
 
 
-def _attempt(state: State, spec: ModelSpec, training: Training, champion: int | None) -> int:
-    """Which try this is to beat this champion with a changed recipe: earlier ones have looked at rows of the same kind."""
-    before = [
-        verdict for one in trainings.recent(state, spec.model, limit=1000) if one.key != training.key and (verdict := verdict_of(one))
-    ]
-    compared = [one for one in before if one.question == "changed recipe" and one.comparison is not None]
-    return 1 + sum(one.champion_version == champion for one in compared)
+def _attempt(state: State, training: Training, rival: Rival | None) -> int:
+    """Which try this is: earlier ones have looked at rows of the same kind.
+
+    Of changed recipes all against this champion count. Of first models, which may come often before one wins, each other declaration
+    that was judged on the same rows counts once: more rows are a new question, and the same declaration has the same answer.
+    """
+    champion = None if rival is None else rival.champion.version
+    recent = trainings.recent(state, training.model, limit=1000)
+    before = [(one, verdict) for one in recent if one.key != training.key and (verdict := verdict_of(one)) is not None]
+    compared = [(one, verdict) for one, verdict in before if verdict.comparison is not None and verdict.champion_version == champion]
+    if rival is not None and rival.obstacle is None:
+        return 1 + sum(verdict.question == "changed recipe" for _, verdict in compared)
+    same = (training.dataset_version, training.labels_version)
+    first = [one for one, verdict in compared if verdict.question == "first model" and (one.dataset_version, one.labels_version) == same]
+    return 1 + len({one.spec_hash for one in first} - {training.spec_hash})
 
 
 def _save(settings: Settings, spec: ModelSpec, training: Training, chosen: CandidateResult, model: Any, rows: pd.DataFrame) -> Saved:
@@ -213,7 +223,14 @@ def _verdict(training: Training, chosen: CandidateResult, made: Made, evidence: 
 def _measured(spec: ModelSpec, rows: pd.DataFrame, said: Predicted) -> dict[str, float]:
     """The task's metrics of predictions for labelled rows."""
     positive = None if spec.positive is None else label_text(spec.positive)
-    return measure(spec.task, labels=rows[spec.target], predictions=said.values, probabilities=said.probabilities, positive=positive)
+    return measure(
+        spec.task,
+        labels=rows[spec.target],
+        predictions=said.values,
+        probabilities=said.probabilities,
+        positive=positive,
+        further=True,
+    )
 
 
 def _of(said: Predicted, chosen: Any) -> Predicted:

@@ -29,11 +29,14 @@ _SHOWN = 5
 class Dataset:
     """Labelled rows whose labels are final, and their parts. The target is text for classes, float64 for a regression, never missing.
 
-    `frame` has all of them: what is promoted was fitted on these once more, after its recipe was judged on `test`.
+    `frame` has all of them: what is promoted was fitted on these once more, after its recipe was judged on `test`. Of `accepted` rows
+    that were old enough (`label_delay`), `blank` had no value in the target.
     """
 
     frame: pd.DataFrame
     parts: Split
+    accepted: int = 0
+    blank: int = 0
 
     @property
     def development(self) -> pd.DataFrame:
@@ -89,11 +92,11 @@ def _read(
 ) -> Dataset:
     spec = ModelSpec.from_text(text)
     columns = (*spec.features.used, *also)
-    frame = labelled(settings, spec, version=version, as_of=as_of, labels_version=labels_version, columns=columns)
+    frame, accepted = _labelled(settings, spec, version=version, as_of=as_of, labels_version=labels_version, columns=columns)
     check(frame, spec, as_of)
     parts = split(frame, spec)
     _check_parts(frame, spec, parts)
-    return Dataset(frame, parts)
+    return Dataset(frame, parts, **accepted)
 
 
 def labelled(
@@ -111,6 +114,20 @@ def labelled(
     Columns: `columns`, target, time, group and id where declared, and the table's keys. Rows whose `row_keys` are in `without` are left
     out, as if they had no label. The other arguments are those of `read`.
     """
+    return _labelled(settings, spec, version=version, as_of=as_of, labels_version=labels_version, columns=columns, without=without)[0]
+
+
+def _labelled(
+    settings: Settings,
+    spec: ModelSpec,
+    *,
+    version: int,
+    as_of: datetime,
+    labels_version: int | EllipsisType | None,
+    columns: Sequence[str],
+    without: pd.MultiIndex | None = None,
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows of `labelled`, and of how many `accepted` rows, old enough for a label, how many were `blank`."""
     known = None if labels_version is ... else NO_LABELS if labels_version is None else labels_version
     table = AcceptedTable.of(settings, spec.model, spec)
     named = (spec.id, spec.time, spec.group, spec.target, *columns)
@@ -120,7 +137,9 @@ def labelled(
     while True:
         frame = table.read(version=version, columns=wanted, newest_rows=newest, labels_as_of=as_of, labels_version=known)
         read = len(frame)
-        frame = frame[has_label(frame[spec.target], spec) & is_final(frame, spec, as_of)]
+        has, final = has_label(frame[spec.target], spec), is_final(frame, spec, as_of)
+        counts = {"accepted": int(final.sum()), "blank": int((final & ~has).sum())}
+        frame = frame[has & final]
         if without is not None and len(without):
             frame = frame[~row_keys(frame).isin(without)]
         # Labels may come late: the newest rows have none yet, so one looks further back until there are enough.
@@ -132,7 +151,7 @@ def labelled(
     frame = frame.reset_index(drop=True)
     if spec.task == "regression":
         frame[spec.target] = frame[spec.target].astype(float)
-    return frame
+    return frame, counts
 
 
 def labelled_of_training(settings: Settings, spec: ModelSpec, training: Training, columns: Sequence[str]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ml.spec import LOWER_IS_BETTER, METRICS
+from ml.spec import LOWER_IS_BETTER, MEASURED, METRICS
 
 Task = Literal["binary", "multiclass", "regression"]
 _SMALLEST = 1e-15
@@ -51,11 +51,14 @@ def measure(
     predictions: Any,
     probabilities: pd.DataFrame | pd.Series | None = None,
     positive: str | None = None,
+    further: bool = False,
 ) -> dict[str, float]:
     """The metrics of `ml.spec.METRICS` for the task, by name; the field's names and signs.
 
     What these rows do not define is left out, never NaN: roc_auc where all rows are of one class, r2 where all labels are equal,
-    everything where there are no rows. `f1` is that of the positive class (binary) or the mean over classes (multiclass).
+    precision where nothing was predicted positive, recall where nothing is, everything where there are no rows. `f1`, `precision` and
+    `recall` are those of the positive class (binary) or the mean over the classes that happened or were predicted, 0 of one that is not
+    defined (multiclass), as scikit-learn has it.
 
     Args:
         task: The task.
@@ -63,6 +66,7 @@ def measure(
         predictions: What was predicted, of the same kind.
         probabilities: For classes, rows x classes with a column for each class; for binary also the positive class's alone.
         positive: The positive class's text (binary).
+        further: Also those of `ml.spec.MEASURED`.
     """
     if len(labels) == 0:
         return {}
@@ -70,7 +74,8 @@ def measure(
         found = _of_numbers(np.asarray(labels, dtype=float), np.asarray(predictions, dtype=float))
     else:
         found = _of_classes(task, np.asarray(labels, dtype=str), np.asarray(predictions, dtype=str), probabilities, positive)
-    return {name: float(found[name]) for name in METRICS[task] if name in found and np.isfinite(found[name])}
+    wanted = (MEASURED if further else METRICS)[task]
+    return {name: float(found[name]) for name in wanted if name in found and np.isfinite(found[name])}
 
 
 def gain(metric: str, *, challenger: float, champion: float) -> float:
@@ -97,7 +102,7 @@ def _of_classes(
     hits = labels == predictions
     found = {"accuracy": float(hits.mean()), "balanced_accuracy": float(pd.Series(hits).groupby(labels).mean().mean())}
     classes = [str(positive)] if task == "binary" else sorted({*labels, *predictions})
-    found["f1"] = float(np.mean([_f1(labels == name, predictions == name) for name in classes]))
+    found |= _of_labels(labels, predictions, classes, undefined=np.nan if task == "binary" else 0.0)
     if probabilities is None:
         return found
     if task == "binary":
@@ -105,9 +110,15 @@ def _of_classes(
     return found | {"log_loss": _log_loss(_of_truth(labels, probabilities))}
 
 
-def _f1(truth: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_]) -> float:
-    together = int(truth.sum() + predicted.sum())
-    return 2 * int((truth & predicted).sum()) / together if together else 0.0
+def _of_labels(labels: npt.NDArray[Any], predictions: npt.NDArray[Any], classes: list[str], *, undefined: float) -> dict[str, float]:
+    """The means over these classes; `undefined` is the precision and the recall of one that was not predicted, or did not happen."""
+    found = []
+    for name in classes:
+        truth, predicted = labels == name, predictions == name
+        hits, happened, said = int((truth & predicted).sum()), int(truth.sum()), int(predicted.sum())
+        f1 = 2 * hits / (happened + said) if happened + said else 0.0
+        found.append((f1, hits / said if said else undefined, hits / happened if happened else undefined))
+    return dict(zip(("f1", "precision", "recall"), np.mean(found, axis=0).tolist(), strict=True))
 
 
 def _positive(probabilities: Any, positive: str) -> npt.NDArray[np.float64]:
@@ -124,14 +135,16 @@ def _of_truth(labels: npt.NDArray[Any], probabilities: Any) -> npt.NDArray[np.fl
 
 
 def _of_probability(truth: npt.NDArray[np.bool_], probability: npt.NDArray[np.float64]) -> dict[str, float]:
-    from sklearn.metrics import roc_auc_score
+    from sklearn.metrics import average_precision_score, roc_auc_score
 
     found = {
         "brier": float(np.square(probability - truth).mean()),
         "log_loss": _log_loss(np.where(truth, probability, 1 - probability)),
     }
-    if 0 < truth.sum() < len(truth) and np.isfinite(probability).all():
-        found["roc_auc"] = float(roc_auc_score(truth, probability))
+    if truth.any() and np.isfinite(probability).all():
+        found["average_precision"] = float(average_precision_score(truth, probability))
+        if not truth.all():
+            found["roc_auc"] = float(roc_auc_score(truth, probability))
     return found
 
 

@@ -7,8 +7,8 @@ Three questions, each with the null hypothesis that fits it:
   level is not spent over attempts: that would let a worse model pass more easily.
 - **changed recipe**: it passes only if it is significantly better by more than `minimum_gain`, at the level that this attempt may spend.
 - **first model**, also where the champion cannot be compared: it passes only if it is significantly better than *every* baseline, each at
-  the whole level (an intersection-union test needs no correction, Berger 1982). A model that cannot be told from one that ignores the
-  features is not worth serving, and whoever knows better can promote it by hand.
+  the whole level that this attempt may spend (an intersection-union test needs no correction, Berger 1982). A model that cannot be told
+  from one that ignores the features is not worth serving, and whoever knows better can promote it by hand.
 
 Whatever the question, fewer than `minimum_rows` rows decide nothing: the model stays a challenger.
 """
@@ -52,7 +52,8 @@ class Evidence:
         champion_version: None where there is no champion.
         against_champion: The paired test; None exactly where `champion` is None.
         obstacle: Why the champion could not predict these rows.
-        attempt: From 1: which attempt this is of a changed recipe against this champion, of those in which something was compared.
+        attempt: From 1: which attempt this is, of those in which something was compared: of a changed recipe against this champion, or of
+            a first model on these rows. Of a routine retraining it does not matter.
         slices: The declared slices, each tested against the champion.
         refitted: The champion was not asked as it serves: its recipe was fitted again on the challenger's own development rows.
         agreement: How far the model that would be promoted, fitted on all rows, agrees with the tested one on rows that both learnt from,
@@ -142,10 +143,10 @@ def _against_champion(evidence: Evidence, question: Question) -> _Answer:
 
 def _first(evidence: Evidence) -> _Answer:
     """Against each baseline. The one that is hardest to beat leads; one for which the metric is not defined does not count."""
-    found = []
+    found, level = [], spent(evidence.rules.level, evidence.attempt)
     for name, test in evidence.against_baselines.items():
         rival = f"baseline that ignores the features ({name})"
-        metrics, level = evidence.baselines[name], evidence.rules.level
+        metrics = evidence.baselines[name]
         found.append(_compared(evidence, "first model", test, metrics, rival=rival, margin=0.0, level=level))
     if not found:
         text = "is not promoted: there is no baseline to compare it with"
@@ -186,7 +187,7 @@ def _compared(
         p=test.p_worse(margin) if routine else test.p_better(margin),
         margin=margin,
         level=level,
-        attempt=evidence.attempt if question == "changed recipe" else 1,
+        attempt=1 if routine else evidence.attempt,
         detectable=margin + beyond,
         rows=test.rows,
         units=test.units,
@@ -277,10 +278,13 @@ def _agreement(evidence: Evidence) -> list[Check]:
 
 
 def _sentence(evidence: Evidence, question: Question, first: Check, others: tuple[Check, ...]) -> str:
-    opening = {"routine": "Routine retraining", "first model": "First model"}.get(question, f"Changed recipe, attempt {evidence.attempt}")
+    again = f", attempt {evidence.attempt}"
+    tried = again if evidence.attempt > 1 else ""
+    openings = {"routine": "Routine retraining", "first model": f"First model{tried}", "changed recipe": f"Changed recipe{again}"}
+    opening = openings[question]
     if evidence.champion is None and evidence.obstacle is not None:
         unable = f"The champion (version {evidence.champion_version}) cannot be compared ({evidence.obstacle})"
-        opening = f"{unable}, so judged as a first model"
+        opening = f"{unable}, so judged as a first model{tried}"
     failed = [check for check in others if check.passed is False]
     named = "; ".join(f"{check.name}: {check.text}" if check.name.startswith("slice") else check.text for check in failed[:_SHOWN])
     more = f"; and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""

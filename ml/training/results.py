@@ -78,7 +78,7 @@ class GateVerdict(_Result):
         rows: The test rows that were compared, those that the champion was not made with; `challenger`, `champion` and `baseline` are
             metrics on these.
         metrics: The challenger's metrics on all test rows.
-        warnings: Signs of leakage, each a sentence with its cure.
+        warnings: Signs of leakage, each a sentence with its cure; rows without a label; features that are constant or always missing.
         agreement: How far the promoted model, fitted on all rows, agrees with the tested one, 0-1.
         latency_ms: What one row takes when it is predicted alone.
         logged_model: MLflow's id of what was saved; `model_sha256` is the digest of its file, `size_mb` its size.

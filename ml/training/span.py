@@ -13,7 +13,7 @@ import pandas as pd
 from ml.data.table import PLACE, AcceptedTable
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.training.split import Positions, drawn_beside, split
+from ml.training.split import Positions, drawn_beside
 
 Mask = npt.NDArray[np.bool_]
 
@@ -33,23 +33,23 @@ class Span:
     held_out: Positions
 
 
-def spanned(settings: Settings, spec: ModelSpec, used: pd.DataFrame, *, version: int) -> Span:
+def spanned(settings: Settings, spec: ModelSpec, used: pd.DataFrame, *, test: Positions, version: int) -> Span:
     """The span of the rows that a training used.
 
     Args:
         settings: Where the tables are.
         spec: The declaration of the training.
         used: Its rows (`ml.training.dataset.labelled`, with `PLACE`), at least one.
+        test: Which of them judged it (`ml.training.split.split`).
         version: Its dataset version.
     """
-    parts = split(used, spec)
     table = AcceptedTable.of(settings, spec.model, spec)
     if table.count(version=version) == len(used):
-        return Span(used, np.arange(len(used), dtype=np.int64), parts.test)
+        return Span(used, np.arange(len(used), dtype=np.int64), test)
     rows = table.read(version=version, columns=[*(name for name in (spec.time, spec.group) if name is not None), PLACE])
     others = rows[~rows[PLACE].isin(used[PLACE])]
     others = others[_is_within(others, used, spec)].reset_index(drop=True)
-    held_out = np.concatenate([np.isin(np.arange(len(used)), parts.test), _is_held_out(others, used, parts.test, spec)])
+    held_out = np.concatenate([np.isin(np.arange(len(used)), test), _is_held_out(others, used, test, spec)])
     keys = pd.concat([used[rows.columns], others], ignore_index=True)
     order = np.argsort(keys[PLACE].to_numpy(), kind="stable")
     places = np.empty(len(order), dtype=np.int64)

@@ -95,7 +95,7 @@ def _of_column(values: "pd.Series[Any]", column: str, spec: ModelSpec) -> Iterat
         return
     yield from _nulls(values, column, spec)
     known = values.dropna()
-    if known.empty:
+    if known.empty or column == spec.group:  # customers and machines come new: no list of those that were seen
         return
     if column == spec.target and spec.task != "regression":
         yield from _classes(known, column)

@@ -45,6 +45,32 @@ CSV_GZ = gzip.compress(b"a,b\n" + b"\n".join(b"%d,%s" % (i, NOISE[i * 8 : i * 8 
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        b"1,M,1\n2,F,2\n",
+        b'{"age": 1, "sex": 1, "x": 1}\n{"age": 2}\n',
+        b"<!DOCTYPE html>\n",
+        b"<html>\n<body>502 Bad Gateway</body>\n",
+        b"0;0\n",
+    ],
+)
+def test_a_first_line_without_any_declared_column_is_no_header(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "delivery"
+    path.write_bytes(content)
+    with pytest.raises(Unreadable, match="first line is no header: none of the declared columns stands in it; it begins") as error:
+        read(path, name="a.csv", csv=Csv(), declared=("age", "sex"))
+    assert content.decode().splitlines()[0][:8] in str(error.value)
+
+
+@pytest.mark.parametrize("header", ["age,other", "AGE,SEX", "sex;age", '"sex";"age"', " sex\tage"])
+def test_a_header_that_names_one_declared_column_somehow_is_one(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "delivery"
+    path.write_text(f"{header}\n1,2\n")
+    delivered = read(path, name="a.csv", csv=Csv(), declared=("age", "sex"))
+    assert delivered.rows.size + len(delivered.failures) == 1
+
+
+@pytest.mark.parametrize(
     ("content", "name", "reason"),
     [
         (b"", "a.csv", "the file is empty"),

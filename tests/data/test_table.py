@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from ml.data import delta as delta_module
+from ml.data import labels as labels_module
 from ml.data import table as table_module
 from ml.data.delta import AppendLog
 from ml.data.labels import NO_LABELS, LabelTable
@@ -216,6 +217,22 @@ def test_late_labels_fill_missing_targets_as_of_a_moment_and_never_replace(setti
     assert list(table.read(version=version, columns=["default"]).columns) == ["_batch", "_row", "_arrived_at", "default"]
 
 
+@pytest.mark.parametrize(("most", "looked_up"), [(1, 3), (5, 2), (10**6, 1)])
+def test_many_small_deliveries_of_labels_are_looked_through_at_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, most: int, looked_up: int
+) -> None:
+    labels, ids = LabelTable.of(settings, "loans"), pd.Series(["L0", "L1", "L3"])
+    for number in range(6):
+        given = pd.DataFrame({"id": [f"L{number % 4}", "other"], "label": [str(number), "0"]})
+        labels.append(given, delivery=f"d{number}", arrived_at=AT + timedelta(days=number))
+    calls, is_in = [], labels_module.pc.is_in
+    monkeypatch.setattr(labels_module, "_LOOKED_UP_ROWS", most)
+    monkeypatch.setattr(labels_module.pc, "is_in", lambda *given, **named: calls.append(1) or is_in(*given, **named))
+    assert labels.known(ids=ids).to_dict() == {"L0": "4", "L1": "5", "L3": "3"}
+    assert len(calls) == looked_up
+    assert labels.arrived(ids).to_dict() == {f"L{number % 4}": AT + timedelta(days=number) for number in (3, 4, 5)}
+
+
 def test_a_labels_version_names_the_same_labels_whatever_arrives_later(settings: Settings) -> None:
     table, labels = table_of(settings), LabelTable.of(settings, "loans")
     version = table.append(frame(target=False), spec=SPEC, batch="b1", arrived_at=AT)
@@ -330,3 +347,14 @@ def test_a_version_that_was_met_is_not_looked_up_again(settings: Settings, monke
     monkeypatch.setattr(AppendLog, "_table", None)
     for version in (1, 2, 3):
         assert len(table.read(version=version, after_version=version - 1, columns=["income"])) == 3
+
+
+def test_a_label_that_is_repeated_is_as_old_as_at_first_and_a_correction_is_new(settings: Settings) -> None:
+    labels = LabelTable.of(settings, "loans")
+    delivered = [{"L1": "0", "L2": "0"}, {"L1": "0", "L2": "1", "L3": "1"}, {"L1": "0", "L2": "1", "L3": "1"}, {"L3": "0"}, {"L3": "1"}]
+    for day, values in enumerate(delivered):
+        frame = pd.DataFrame({"id": list(values), "label": list(values.values())})
+        labels.append(frame, delivery=f"d{day}", arrived_at=AT + timedelta(days=day))
+    found = labels.arrived(pd.Series(["L1", "L2", "L3", "L4"]))
+    assert found.to_dict() == {"L1": AT, "L2": AT + timedelta(days=1), "L3": AT + timedelta(days=4)}
+    assert labels.known().to_dict() == {"L1": "0", "L2": "1", "L3": "1"}

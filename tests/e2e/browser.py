@@ -1,8 +1,5 @@
 """A real Chromium that is logged in to the running Airflow, and what it has complained of."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,11 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Frame, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Frame, Page
 
 from demo.installation import Installation
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Chromium says so of each frame of Airflow's own for a plugin.
 KNOWN = "An iframe which has both allow-scripts and allow-same-origin"
 
@@ -40,18 +36,6 @@ class Watched:
     def _note(self, is_wrong: bool, text: str) -> None:
         if is_wrong:
             self.complaints.append(text)
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium; that there is none is a failure, since nothing else looks at the pages as people do."""
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.fail(f"no Chromium on this machine ({', '.join(NAMES)}): `apt-get install chromium` brings it")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def logged_in(browser: Browser, installation: Installation, **options: Any) -> Watched:

@@ -21,7 +21,8 @@ from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 from demo.installation import Installation
 from demo.rest import Airflow
 from ml.state import State, approvals, batches, trainings
-from tests.e2e.browser import chromium, logged_in, serious
+from tests.chromium import chromium
+from tests.e2e.browser import logged_in, serious
 from tests.e2e.test_loop import declare, finished, task_states, until
 
 pytestmark = pytest.mark.timeout(1200)
@@ -191,6 +192,7 @@ def test_promote_and_roll_back(seen: Seen) -> None:
     assert (change.version, change.by, change.reason) == (1, "admin", "it is fairer")
     [line] = seen.logged("perennial_promote")
     assert (line["owner"], line["dag_id"]) == ("admin", f"{MODEL}.train")
+    until(lambda: seen.airflow.runs(f"{MODEL}.score", run_type="asset_triggered") or None, limit_s=90, what="the new champion scores")
     assert json.loads(line["extra"]) == {
         "version": 1, "reason": "it is fairer", "outcome": f"Version 1 of {MODEL} is champion now; before it was version 2."
     }  # fmt: skip

@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Frame, Page, expect
 from demo.installation import ROOT, Installation
 from ml.state import batches
 from ml.state.records import Batch
-from tests.e2e.browser import Watched, chromium, logged_in, serious
+from tests.chromium import chromium
+from tests.e2e.browser import Watched, logged_in, serious
 from tests.e2e.test_loop import until
 from tests.plugins.test_models_pages import NOW, SCRIPT, declare, looked, trained
 
@@ -129,6 +130,11 @@ def test_a_link_to_another_window_opens_out_of_airflows_frame(watched: Watched, 
     f"/perennial/models/{MODEL}",
     f"/perennial/models/{MODEL}/decisions/decision-{MODEL}-000002",
     "/perennial/dags/no_model_of_ours",
+    "/perennial/reports/index.html",
+    f"/perennial/reports/{MODEL}/index.html",
+    f"/perennial/reports/{MODEL}/history.html",
+    f"/perennial/reports/{MODEL}/latest.html",
+    f"/perennial/reports/{MODEL}/data-docs/index.html",
 ])  # fmt: skip
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_each_page_fits_a_phone_and_has_no_serious_finding(browser: Browser, watched: Watched, model: str, path: str, scheme: str) -> None:

@@ -235,6 +235,22 @@ def test_who_was_champion_at_a_moment_has_an_answer(home: Settings) -> None:
     assert json.loads(then.model_dump_json())["champion"]["version"] == 2
 
 
+def test_every_change_of_champion_is_written_with_its_evidence(home: Settings) -> None:
+    champion.promote_version(home, "shop", 2, by="ada", reason="a try")
+    watch(home, "shop")
+    champion.rollback(home, "shop", by="bob", reason="it was none")
+    first, by_hand, back = (one.evidence for one in trainings.promotion_history(State.open(home), "shop"))
+    assert first is not None
+    assert by_hand is not None
+    assert back is not None
+    assert "there are only 0 test rows" in by_hand["sentence"]
+    assert (back["verdict"]["sentence"], back["undone"]["version"]) == (first["sentence"], 2)
+    assert back["undone"]["verdict"]["run"] == by_hand["run"]
+    assert (back["watch"]["version"], back["watch"]["former"], back["watch"]["rows"]) == (2, 1, 0)
+    told = " ".join(capture(["champion", "shop"]).split())
+    assert f"because: it was none evidence: undoes version 2; its gate said: {by_hand['sentence']} Its watch: version 2 is watched" in told
+
+
 def test_the_commands_tell_it_to_people(home: Settings) -> None:
     champion.promote_version(home, "shop", 2, by="ada", reason="a try")
     watch(home, "shop")

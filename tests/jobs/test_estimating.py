@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from sklearn.dummy import DummyClassifier
 
@@ -30,6 +31,7 @@ from ml.training.evaluation import Predicted
 from ml.training.paired import Units
 from tests.jobs.test_labels_seen import TRAINED, taken, world
 from tests.jobs.test_monitor import EVIL, START, accept, declare, label, rows, trained  # noqa: F401
+from tests.jobs.test_reference_profile import champion_of
 from tests.monitoring.test_report import opened
 from tests.state import made
 from tests.state.test_estimates import estimate, measured
@@ -243,9 +245,26 @@ def test_a_window_of_one_day_knows_from_the_test_rows_how_far_days_lie_apart(set
     assert found.standard_error is not None
     assert found.standard_error > 0.15, "days differ by more than rows"
     assert not found.drifted
+    thin = asked | {"tested": replace(tested, of=8000)}
+    assert usual_quality.against_usual(State.open(settings), judged, one, units, **thin).units == 40, "half of the rows stand for a day"
     asked |= {"spec": declared.model_copy(update={"time": None})}
     alone = usual_quality.against_usual(State.open(settings), judged, one, units, **asked)
     assert alone.units == 4
+
+
+def test_kept_test_rows_know_how_many_they_were_drawn_from(trained: Settings, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setattr(tested_rows, "MOST_ROWS", 40)
+    training, learnt = champion_of(trained)
+    kept, _ = tested_rows.kept(trained, training, spec=learnt, learnt=learnt)
+    assert kept is not None
+    assert (len(kept.labels), kept.of, kept.share) == (40, 160, 0.25)
+    path = Path(tested_rows.url_of(trained, training))
+    table = pq.read_table(path)
+    metadata = {key: value.replace(b'"test_rows"', b'"unheard_of"') for key, value in table.schema.metadata.items()}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    old, _ = tested_rows.kept(trained, training, spec=learnt, learnt=learnt)
+    assert old is not None
+    assert (len(old.labels), old.of, old.share) == (40, None, 1.0)
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "f1", "log_loss"])
@@ -304,9 +323,7 @@ def test_windows_too_young_to_mature_do_not_hide_older_ones(settings: Settings, 
     opened = [taken(settings, state, declared, start, start + 1) for start in range(1, 6)]
     for one in opened:
         estimates.save(state, one.id, [estimate("roc_auc")], more={})
-        ledger.save_measurement(
-            state, one.id, drifts=[], qualities=[], labelled_rows=0, report_url="", mlflow_run=None, at=NOW
-        )  # fmt: skip
+        made.measured(state, one)
     now = replace(opened[-1], as_of=START + timedelta(minutes=200 + 60))
     model = DummyClassifier(strategy="constant", constant="no").fit(pd.DataFrame({"a": [0, 1]}), ["no", "yes"])
     estimating.mature_earlier(state, estimating.Subject(table, model, now, declared, TRAINED, {"yes", "no"}))

@@ -149,6 +149,8 @@ DAMAGED: dict[str, tuple[str | bytes, str]] = {
     "utf16.csv": (csv_text(9).encode("utf-16"), "utf-16"),
     "missing.csv": (FRAME.drop(columns="age").to_csv(index=False), "missing columns: 'age'"),
     "extra.csv": (FRAME.assign(surprise=1).to_csv(index=False), "undeclared columns: 'surprise'"),
+    "headless.csv": (csv_text(9).split("\n", 1)[1], "the first line is no header: none of the declared columns stands in it"),
+    "page.csv": ("<html>\n<body>502 Bad Gateway</body>\n", "the first line is no header"),
     "doubled.csv": (csv_text(9).replace("age", "income", 1), "stand twice: 'income'"),
     "ragged.csv": (csv_text(9) + "L99,2024-01-01,1\n", "1 rows do not have 7 fields"),
     "text.csv": (csv_text(9).replace("1003.5", "lots"), "1 values are not finite numbers: 'lots'"),

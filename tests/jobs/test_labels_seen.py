@@ -1,29 +1,31 @@
 """Which labels a window knows, counted a block of rows at a time, and without reading where nothing is to be found."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import insert
 
 from ml import specfile
+from ml.data.delta import AppendLog, Commit
 from ml.data.table import BATCH, ROW, AcceptedTable
-from ml.jobs import estimating, labels_seen
+from ml.jobs import estimating, evidence, labels_seen
 from ml.jobs.labels_seen import Seen
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, ledger, specs
+from ml.state import State, estimates, ledger, specs
 from ml.state.records import Quality, Training, Window
+from ml.state.tables import windows
 from ml.training import dataset
 from tests.jobs.test_monitor import START, accept, declare, label, rows
+from tests.state import made
 
 LATER = START + timedelta(days=1)
-TRAINED = Training(
-    key="k", model="loans", spec_hash="", dataset_version=1, labels_version=None, as_of=START, reason="", decision=None, state="promoted",
-    started_at=START, version=1,
-)  # fmt: skip
+TRAINED = made.training(model="loans", as_of=START, started_at=START, version=1)
 Reads = list[tuple[int, int]]
 
 
@@ -54,17 +56,12 @@ def world(settings: Settings, *labelled: float, **changes: object) -> tuple[Acce
 
 def taken(settings: Settings, state: State, spec: ModelSpec, start: int, end: int, *, judged: str | None = None) -> Window:
     """The window of the dataset versions in (start, end], with the labels that are there; judged by a metric, if one is named."""
-    window = ledger.open_window(
-        state,
-        Window(
-            id="", model="loans", number=0, start_version=start, end_version=end, as_of=LATER, rows=100 * (end - start), labelled_rows=None,
-            start_time=None, end_time=START + timedelta(minutes=100 * end), champion=1, spec_hash=specs.remember(state, spec, at=START),
-            report_url=None, mlflow_run=None, measured_at=None, labels_version=labels_seen.present_labels(settings, "loans"),
-        ),
+    window = made.opened(
+        state, spec, start, end_version=end, as_of=LATER, rows=100 * (end - start), end_time=START + timedelta(minutes=100 * end),
+        labels_version=labels_seen.present_labels(settings, "loans"),
     )  # fmt: skip
     if judged is not None:
-        kept: dict[str, Any] = {"drifts": [], "labelled_rows": 0, "report_url": "", "mlflow_run": None, "at": LATER}
-        ledger.save_measurement(state, window.id, qualities=[Quality(metric=judged, value=0.5, rows=100)], **kept)
+        made.measured(state, window, qualities=[Quality(metric=judged, value=0.5, rows=100)], at=LATER)
     return window
 
 
@@ -125,6 +122,17 @@ def test_a_window_on_which_the_metric_was_not_defined_has_judged_nothing(setting
     assert found(labels_seen.seen(table, state, window, spec=spec, trained=by(state, spec)))[1:] == (100, 200), "its labels still wait"
 
 
+def test_a_label_counts_once_however_many_windows_came_without_any(settings: Settings) -> None:
+    table, state, spec = world(settings, 1.0, 1.0)
+    first = taken(settings, state, spec, 1, 2, judged="roc_auc")
+    empty = [replace(first, id=f"loans-{number:06d}", number=number, start_version=number, measured_at=LATER) for number in range(2, 212)]
+    with state.begin() as connection:
+        connection.execute(insert(windows), [asdict(one) for one in empty])
+    window = replace(first, number=212, start_version=2, end_version=3)
+    seen = labels_seen.seen(table, state, window, spec=spec, trained=by(state, spec))
+    assert found(seen) == (of("b2", range(1, 101)), 0, 200)
+
+
 def test_a_label_that_came_after_the_training_counts_once_though_its_row_came_before_it(settings: Settings) -> None:
     declare(settings)
     frame = rows(100, seed=0)
@@ -162,6 +170,50 @@ def test_a_label_that_the_training_held_too_young_counts_when_it_is_final(settin
     window = replace(young, as_of=START + timedelta(minutes=170))
     assert found(labels_seen.seen(table, state, window, spec=spec, trained=later)) == (of("b1", range(1, 12)), 0, 11)
     assert reads == [(2, 2)], "the file tells that no row of the first batch was too young for the training"
+
+
+def test_a_file_of_which_much_must_be_told_is_opened_once(settings: Settings, reads: Reads, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, state, spec = world(settings, 0.0, label_delay="1h")
+    training = by(state, spec, as_of=START + timedelta(minutes=160))
+    label(settings, rows(100, seed=1), "l1")
+    window = replace(taken(settings, state, spec, 1, 2), as_of=START + timedelta(minutes=200))
+    opened: list[str] = []
+    footers = AppendLog.footers
+
+    def noted(self: AppendLog, commit: Commit) -> Iterator[Any]:
+        opened.append(commit.key)
+        return footers(self, commit)
+
+    monkeypatch.setattr(AppendLog, "footers", noted)
+    reads.clear()
+    assert found(labels_seen.seen(table, state, window, spec=spec, trained=training)) == (of("b1", range(1, 42)), 0, 41)
+    assert (opened, reads) == (["b0"], [(2, 2)]), "its labels, its times; its arrival stands in the log"
+
+
+def test_labels_of_then_are_read_only_where_some_are_known_now(settings: Settings, reads: Reads) -> None:
+    table, state, spec = world(settings, 0.5, 0.5, label_delay="1h")
+    taken(settings, state, spec, 1, 2, judged="roc_auc")
+    window = replace(taken(settings, state, spec, 2, 3), as_of=START + timedelta(minutes=100))
+    training = by(state, spec, as_of=START - timedelta(days=1))
+    reads.clear()
+    assert found(labels_seen.seen(table, state, window, spec=spec, trained=training)) == ([], 0, 41)
+    assert reads == [*[(1, 1)] * 3, (2, 2), (3, 3)], "no label of the second and third batch is final"
+
+
+def test_a_decision_takes_the_labels_as_the_look_counted_them(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, state, spec = world(settings, 1.0)
+    window, training = taken(settings, state, spec, 1, 2, judged="roc_auc"), by(state, spec)
+    asked = {"spec": spec, "learnt": spec, "trained": training, "at": LATER}
+    assert evidence.gather(settings, state, window, **asked).labelled_rows == 100, "of an earlier version: nothing is kept"
+    estimates.save(state, window.id, [], more={"labels": {"fresh": 90, "known": 170}})
+    again = evidence.gather(settings, state, window, **asked, measurement=ledger.measurement(state, window.id))
+    assert again.labelled_rows == 100, "what is decided again is counted again"
+    monkeypatch.setattr(labels_seen, "seen", lambda *given, **named: pytest.fail("the whole history is counted again"))
+    kept = evidence.gather(settings, state, window, **asked)
+    assert (kept.labelled_rows, kept.no_quality) == (
+        170,
+        "90 labelled rows since it was last judged, 100 (monitoring.minimum_rows) are needed to judge",
+    )
 
 
 def test_a_shorter_delay_than_that_of_the_training_makes_no_row_count_that_it_learnt(settings: Settings) -> None:

@@ -8,23 +8,13 @@ from sqlalchemy import event
 
 from ml.errors import CallError, UnknownVersion
 from ml.jobs.lineage import of
-from ml.spec import ModelSpec
-from ml.state import State, ledger, origins, specs, trainings
-from ml.state.records import Predicted, Training
+from ml.state import State, ledger, origins, trainings
+from ml.state.records import Predicted
 from ml.state.tables import batches
+from tests.state import made
 from tests.state.test_newest import decide, window
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
-SPEC = ModelSpec.model_validate(
-    {
-        "model": "loans",
-        "task": "regression",
-        "target": "y",
-        "features": {"numeric": ["x"]},
-        "data": {"source": {"kind": "files", "urls": ["x"]}},
-        "training": {"candidates": [{"name": "a", "class": "a.B"}]},
-    }
-)
 
 
 def fill(state: State, count: int) -> None:
@@ -42,13 +32,7 @@ def fill(state: State, count: int) -> None:
 
 
 def trained(state: State, *, version: int, dataset_version: int) -> None:
-    trainings.begin(
-        state,
-        Training(
-            key=f"run-{version}", model="loans", spec_hash=specs.remember(state, SPEC, at=NOW), dataset_version=dataset_version,
-            labels_version=None, as_of=NOW, reason="asked", decision=None, state="challenger", started_at=NOW, version=version,
-        ),
-    )  # fmt: skip
+    made.begun(state, made.declared(), key=f"run-{version}", dataset_version=dataset_version, version=version)
 
 
 def test_a_version_knows_its_batches_by_the_page_and_none_that_came_later(state: State) -> None:

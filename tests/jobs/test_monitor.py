@@ -25,7 +25,7 @@ from ml.monitoring import distances, workspace
 from ml.registry import models
 from ml.registry.client import reaching
 from ml.settings import Settings
-from ml.state import State, ledger, trainings
+from ml.state import State, estimates, ledger, trainings
 from tests.kept import KeptWorlds
 from tests.training.worlds import with_mlflow
 
@@ -69,15 +69,15 @@ def rows(count: int, *, seed: int, shift: float = 0.0, first: int = 0) -> pd.Dat
     )
 
 
-def accept(settings: Settings, frame: pd.DataFrame, batch: str) -> int:
+def accept(settings: Settings, frame: pd.DataFrame, batch: str, *, at: datetime = START) -> int:
     spec = specfile.load(settings, "loans")
-    return AcceptedTable.of(settings, "loans", spec).append(frame, spec=spec, batch=batch, arrived_at=START)
+    return AcceptedTable.of(settings, "loans", spec).append(frame, spec=spec, batch=batch, arrived_at=at)
 
 
-def label(settings: Settings, frame: pd.DataFrame, delivery: str) -> None:
+def label(settings: Settings, frame: pd.DataFrame, delivery: str, *, at: datetime = START) -> None:
     """Labels that arrive late."""
     labels = AcceptedTable.of(settings, "loans").labels
-    labels.append(frame[["key", "late"]].set_axis(["id", "label"], axis=1), delivery=delivery, arrived_at=START)
+    labels.append(frame[["key", "late"]].set_axis(["id", "label"], axis=1), delivery=delivery, arrived_at=at)
 
 
 def crown_another(settings: Settings) -> None:
@@ -189,8 +189,8 @@ def test_calm_rows_give_a_no_with_all_its_reasons(trained: Settings) -> None:
     assert (decision.retrain, decision.state) == (False, "no")
     text = "\n".join(decision.reasons)
     assert "0 of 4 columns drifted (the farthest is " in text
-    assert re.search(r"roc_auc went from 0\.\d+ at promotion to 0\.\d+ on 2000 labelled rows", text)
-    assert "2000 labelled rows since the champion's training (≥ 100)" in text
+    assert re.search(r"roc_auc went from 0\.\d+ at promotion to 0\.\d+ on 2,000 labelled rows", text)
+    assert "2,000 labelled rows since the champion's training (≥ 100)" in text
     assert "no cooldown" in text
 
 
@@ -273,7 +273,7 @@ def test_a_decision_tells_every_rule_and_the_policy_that_made_it(trained: Settin
     assert told["every_windows"].reason == "calendar: window 2 since the last training (≥ 2)"
     assert "over 2 windows against its own roc_auc at promotion" in told["regret"].reason
     assert (told["new_rows"].fired, told["every_windows"].fired, told["budget"].fired, told["age"].fired) == (True, True, False, None)
-    assert told["data"].reason == "enough data: a training would find 1300 rows with a final label (≥ 50)"
+    assert told["data"].reason == "enough data: a training would find 1,300 rows with a final label (≥ 50)"
     assert second.retrain
     (model,) = status(trained, "loans").models
     assert [(one.kind, one.state) for one in model.decisions] == [("retrain", "open"), ("retrain", "no")]
@@ -325,6 +325,7 @@ def test_labels_that_come_after_their_window_are_judged_once_and_can_ask_for_a_t
     assert second.window is not None
     assert (second.window.rows, second.window.labelled_rows, second.quality_rows) == (200, 0, 300)
     assert second.quality["roc_auc"] < 0.4, "each label meets the prediction for its own row"
+    assert estimates.detail(State.open(trained), second.window.id, "labels") == {"fresh": 300, "known": 300}
     assert second.drift is not None
     assert second.drift.target is not None, "the late labels are drift that no earlier window could see"
     assert second.decision is not None
@@ -659,7 +660,7 @@ def test_pages_of_a_real_window_and_a_real_card_open_with_what_they_mean(trained
         told.index(part) for part in ("What this means", "Decision: ", "Estimated without labels", "What probably hurts most", "<iframe")
     ]
     assert places == sorted(places)
-    assert plots.kind == "foreign"
+    assert plots.is_foreign
     assert b"location.replace" in plots.content
     assert card.content.index(b"Version 1 is the champion since") < card.content.index(b"Intended use")
     kept = Path(trained.reports_url) / "loans" / "card_1.html"

@@ -142,6 +142,9 @@ def test_a_leftover_suite_alone_stops_it_too(settings: Settings, file: Path) -> 
         ({"target": "left", "time": "asked"}, "did you mean 'asked_at'"),
         ({"target": "left", "id": "nothing_like_it"}, "it has 'person_id'"),
         ({"target": "left", "time": "left"}, "must be different"),
+        ({"target": "left", "group": "citi"}, "--group.*did you mean 'city'"),
+        ({"target": "left", "group": "left"}, "--group: 'left' is the target already"),
+        ({"target": "left", "id": "token", "group": "token"}, "--group: 'token' is the id already"),
         ({"target": "country"}, "nothing to predict"),
         ({"target": "token"}, "several rows of each class"),
         ({"target": "left", "time": "city"}, "not dates or times"),
@@ -254,6 +257,16 @@ def test_free_text_alone_asks_for_linear_models(settings: Settings, tmp_path: Pa
     _, spec = made(settings, path, target="left")
     assert [one.class_.split(".")[1] for one in spec.training.candidates] == ["svm", "linear_model", "naive_bayes"]
     assert spec.training.ensembles == ()
+
+
+def test_a_group_is_no_feature_and_leaves_free_text_alone(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    people()[["remark", "left", "zip"]].to_csv(path, index=False)
+    result, spec = made(settings, path, target="left", group="zip")
+    assert (spec.group, spec.features.used, result.group, result.features) == ("zip", ("remark",), "zip", {"text": ["remark"]})
+    assert [one.class_.split(".")[1] for one in spec.training.candidates] == ["svm", "linear_model", "naive_bayes"]
+    suite = json.loads(suites.suite_path(settings, "people").read_text())["expectations"]
+    assert [one["type"] for one in suite if one["kwargs"].get("column") == "zip"] == ["expect_column_values_to_not_be_null"]
 
 
 def test_many_classes_get_models_that_do_not_slow_down_with_them() -> None:

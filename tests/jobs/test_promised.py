@@ -12,26 +12,21 @@ from ml.monitoring.drift import Pin, profile_of
 from ml.monitoring.looks import look
 from ml.settings import Settings
 from ml.spec import ModelSpec
-from ml.state import State, ledger
+from ml.state import State
 from ml.state.records import Drift, Window
-from tests.state.made import opened
+from tests.state.made import declared, measured, opened
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 def spec(schedule: str | None = "@hourly", **monitoring: object) -> ModelSpec:
-    return ModelSpec.model_validate(
-        {
-            "model": "m",
-            "task": "binary",
-            "target": "y",
-            "positive": "1",
-            "features": {"numeric": ["a"]},
-            "data": {"source": {"kind": "files", "urls": ["x"]}},
-            "training": {"candidates": [{"name": "l", "class": "a.B"}]},
-            "monitoring": {"schedule": schedule, "false_alarms": "2 per 10d"} | monitoring,
-            "retraining": {"drift_windows": "2 of 3"},
-        }
+    return declared(
+        model="m",
+        task="binary",
+        positive="1",
+        features={"numeric": ["a"]},
+        monitoring={"schedule": schedule, "false_alarms": "2 per 10d"} | monitoring,
+        retraining={"drift_windows": "2 of 3"},
     )
 
 
@@ -41,8 +36,7 @@ def window(state: State, number: int, *, champion: int, alarm: bool | None) -> W
     also = [{"family": "data quality", "method": "missing_share", "is_alarm": False}]
     verdict = None if alarm is None else {"family": "data", "method": "wasserstein", "is_alarm": alarm, "also": also}
     drift = Drift(column="a", kind="numeric", method="wasserstein", value=1.0, threshold=0.1, drifted=True, verdict=verdict)
-    ledger.save_measurement(state, made.id, drifts=[drift], qualities=[], labelled_rows=0, report_url="", mlflow_run=None, at=NOW)
-    return made
+    return measured(state, made, drifts=[drift])
 
 
 def test_without_a_promise_there_is_none(settings: Settings) -> None:

@@ -19,7 +19,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, specs, trainings
 from ml.state.records import Training
-from ml.training import dataset
+from ml.training import dataset, split, tested_model
 from tests.jobs.test_monitor import EVIL, accept, declare, rows, trained  # noqa: F401
 
 
@@ -35,7 +35,10 @@ def remove_reference(settings: Settings) -> None:
 
 def test_the_reference_is_read_at_the_first_look_only(trained: Settings, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     accept(trained, rows(300, seed=2, first=800), "b2")
+    loads, load = [], tested_model.load
+    monkeypatch.setattr(tested_model, "load", lambda *given: loads.append(1) or load(*given))
     first = monitor.monitor(trained, "loans")
+    assert len(loads) == 1, "the profile and the window are asked of one model"
     path = profile_path(trained)
     assert path.is_file()
     before = path.read_bytes()
@@ -97,18 +100,25 @@ def champion_of(settings: Settings) -> tuple[Training, ModelSpec]:
     return found, specs.recall(state, found.spec_hash)
 
 
+def judging_model(settings: Settings) -> Any:
+    return tested_model.load(settings, *champion_of(settings))
+
+
 def test_a_profile_with_a_broken_page_is_made_anew_at_the_next_attempt(trained: Settings) -> None:  # noqa: F811
     training, learnt = champion_of(trained)
-    with reference_profile.kept(trained, training, learnt=learnt, window_rows=300) as found:
+    with reference_profile.kept(trained, training, learnt=learnt, tested=judging_model(trained), window_rows=300) as found:
         income = found.profile("income")
     assert isinstance(income, NumericProfile)
     path, stored = profile_path(trained), income.values[:10].tobytes()
     whole = path.read_bytes()
     path.write_bytes(whole.replace(stored, bytes(len(stored)), 1))
-    with pytest.raises(BrokenProfile), reference_profile.kept(trained, training, learnt=learnt, window_rows=300) as found:
+    with (
+        pytest.raises(BrokenProfile),
+        reference_profile.kept(trained, training, learnt=learnt, tested=judging_model(trained), window_rows=300) as found,
+    ):
         found.profile("income")
     assert not path.exists()
-    with reference_profile.kept(trained, training, learnt=learnt, window_rows=300) as found:
+    with reference_profile.kept(trained, training, learnt=learnt, tested=judging_model(trained), window_rows=300) as found:
         assert found.profile("age").rows == 800
     assert path.read_bytes() == whole
 
@@ -126,13 +136,16 @@ def test_the_rows_are_found_once_however_many_chunks_of_columns_there_are(
         asked.append(list(columns))
         return labelled(*given, columns=columns, **others)
 
+    splits, newest = [], split._newest
     monkeypatch.setattr(window_columns, "CHUNK_CELLS", 1)
     monkeypatch.setattr(dataset, "labelled", read)
-    reference_profile.make(trained, training, learnt=learnt, window_rows=300)
+    monkeypatch.setattr(split, "_newest", lambda times, share: splits.append(len(times)) or newest(times, share))
+    reference_profile.make(trained, training, learnt=learnt, tested=judging_model(trained), window_rows=300)
     assert asked == [[PLACE]]
+    assert splits == [500]
     of = labelled(trained, learnt, version=training.dataset_version, as_of=training.as_of, columns=["income", "home"])
     assert len(of) == 500
-    with reference_profile.kept(trained, training, learnt=learnt, window_rows=300) as found:
+    with reference_profile.kept(trained, training, learnt=learnt, tested=judging_model(trained), window_rows=300) as found:
         assert found.drawn("income").tolist() == of["income"].tolist()
         assert found.drawn("home").tolist() == of["home"].tolist()
 
@@ -147,7 +160,7 @@ def test_profiles_of_champions_before_the_former_one_are_removed_when_one_is_mad
     trainings.crown(state, model="loans", version=3, kind="rollback", at=training.as_of, by="me", reason="", key="back")
     for name in ("run2.parquet", "run2.parquet.0a.part", "run3.parquet", "run4.parquet", "run4.parquet.0b.part", "notes.txt"):
         (folder / name).write_text("x")
-    with reference_profile.kept(trained, training, learnt=learnt, window_rows=300):
+    with reference_profile.kept(trained, training, learnt=learnt, tested=judging_model(trained), window_rows=300):
         left = {path.name for path in folder.iterdir()}
     assert left == {profile_path(trained).name, "run3.parquet", "run4.parquet", "run4.parquet.0b.part", "notes.txt"}
 
@@ -196,8 +209,8 @@ def test_a_declared_group_says_which_rows_are_alike_where_no_time_does(trained: 
     changes = {"time": {}, "group": {"time": None, "group": "home"}, "neither": {"time": None}}
     found = {}
     for name, change in changes.items():
-        reference_profile.make(trained, training, learnt=learnt.model_copy(update=change), window_rows=600)
-        with reference_profile.kept(trained, training, learnt=learnt, window_rows=600) as made:
+        reference_profile.make(trained, training, learnt=learnt.model_copy(update=change), tested=judging_model(trained), window_rows=600)
+        with reference_profile.kept(trained, training, learnt=learnt, tested=judging_model(trained), window_rows=600) as made:
             found[name] = made.own_windows("income")
     by_time, by_group = found["time"].distance, found["group"].distance
     assert by_time is not None

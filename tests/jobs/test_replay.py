@@ -1,6 +1,7 @@
 """A replay over real tables, real fits and real state: small data, logistic regression."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,16 +24,21 @@ from ml.jobs.replaying.drifts import Drifts
 from ml.jobs.replaying.fitting import Scores
 from ml.jobs.replaying.losses import Watcher
 from ml.jobs.status import status
+from ml.monitoring import drift as drifting
 from ml.monitoring import looks
 from ml.monitoring.alarms.promise import level_of_a_look, split
+from ml.monitoring.drift import Pin
+from ml.monitoring.profiles import Profile
 from ml.monitoring.replayed.facts import ReplayFacts
+from ml.monitoring.replayed.words import listed, treated
 from ml.settings import Settings
-from ml.spec import Persistence
+from ml.spec import Cost, Persistence
 from ml.state import State, replays
+from ml.state.records import Drift
 from ml.training.evaluation import measure
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-SIZE, WINDOWS = 60, 24
+SIZE, WINDOWS, LONG = 60, 24, 60
 TEXT = """# A model of a test.
 model: shop
 task: binary
@@ -89,6 +95,8 @@ def accept(settings: Settings, frame: pd.DataFrame, batch: str, *, at: datetime 
 
 COSTS = (0.02, 0.1)
 OPTIONS = Options(window=f"{SIZE}rows", history=3, costs=COSTS)
+SHORT = replace(OPTIONS, history=2)
+"""Over `LONG` histories a policy is recommended with it."""
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +124,11 @@ def test_a_replay_judges_every_policy_and_keeps_what_it_found(shop: Settings) ->
     for one in named.values():
         assert one.total == pytest.approx(one.loss + 0.01 * one.fits + 0.04 * one.retrainings)
         assert one.total >= cell.oracle.total - 1e-9
+    assert "Estimated quality was not played: quality is not estimated in a replay." in listed(found)
+    assert (
+        "Trainings of this model learn from all rows (training.history_rows is null), this replay's models from the last 3 windows: "
+        in str(found.notes)
+    )
     assert not cell.is_told, "8 tuned windows are too few to tell"
     assert "too short to tell" in found.recommendation
     assert job.kept(shop, "shop", 1) == found
@@ -149,8 +162,11 @@ def test_a_second_replay_fits_nothing_and_an_interrupted_one_goes_on(shop: Setti
         return real(plan, task)
 
     monkeypatch.setattr(losses, "fit_and_score", counting)
+    before: list[tuple[str, int]] = []
     with pytest.raises(KeyboardInterrupt):
-        job.replay(shop, "shop", OPTIONS)
+        job.replay(shop, "shop", OPTIONS, watcher=Watcher(say=lambda told: before.append((told, len(fitted)))))
+    assert ("21 models to fit on 1 process; how long that takes is told after two of them", 0) in before, "before the first fit"
+    assert [done for told, done in before if told.startswith("21 models to fit on 1 process: about ")] == [2]
     assert not list(losses.folder_of(shop, "shop").glob("*.arrow")), "the rows are not left behind"
     monkeypatch.setattr(losses, "fit_and_score", real)
     seen: list[tuple[int, int]] = []
@@ -158,6 +174,9 @@ def test_a_second_replay_fits_nothing_and_an_interrupted_one_goes_on(shop: Setti
     first = job.replay(shop, "shop", OPTIONS, watcher=Watcher(say=said.append, advance=lambda done, total: seen.append((done, total))))
     assert seen[0] == (5, WINDOWS - 3)
     assert any("5 of 21 models are known" in one for one in said)
+    assert any(
+        re.fullmatch(r"16 models to fit on 1 process: about \d+ s, if each takes [\d.e-]+ s as the last ones did", one) for one in said
+    )
     monkeypatch.setattr(losses, "fit_and_score", None)  # nobody may ask for it
     again = job.replay(shop, "shop", OPTIONS)
     assert again.cells == first.cells
@@ -169,7 +188,10 @@ def test_models_that_are_fitted_in_other_processes_lose_the_same(shop: Settings,
     for file in losses.folder_of(shop, "shop").glob("*.npz"):
         file.unlink()
     monkeypatch.setattr(losses, "_LEAST_IN_POOL", 1)
-    there = job.replay(shop, "shop", large)
+    monkeypatch.setattr(losses, "cores", lambda: 2)
+    said: list[str] = []
+    there = job.replay(shop, "shop", large, watcher=Watcher(say=said.append))
+    assert any(one.startswith("9 models to fit on 2 processes; ") for one in said)
     assert here.history == there.history
 
 
@@ -226,6 +248,21 @@ def test_other_lengths_of_history_are_compared_with_the_declared_one(shop: Setti
         job.replay(shop, "shop", Options(lengths=["long"]))
 
 
+def test_a_better_length_of_history_is_told_in_the_recommendation_and_before_anything_is_written(settings: Settings) -> None:
+    declare(settings)
+    accept(settings, rows(LONG), "all")
+    found = job.replay(settings, "shop", replace(SHORT, growing=True, lengths=[2], costs=(0.02,)))
+    assert found.length is not None
+    assert (found.length.name, found.length.declared) == ("2 windows", "growing")
+    said = "which this policy was judged with: replay with --history 2."
+    assert said in found.recommendation
+    assert "models that learn from the last 2 windows saved" in found.recommendation
+    assert said in str(applying.proposal(settings, found).notes)
+    same = found.length.model_copy(update={"name": "growing"})
+    assert same.better == ""
+    assert "Trainings of this model" not in str(found.notes), "growing: these are the same rows"
+
+
 def test_odd_windows_are_treated_as_stated_and_counted(settings: Settings) -> None:
     declare(settings, TEXT.replace("metric: accuracy", "metric: roc_auc"))
     frame = rows()
@@ -243,6 +280,27 @@ def test_odd_windows_are_treated_as_stated_and_counted(settings: Settings) -> No
     assert all(found.history[one].fresh is None for one in (10, 11, 12))
     assert found.history[13].fresh is not None
     assert any("The schema changed: 'z'" in one for one in found.notes)
+
+
+def test_windows_whose_drift_cannot_be_measured_are_counted(
+    shop: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as where a library fails over a window's rows: a live look is given up then, and asks for nothing."""
+    real, looked = drifting.compare, 0
+
+    def compare(pin: Pin, *, reference: Profile, window: Profile) -> Drift:
+        nonlocal looked
+        looked += 1
+        if looked % 5 == 0:
+            raise ModelOwnerError("the drift of 'x' is not a number")
+        return real(pin, reference=reference, window=window)
+
+    monkeypatch.setattr(drifting, "compare", compare)
+    found = job.replay(shop, "shop", OPTIONS)
+    windows = {one.args[1] for one in caplog.records if "drift cannot be measured" in one.msg and isinstance(one.args, tuple)}
+    assert 1 < found.affected.unmeasured == len(windows) < WINDOWS
+    treatment = "counted as not drifted; the log says why"
+    assert (f"{len(windows)} windows of 24", "drift could not be measured where a policy looked", treatment) in treated(found)
 
 
 def test_a_history_that_cannot_be_replayed_is_refused_with_its_cure(settings: Settings) -> None:
@@ -269,6 +327,7 @@ def test_a_history_that_cannot_be_replayed_is_refused_with_its_cure(settings: Se
 )
 def test_other_tasks_are_replayed_in_the_same_way(settings: Settings, task: str, estimator: str, metric: str) -> None:
     text = TEXT.replace("task: binary", f"task: {task}").replace('positive: "yes" # quoted\n', "").replace("accuracy", metric)
+    text = text.replace("  drift_share: 0.5", "  estimated_drop: 0.1\n  drift_share: 0.5")
     declare(settings, text.replace("sklearn.linear_model.LogisticRegression", estimator))
     frame = rows()
     sign = np.where(frame.index // (6 * SIZE) % 2, -1, 1)
@@ -280,6 +339,7 @@ def test_other_tasks_are_replayed_in_the_same_way(settings: Settings, task: str,
     assert found.chosen.oracle.total < found.chosen.never.total, "the answer turns round"
     assert found.history[9].fresh < found.history[6].fresh  # type: ignore[operator]
     assert f"How far {metric} moves by chance is not known" in " ".join(found.notes)
+    assert "Quality is not estimated in a replay: as declared, estimated_drop asks for nothing here." in found.notes
 
 
 def test_a_candidate_that_fails_is_told_and_tried_again_at_the_next_replay(settings: Settings) -> None:
@@ -336,7 +396,8 @@ def test_policies_that_count_other_windows_see_their_own_alarms(settings: Settin
     spec = specfile.load(settings, "shop")
     accepted = reading.read(settings, spec, OPTIONS.over(spec))
     drifts = Drifts(spec=spec, accepted=accepted, learnt=lambda _: np.arange(8 * SIZE))
-    once, thrice = (drifts.measured(8, 9, since=8, counted=Persistence(count, count)) for count in (1, 3))
+    once, thrice = (drifts.measured(8, 9, counted=Persistence(count, count)) for count in (1, 3))
+    assert [list(replace(drifts, delay=late).before(8, 11, Persistence(4, 4))) for late in (0, 2)] == [[10, 9, 8], [10]], "of its service"
     assert looks.persists(once[0]) is None
     assert looks.persists(thrice[0]) is False
     level = level_of_a_look(spec.monitoring.false_alarms, drifts._between)  # type: ignore[arg-type]
@@ -360,6 +421,11 @@ def test_the_recommended_policy_is_written_as_a_small_diff_that_stays_valid(shop
     voters = [{"kind": "regret", "theta": 2.0, "weight": 0.7}, {"kind": "never", "weight": 0.3}]
     told = with_rules(found, vote={"voters": voters, "shadow_windows": 2, "noise": 0.01})
     made = applying.proposal(shop, told)
+    assert "the last 3 windows: --growing replays what would happen. `training.history_rows: 180` would make" in str(made.notes)
+    grown = told.model_copy(update={"settings": {**told.settings, "growing": True}})
+    assert "history_rows" not in str(applying.proposal(shop, grown).notes), "these are the same rows"
+    by_time = told.model_copy(update={"settings": {**told.settings, "window": "7d"}})
+    assert "`training.history_rows` would make" in str(applying.proposal(shop, by_time).notes), "nobody knows how many rows"
     changed = [line for line in made.diff.splitlines() if line[:1] in "+-" and line[:3] not in {"+++", "---"}]
     assert '-  schedule: "@weekly" # the calendar' in changed
     assert "+  schedule: null # the calendar" in changed
@@ -373,6 +439,33 @@ def test_the_recommended_policy_is_written_as_a_small_diff_that_stays_valid(shop
     assert "# drift is what we look at" in made.path.read_text()
     assert b"\r" not in made.path.read_bytes()
     assert applying.proposal(shop, told).diff == "", "a second time there is nothing to change"
+
+
+def test_a_cost_in_money_is_played_as_windows_worth_of_loss_and_stays_money_in_the_file(settings: Settings, tmp_path: Path) -> None:
+    """Windows of 60 rows at 0.5 an error: 0.3 and 1.2 are 0.01 and 0.04 of a window, also where a sample is judged."""
+    declare(settings)
+    accept(settings, rows(LONG), "all")
+    plain = job.replay(settings, "shop", SHORT)
+    declare(settings, TEXT.replace("train: 0.01, promote: 0.04", "train: 0.3, promote: 1.2, per_error: 0.5"))
+    found = job.replay(settings, "shop", SHORT)
+    cell = found.chosen
+    assert (cell.train, cell.promote, cell.cost, cell.is_declared) == (pytest.approx(0.01), pytest.approx(0.04), pytest.approx(0.05), True)
+    assert [one.cost for one in found.cells[1:]] == list(COSTS), "these stay as they are"
+    totals = [{one.name: pytest.approx(one.total) for one in facts.chosen.policies} for facts in (plain, found)]
+    assert totals[0] == totals[1], "as declared, too"
+    [said] = [one for one in found.notes if "in money" in one]
+    assert "costs 1.5 in money (a fit 0.3, a promotion 1.2) and an error 0.5: with 60 rows a window that is 0.05 windows' worth" in said
+    assert cell.is_told
+    applying.write(applying.proposal(settings, found))
+    assert specfile.load(settings, "shop").retraining.cost == Cost(train=0.3, promote=1.2, per_error=0.5)
+    spec = specfile.load(settings, "shop")
+    sampled = reading.read(settings, spec, replace(SHORT, sample=0.5).over(spec))
+    assert sampled.rows_of() == pytest.approx(60, rel=0.1)
+    other = tmp_path / "other.yaml"
+    other.write_text("retraining: {cost: {train: 1, per_error: 2}}")
+    declare(settings, TEXT.replace("metric: accuracy", "metric: roc_auc"))
+    with pytest.raises(CallError, match=r"--policy .*per_error: roc_auc is no mean over rows"):
+        applying.rules_of(other, specfile.load(settings, "shop"))
 
 
 def test_ends_of_lines_stay_as_they_are(shop: Settings) -> None:

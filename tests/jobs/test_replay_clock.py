@@ -69,26 +69,90 @@ def test_rows_that_arrive_one_by_one_are_there_when_their_window_ends(settings: 
     assert found[0] == arrived[0]
 
 
-@pytest.mark.parametrize(("batches", "has_time", "clock"), [(3, True, "time"), (DAYS, True, "arrivals"), (3, False, "delivered")])
+MONTH, AN_HOUR = timedelta(days=30), timedelta(hours=1)
+UNTIMED = TEXT.replace("time: at\n", "")
+
+
+@pytest.mark.parametrize(
+    ("batches", "span", "has_time", "clock"),
+    [
+        (3, timedelta(days=DAYS), True, "time"),
+        (DAYS, timedelta(days=DAYS), True, "arrivals"),
+        (3, AN_HOUR, False, "delivered"),
+        (DAYS, AN_HOUR, False, "delivered"),
+        (3, 3 * MONTH, False, "delivered"),
+        (DAYS, 3 * MONTH, False, "arrivals"),
+    ],
+)
 def test_arrivals_that_tell_no_window_from_the_next_say_nothing(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, batches: int, has_time: bool, clock: str
+    settings: Settings, batches: int, span: timedelta, has_time: bool, clock: str
 ) -> None:
-    """Three deliveries over the whole time, or, where no row has a time, within an hour."""
-    declare(settings, TEXT if has_time else TEXT.replace("time: at\n", "").replace("[x, z]", "[x, z]\n  ignore: [at]"))
-    between = timedelta(days=DAYS / batches) if has_time else timedelta(minutes=20)
-    frame = days().assign(**{ARRIVED: [START + between * (number * batches // (DAYS * SIZE)) for number in range(DAYS * SIZE)]})
+    declare(settings, TEXT if has_time else UNTIMED)
+    frame = days().assign(**{ARRIVED: [START + span / batches * (number * batches // (DAYS * SIZE)) for number in range(DAYS * SIZE)]})
     spec = specfile.load(settings, "shop")
     found = replayed._clock(frame, spec, np.arange(0, len(frame) + 1, SIZE))
     assert found == clock
 
 
-def test_labels_that_are_not_final_by_the_end_judge_nobody(settings: Settings) -> None:
+def test_windows_without_rows_do_not_hide_that_the_others_arrived_one_by_one(settings: Settings) -> None:
+    """Deliveries a month apart, cut into weeks: most have no rows."""
+    declare(settings, UNTIMED)
+    frame = days().assign(**{ARRIVED: [START + number // SIZE * MONTH for number in range(DAYS * SIZE)]})
+    spec = specfile.load(settings, "shop")
+    weeks = replayed._by_span(frame[ARRIVED], timedelta(days=7))
+    assert (np.diff(weeks) == 0).mean() > 0.5
+    assert replayed._clock(frame, spec, weeks) == "arrivals"
+
+
+def test_a_cooldown_of_a_day_holds_back_no_other_window_where_deliveries_hold_many(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three deliveries, a month apart, of eight windows each: a window counts as a day, and what is declared may retrain in each."""
+    rules = "retraining: {drift_share: null, quality_drop: null, every_windows: 1, minimum_rows: 1, cooldown: 1d}\n"
+    declare(settings, UNTIMED[: UNTIMED.index("retraining:")].replace('"@weekly" # the calendar', "null") + rules)
+    frame = rows(DAYS).drop(columns="at")
+    for one in range(3):
+        accept(settings, frame[len(frame) * one // 3 : len(frame) * (one + 1) // 3], f"b{one}", at=START + one * MONTH)
+    monkeypatch.setattr(losses, "_LEAST_IN_POOL", 1000)
+    found = job.replay(settings, "shop", OPTIONS)
+    assert found.clock == "delivered"
+    named = {one.name: one for one in found.chosen.policies}
+    assert named["as declared"].retrained == named["every window"].retrained
+
+
+@pytest.mark.parametrize("loaded", [None, 0, 2, 300])
+def test_labels_that_are_not_final_by_the_end_judge_nobody(settings: Settings, loaded: int | None) -> None:
+    """Rows that arrive day by day, or that all are loaded so many days after the last one happened."""
     declare(settings, TEXT.replace("id: key", "id: key\nlabel_delay: 5d"))
-    arrive(settings, days())
+    if loaded is None:
+        arrive(settings, days())
+    else:
+        accept(settings, days(), "all", at=START + timedelta(days=DAYS - 1 + loaded))
     found = read(settings)
+    assert found.clock == ("arrivals" if loaded is None else "time")
+    young = {None: 4, 0: 5, 2: 3, 300: 0}[loaded]
     counts = np.bincount(found.codes[found.labelled], minlength=DAYS)
-    assert list(counts[-5:]) == [SIZE, 0, 0, 0, 0], "four days are too young"
-    assert (counts[:-4] == SIZE).all()
+    assert list(counts) == [SIZE] * (DAYS - young) + [0] * young
+
+
+def test_labels_that_were_loaded_later_than_their_rows_are_final_by_then(settings: Settings) -> None:
+    declare(settings, TEXT.replace("id: key", "id: key\nlabel_delay: 5d"))
+    frame, last = days(), START + timedelta(days=DAYS - 1)
+    accept(settings, frame.assign(bought=None), "all", at=last)
+    labels = frame[["key", "bought"]].set_axis(["id", "label"], axis=1)
+    AcceptedTable.of(settings, "shop").labels.append(labels, delivery="all", arrived_at=last + timedelta(days=3))
+    counts = np.bincount((found := read(settings)).codes[found.labelled], minlength=DAYS)
+    assert found.clock == "time"
+    assert list(counts[-3:]) == [SIZE, 0, 0], "two days are too young"
+
+
+def test_without_a_delay_every_label_is_final_whatever_the_time_of_its_row(settings: Settings) -> None:
+    """A row may be of a time that is still to come, such as that of a booked journey."""
+    declare(settings)
+    arrive(settings, days().assign(at=lambda frame: frame["at"] + timedelta(days=30)))
+    found = read(settings)
+    assert (found.clock, found.labelled.all()) == ("arrivals", True)
+    assert (found.known == found.moments[found.codes + 1]).all()
 
 
 def test_the_time_of_a_fit_is_no_delay_of_labels(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -22,9 +23,9 @@ from ml.jobs.train import train
 from ml.monitoring import NOT_FEATURES, profile_file
 from ml.settings import Settings
 from ml.state import State, ledger, trainings
-from ml.state.tables import decisions
+from ml.state.tables import decisions, drift
 from ml.training import champions
-from tests.jobs.test_monitor import accept, declare, label, rows
+from tests.jobs.test_monitor import START, accept, declare, label, rows
 from tests.kept import KeptWorlds
 from tests.training.worlds import with_mlflow
 
@@ -40,22 +41,24 @@ RULES = {
     "cooldown": "1s",
     "budget": "9 per 30d",
 }
+LOADED = START + timedelta(days=1)
+"""After all rows happened."""
 
 
 def lived(settings: Settings) -> None:
     """A champion, a calm window without labels, one that drifted and asked for a training, its training, labels that came late."""
     declare(with_mlflow(settings), label_delay="1m", retraining=RULES)
-    accept(settings, rows(400, seed=1), "b1")
+    accept(settings, rows(400, seed=1), "b1", at=LOADED)
     assert train(settings, "loans").promoted
     calm = rows(200, seed=2, first=400)
-    accept(settings, calm.assign(late=None), "b2")
+    accept(settings, calm.assign(late=None), "b2", at=LOADED)
     monitor.monitor(settings, "loans")
-    accept(settings, rows(200, seed=3, shift=1.5, first=600), "b3")
+    accept(settings, rows(200, seed=3, shift=1.5, first=600), "b3", at=LOADED)
     assert monitor.monitor(settings, "loans").decision.retrain  # type: ignore[union-attr]
     time.sleep(1.1)  # the cooldown counts whole seconds
     train(settings, "loans")
-    label(settings, calm, "d1")
-    accept(settings, rows(200, seed=4, shift=1.5, first=800), "b4")
+    label(settings, calm, "d1", at=LOADED)
+    accept(settings, rows(200, seed=4, shift=1.5, first=800), "b4", at=LOADED)
     monitor.monitor(settings, "loans")
 
 
@@ -83,6 +86,53 @@ def test_each_decision_of_a_live_history_is_made_again_word_by_word(world: Setti
     assert len(loaded) == 2, "each champion once, for all of its windows"
     done = CliRunner().invoke(app, ["replay", "loans", "--recorded"])
     assert (done.exit_code, done.stdout) == (0, "loans: 3 of 3 decisions made again, 0 otherwise\n")
+
+
+def lived_promised(settings: Settings) -> None:
+    """A champion watched under a promise, with drift that must persist, a shadow and a cost in money: a calm window, two drifted."""
+    rules = RULES | {
+        "drift_share": 0.25,
+        "drift_windows": "2 of 3",
+        "quality_drop": None,
+        "cost": {"train": 2, "promote": 8, "per_error": 0.5},
+        "regret": {"shadow_windows": 2},
+    }
+    declare(
+        with_mlflow(settings),
+        promotion={"metric": "accuracy"},
+        monitoring={"minimum_rows": 100, "false_alarms": "1 per 90d"},
+        retraining=rules,
+    )
+    accept(settings, rows(600, seed=1), "b1", at=LOADED)
+    assert train(settings, "loans").promoted
+    for number, shift in enumerate((0.0, 1.5, 1.5)):
+        accept(settings, rows(200, seed=2 + number, shift=shift, first=600 + 200 * number), f"w{number}", at=LOADED)
+        monitor.monitor(settings, "loans")
+
+
+@pytest.fixture
+def promised_world(kept_worlds: KeptWorlds, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    return kept_worlds.world("lived promised", lived_promised, monkeypatch)
+
+
+def test_verdicts_under_a_promise_drift_that_persists_shadows_and_money_are_decided_again_the_same(promised_world: Settings) -> None:
+    state = State.open(promised_world)
+    found = recorded(promised_world, "loans")
+    assert [(one.state, one.differences, one.is_measured) for one in found.decisions] == [("same", (), True)] * 3
+    assert [one.retrain for one in found.decisions] == [False, False, True], "the second drifted look in three"
+    made = ledger.find_decision(state, found.decisions[-1].decision)
+    assert made is not None
+    assert {"income", "age"} <= set(made.evidence["persisting"])
+    assert made.evidence["window_rows"] == 200
+    assert any(one["against"] == "shadow" for one in made.evidence["losses"]["windows"])
+    assert "10.000 in money, 0.100 at 0.500 an error in 200 rows" in str(made.rules)
+    last = ledger.find_window(state, str(made.window))
+    assert last is not None
+    with state.begin() as connection:
+        changed = update(drift).where(drift.c.window == last.id, drift.c.column == "income").values(drifted=False)
+        assert connection.execute(changed).rowcount == 1
+    told = recorded(promised_world, "loans").decisions[-1].differences
+    assert [one for one in told if "drift of income was" in one and "(not drifted), and is" in one], "also where only the verdict differs"
 
 
 def test_a_decision_that_was_made_otherwise_is_told_rule_by_rule(world: Settings) -> None:
@@ -130,7 +180,7 @@ def test_drift_in_a_replay_is_what_monitoring_measured(world: Settings) -> None:
     cut = replayed_rows.read(world, spec, Options(window="40rows", history=3).over(spec))
     of_windows = replace(cut, edges=cut.edges[::5], moments=cut.moments[::5])
     drifts = Drifts(spec=spec, accepted=of_windows, learnt=lambda _: np.arange(400))
-    found = drifts.measured(2, 3, since=2, counted=spec.retraining.drift_windows)
+    found = drifts.measured(2, 3, counted=spec.retraining.drift_windows)
     window = ledger.recent_windows(State.open(world), "loans", limit=1, until=2)[0]
     live = [one for one in ledger.measurement(State.open(world), window.id)[0] if one.kind not in NOT_FEATURES]
     assert sorted(found, key=lambda one: one.column) == live

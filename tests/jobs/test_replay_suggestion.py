@@ -87,7 +87,7 @@ def played(settings: Settings, *, declared: float = 2.0, at: datetime = AT, **ch
         spec_hash=spec.hash(),
         dataset_version=1,
         metric="accuracy",
-        settings={"window": "50rows"},
+        settings={"window": "50rows", "history": 8},
         windows=60,
         tuned_on=20,
         judged_on=30,

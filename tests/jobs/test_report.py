@@ -18,7 +18,7 @@ from ml.monitoring.history.facts import History, Seen
 from ml.monitoring.history.figures import figures
 from ml.settings import Settings
 from ml.state import State, estimates, ledger, trainings
-from ml.state.records import Decision, Drift, Quality, Window
+from ml.state.records import Drift, Quality, Window
 from tests.jobs.test_monitor import DECLARED, EVIL
 from tests.plugins.test_reports import SPEC
 from tests.state import made
@@ -35,27 +35,18 @@ def look(settings: Settings, *, days: int, start: int, value: float = 0.8, inter
     """A measured and decided window, so many days ago."""
     state, at = State.open(settings), NOW - timedelta(days=days)
     window = made.opened(state, SPEC, start, as_of=at, rows=200, champion=champion)
-    ledger.save_measurement(
+    made.measured(
         state,
-        window.id,
+        window,
         drifts=[drift("age", 0.02), drift(EVIL, 0.5), drift("prediction", 0.9, "prediction")],
-        qualities=[
-            Quality(metric="accuracy", value=0.7, rows=200),
-            Quality(metric="f1", value=0.6, rows=200),
-            Quality(metric="roc_auc", value=value, rows=200),
-        ],
+        qualities=[Quality(metric=name, value=found, rows=200) for name, found in (("accuracy", 0.7), ("f1", 0.6), ("roc_auc", value))],
         labelled_rows=200,
         report_url=f"reports/{window.id}.html",
-        mlflow_run=None,
         at=at,
     )
     if interval:
         estimates.save(state, window.id, [], more={"intervals": {"roc_auc": [value - 0.05, value + 0.05], "accuracy": [0.6, 0.9]}})
-    no = Decision(
-        id=f"d{start}", model="loans", window=window.id, retrain=False, reasons=[f"nothing asks: {EVIL}"], evidence={}, report_url="x",
-        state="no", decided_at=at,
-    )  # fmt: skip
-    ledger.decide(state, no)
+    ledger.decide(state, made.decision(window, id=f"d{start}", reasons=[f"nothing asks: {EVIL}"], report_url="x", decided_at=at))
     return window
 
 

@@ -113,8 +113,15 @@ def test_a_version_that_mlflow_has_lost_is_reproduced_and_the_gap_is_said(home: 
     train(home, "shop")
     with reaching(home) as client:
         client.delete_model_version("shop", "1")
+    state = State.open(home)
+    [made] = trainings.recent(state, "shop", limit=1)
+    verdict = dict(made.verdict or {})
+    assert {"precision", "recall", "average_precision"} < {*verdict["metrics"]}
+    fewer = {name: value for name, value in verdict["metrics"].items() if name != "precision"}
+    trainings.change(state, made.key, verdict={**verdict, "metrics": fewer})  # as a version made before it was measured
     found = reproduce(home, "shop", 1)
     assert found.matches
+    assert "precision" not in found.metrics
     assert found.code.recorded is None
     assert "the version was made with one that is not known" in found.differences[0]
 

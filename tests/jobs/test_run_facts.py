@@ -7,68 +7,40 @@ import pytest
 
 from ml.jobs import run_facts
 from ml.jobs.actions import possible
-from ml.jobs.decision_facts import standing
 from ml.settings import Settings
-from ml.spec import ModelSpec
-from ml.state import State, approvals, ledger, specs, suggestions, trainings
+from ml.state import State, approvals, ledger, suggestions, trainings
 from ml.state.records import Approval, Decision, Drift, Quality, Training, Window
 from ml.state.tables import details
+from tests.state import made
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
-SPEC = ModelSpec.model_validate(
-    {
-        "model": "loans",
-        "task": "regression",
-        "target": "y",
-        "features": {"numeric": ["x"]},
-        "data": {"source": {"kind": "files", "urls": ["x"]}},
-        "training": {"candidates": [{"name": "a", "class": "a.B"}, {"name": "b", "class": "a.C"}]},
-    }
-)
-VERDICT: dict[str, Any] = {
-    "run": "r", "candidate": "b", "params": {}, "wins": True, "sentence": "It wins.", "metric": "rmse", "rows": 10, "gain": None,
-    "challenger": {"mae": 1.0, "rmse": 1.25}, "champion": None, "champion_version": None, "baseline": {"rmse": 3.0},
-    "metrics": {"rmse": 1.0}, "mlflow_run": "m", "logged_model": "l", "model_sha256": "s",
-}  # fmt: skip
+SPEC = made.declared(training={"candidates": [{"name": "a", "class": "a.B"}, {"name": "b", "class": "a.C"}]})
+VERDICT = made.VERDICT | {"candidate": "b", "challenger": {"mae": 1.0, "rmse": 1.25}}
 
 
 @pytest.fixture
 def window(settings: Settings) -> Window:
     """A measured window; two of three columns drifted."""
     state = State.open(settings)
-    opened = ledger.open_window(
-        state,
-        Window(
-            id="", model="loans", number=0, start_version=1, end_version=2, as_of=NOW, rows=50, labelled_rows=None, start_time=None,
-            end_time=None, champion=1, spec_hash=specs.remember(state, SPEC, at=NOW), report_url=None, mlflow_run=None, measured_at=None,
-        ),
-    )  # fmt: skip
+    opened = made.opened(state, SPEC, rows=50)
     drifts = [
         Drift(column=name, kind="number", method="psi", value=value, threshold=0.1, drifted=value >= 0.1)
         for name, value in {"near": 0.2, "far": 0.9, "calm": 0.01}.items()
     ]
     qualities = [Quality(metric="rmse", value=2.0, rows=40)]
-    ledger.save_measurement(
-        state, opened.id, drifts=drifts, qualities=qualities, labelled_rows=40, report_url="r.html", mlflow_run="m", at=NOW
-    )
+    made.measured(state, opened, drifts=drifts, qualities=qualities, labelled_rows=40, mlflow_run="m")
     with state.begin() as connection:
         connection.execute(details.insert().values(window=opened.id, kind="intervals", content={"rmse": [1.5, 2.5]}))
     return opened
 
 
 def decided(**more: Any) -> Decision:
-    facts: dict[str, Any] = {
-        "id": "d1", "window": None, "retrain": True, "reasons": ["because"], "evidence": {}, "report_url": None, "state": "open",
-    }  # fmt: skip
-    return Decision(model="loans", decided_at=NOW, **{**facts, **more})
+    return made.asked(made.window(model="loans"), **{"id": "d1", "window": None, "reasons": ["because"]} | more)
 
 
 def begun(database: State, /, **more: Any) -> Training:
-    facts: dict[str, Any] = {
-        "key": "loans.train/one", "spec_hash": specs.remember(database, SPEC, at=NOW), "dataset_version": 3, "labels_version": None,
-        "as_of": NOW, "reason": "asked", "decision": None, "state": "running", "started_at": NOW, "version": 2, "verdict": VERDICT,
-    }  # fmt: skip
-    return trainings.begin(database, Training(model="loans", **{**facts, **more}))
+    facts = {"key": "loans.train/one", "state": "running", "version": 2, "verdict": VERDICT}
+    return made.begun(database, SPEC, **facts | more)
 
 
 def test_a_look_is_told_with_its_farthest_columns_first_and_its_intervals(settings: Settings, window: Window) -> None:
@@ -112,30 +84,6 @@ def test_a_training_that_failed_says_so(settings: Settings) -> None:
     assert told is not None
     assert told.error == "no memory"
     assert "failed" in told.headline
-
-
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        ({"state": "no"}, "No training was asked for."),
-        ({"state": "suggested", "until": NOW}, "A person is asked until 2026-05-01 00:00 UTC; without an answer it is no."),
-        ({"state": "declined", "answer": {"approved": False, "by": "ada"}}, "ada said no."),
-        ({"state": "open", "answer": {"approved": True, "by": "ada"}}, "A training is asked for (ada said yes) and has not begun yet."),
-        ({"state": "claimed", "claimed_by": "run"}, "A training works on it: run."),
-        (
-            {"state": "done", "outcome": {"version": 3, "promoted": True, "verdict": "It wins."}},
-            "It was trained: version 3 became champion. It wins.",
-        ),
-        ({"state": "superseded", "outcome": {"superseded_by": "d2"}}, "Something newer took its place: d2."),
-        ({"state": "failed", "tries": 3, "outcome": {"cure": "Mend it."}}, "It was tried 3 times and has failed. Mend it."),
-        (
-            {"state": "done", "kind": "rollback", "outcome": {"rolled_back": 3, "champion": 2}},
-            "Version 3 was taken back, version 2 serves again.",
-        ),
-    ],
-)
-def test_what_became_of_a_decision_is_one_sentence(more: dict[str, Any], said: str) -> None:
-    assert standing(decided(**more)) == said
 
 
 def test_what_may_be_done_says_why_not(settings: Settings) -> None:

@@ -27,6 +27,7 @@ from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, batches, ledger, trainings
 from ml.state.records import Batch
+from tests.chromium import chromium
 from tests.jobs.test_monitor import DECLARED, EVIL
 from tests.jobs.test_report import look
 from tests.state.made import opened
@@ -36,7 +37,6 @@ SCRIPT = """document.title = 'ran';
 try { const asked = new XMLHttpRequest(); asked.open('GET', '/ran-as-' + self.origin.slice(0, 4), false); asked.send(); } catch (error) {}
 parent.document.title = 'owned';"""
 PLOTS = f"<html><head><title>plots</title></head><body><script>{SCRIPT}</script></body></html>"
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture
@@ -357,12 +357,8 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         self.asked.append(self.path)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 def test_on_a_plain_web_server_plots_run_as_nobody_in_their_frame_and_nowhere_else(served: str) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         page = browser.new_page()
         page.goto(f"{served}/loans/loans-000003.html")
         page.locator("iframe").scroll_into_view_if_needed()
@@ -378,4 +374,3 @@ def test_on_a_plain_web_server_plots_run_as_nobody_in_their_frame_and_nowhere_el
         assert alone.title() == "loans: window 3", "opened without the frame it leads back"
         assert "/loans/loans-000003.html" in _Quiet.asked
         assert "/ran-as-http" not in _Quiet.asked, "and nothing of it has run as this server's own"
-        browser.close()

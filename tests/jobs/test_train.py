@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -16,14 +17,15 @@ from ml.data.labels import LabelTable
 from ml.errors import CandidateError, ModelOwnerError, NoData, SpecError
 from ml.jobs import champion
 from ml.jobs import train as jobs
-from ml.registry import lockfile, models
+from ml.registry import files, lockfile, models
 from ml.registry.client import tracking
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, ledger, trainings
 from ml.state.records import Decision
-from ml.training import champions, dataset
+from ml.training import cards, champions, dataset
 from ml.training.evaluation import predict
+from ml.training.remarks import remarks
 from tests.state import made
 from tests.training.worlds import LOGISTIC, NOW, RIDGE, TREE, XGBOOST, accept, declare, visits, with_mlflow
 
@@ -190,7 +192,16 @@ def test_a_champion_is_not_judged_on_rows_that_it_was_fitted_on(home: Settings) 
     frozen = jobs.freeze(home, "shop", run="r", trigger="manual")
     assert frozen is not None
     jobs.tune(home, run="r", candidate="logistic")
-    assert jobs.gate(home, run="r").rows == 50
+    verdict = jobs.gate(home, run="r")
+    assert verdict.rows == 50
+    jobs.register(home, run="r")
+    card = (files.load(home, "shop", mlflow_run=verdict.mlflow_run, name=cards.MARKDOWN) or b"").decode()
+    assert "On 70 test rows that no tuning saw." in card
+    assert "| metric | this version | baseline |" in card
+    assert verdict.champion is not None
+    compared = card.partition("Compared on 50 of these rows, from which neither version had learnt:")[2]
+    assert "| metric | this version | champion, version 1 | baseline |" in compared.replace("\\_", "_")
+    assert f"{verdict.challenger['accuracy']:.4f} | {verdict.champion['accuracy']:.4f} |" in compared
 
 
 def test_a_first_model_that_is_no_better_than_the_baseline_stays_challenger(home: Settings) -> None:
@@ -200,6 +211,22 @@ def test_a_first_model_that_is_no_better_than_the_baseline_stays_challenger(home
     assert (result.version, result.promoted, result.champion) == (1, False, None)
     assert models.aliases(home, "shop") == {"challenger": 1}
     assert decided(home, result.run) == "challenger"
+
+
+def test_first_models_that_are_edited_on_the_same_rows_share_the_level(home: Settings) -> None:
+    attempts = []
+    for seed, batch in ((1, "a"), (1, ""), (2, ""), (2, "b")):
+        weak = {"features": {"categorical": ["city"]}, "promotion": {"metric": "brier"}, "training": {"seed": seed}}
+        spec = declare(home, **weak)
+        if batch:
+            accept(home, spec, visits(200), batch=batch * 32)
+        run = f"{seed}-{len(attempts)}"
+        jobs.freeze(home, "shop", run=run, trigger="manual")
+        jobs.tune(home, run=run, candidate="logistic")
+        comparison = jobs.gate(home, run=run).comparison
+        assert comparison is not None
+        attempts.append(comparison.attempt)
+    assert attempts == [1, 1, 2, 1]
 
 
 def decided(settings: Settings, run: str) -> str:
@@ -606,6 +633,34 @@ def test_a_training_that_cannot_be_done_is_marked_as_failed(home: Settings) -> N
     assert decided(home, "one") == "failed"
     assert decision_state(home, decision.window) == "open"
     assert models.versions(home, "shop") == []
+
+
+def test_rows_without_a_label_and_columns_that_teach_nothing_are_told(home: Settings) -> None:
+    spec = declare(home, id=None, features={"numeric": ["age", "spent"], "categorical": ["city", "mood"], "ignore": ["visit"]})
+    rows = visits(300).assign(age=np.nan, city="Rome")
+    rows.loc[:14, "bought"] = [None, " ", ""] * 5
+    accept(home, spec, rows, batch="a" * 32)
+    steps: list[str] = []
+    result = jobs.train(home, "shop", on_progress=steps.append)
+    told = [
+        "15 of 300 accepted rows have no value in 'bought' yet and train nothing",
+        "constant: 'city'; always missing: 'age': in the rows to learn from they teach nothing (features.ignore takes them out)",
+    ]
+    assert steps[1:3] == told
+    assert result.warnings[-2:] == told
+
+
+def test_rows_whose_labels_are_not_due_are_not_missed(home: Settings) -> None:
+    spec = declare(home, time="at", label_delay="10d")
+    rows = visits(300)
+    late = rows["at"] > pd.Timestamp("2026-01-05", tz="UTC")
+    rows.loc[late | (rows.index < 1), "bought"] = None
+    accept(home, spec, rows, batch="a" * 32)
+    labelled = dataset.read(home, spec, version=1, as_of=datetime(2026, 1, 15, tzinfo=UTC))
+    assert remarks(spec, labelled) == [
+        "1 of 97 accepted rows that are old enough (label_delay) has no value in 'bought' yet and trains nothing; "
+        "`perennial label shop FILE` takes late ones in"
+    ]
 
 
 def test_a_candidate_that_fails_does_not_stop_the_others(home: Settings) -> None:

@@ -42,7 +42,7 @@ def judged(state: State, *found: Shadow | None, champion: int = 1) -> Window:
         start = 0 if last is None else last.end_version
         newest = made.opened(state, declared(), start, as_of=NOW + timedelta(days=start), rows=500, champion=champion)
         qualities = [Quality(metric="accuracy", value=0.8, rows=500)]
-        ledger.save_measurement(state, newest.id, drifts=[], qualities=qualities, labelled_rows=500, report_url="", mlflow_run=None, at=NOW)
+        made.measured(state, newest, qualities=qualities, labelled_rows=500)
         if one is not None:
             estimates.keep_shadow(state, newest.id, one.to_json())
     assert newest is not None
@@ -50,18 +50,7 @@ def judged(state: State, *found: Shadow | None, champion: int = 1) -> Window:
 
 
 def trained(version: int = 1, *, days: float = -1) -> Training:
-    verdict = {
-        "run": "r",
-        "candidate": "logistic",
-        "params": {},
-        "wins": True,
-        "sentence": "s",
-        "metric": "accuracy",
-        "rows": 9,
-        "gain": None,
-    }
-    more = {"challenger": {"accuracy": 0.9}, "champion": None, "champion_version": None, "baseline": {}, "mlflow_run": "r"}
-    said = {**verdict, **more, "logged_model": "l", "model_sha256": "x"}
+    said = made.VERDICT | {"candidate": "logistic", "metric": "accuracy", "challenger": {"accuracy": 0.9}, "baseline": {}}
     return made.training(key=f"run{version}", as_of=NOW + timedelta(days=days), version=version, verdict=said)
 
 

@@ -9,15 +9,17 @@ import pandas as pd
 import pytest
 from sqlalchemy import insert
 
-from ml.errors import ConcurrentChange, ModelOwnerError, StoreUnavailable
+from ml.errors import ConcurrentChange, ModelOwnerError, PerennialError, StoreUnavailable
 from ml.jobs import judged as judging
 from ml.jobs import windows
+from ml.monitoring.profile_file import BrokenProfile
 from ml.settings import Settings
 from ml.state import State, ledger
 from ml.state.records import Window
 from ml.state.tables import quality
 from ml.training.evaluation import Predicted
 from tests.data.models import spec_of
+from tests.jobs.test_labels_seen import world
 from tests.state import made
 
 Step = Callable[[State, Window], AbstractContextManager[None]]
@@ -116,6 +118,23 @@ def test_silent_stores_and_a_person_who_stops_it_are_no_tries_and_measuring_begi
                 tried(state, window, step, Killed())
         measured(state, window)
     assert ledger.decision_for(state, window.id) is None
+
+
+@pytest.mark.parametrize("error", [ConcurrentChange("another process wrote it"), BrokenProfile("a page of a column")])
+def test_what_another_try_may_cure_is_no_try(settings: Settings, error: PerennialError) -> None:
+    state = State.open(settings)
+    window = opened(state)
+    for step in (windows.measuring, windows.judging):
+        for _ in range(windows.MOST_TRIES + 1):
+            with pytest.raises(type(error)):
+                tried(state, window, step, error)
+    assert ledger.decision_for(state, window.id) is None
+
+
+def test_a_window_grows_to_the_rows_that_it_needs_though_these_are_more_than_the_most(settings: Settings) -> None:
+    table, _, spec = world(settings, 1.0, 1.0, 1.0)
+    bounds = spec.monitoring.model_copy(update={"minimum_rows": 150, "maximum_rows": 120})
+    assert windows.end_of(table, spec.model_copy(update={"monitoring": bounds}), start=1, newest=4) == 3
 
 
 def test_a_label_of_a_third_class_is_left_out_of_a_binary_models_quality() -> None:

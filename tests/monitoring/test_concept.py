@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.signal import lfilter
-from scipy.stats import norm, ttest_1samp
+from scipy.stats import norm, t, ttest_1samp
 
 from ml.monitoring import concept
 from ml.monitoring.concept import Fresh, Observed, Usual, against_fresh, of_stretches, regret, usual
@@ -103,6 +103,29 @@ def test_a_window_of_one_day_is_judged_by_how_far_days_lie_apart() -> None:
         alarms += [against_fresh("mae", now, yardstick, level=1 / 90, error=one).drifted for one in (error, None)]
     assert alarms[0] / 1000 < 0.021  # .011 and three standard errors
     assert alarms[1] / 1000 > 0.1
+
+
+@pytest.mark.parametrize("days_apart", [0.3, 0.0])
+def test_a_draw_of_the_test_rows_knows_how_far_days_lie_apart(days_apart: float) -> None:
+    random, alarms, errors = np.random.default_rng(14), np.zeros(2), np.zeros(2)
+    for _ in range(300):
+        drawn = np.repeat(random.normal(0, days_apart, 200), random.multinomial(20_000, np.full(200, 1 / 200)))
+        tested = observed(drawn + random.normal(size=20_000))  # of 200,000 rows, 1,000 a day
+        now = random.normal(0, days_apart) + random.normal(0, 1000**-0.5)
+        for place, share in enumerate((0.1, 1.0)):
+            error = of_stretches(tested, 1000, share=share)
+            assert error is not None
+            errors[place] += error[0] / 300
+            alarms[place] += now > t.ppf(0.95, error[2]) * error[0]
+    true = math.hypot(days_apart, 1000**-0.5)
+    # Stretches of a draw begin somewhere within a day: a part of what lies between days is lost.
+    assert 0.8 < errors[0] / true < 1.6
+    assert alarms[0] / 300 < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
+    if days_apart:
+        assert errors[1] < true / 2, "as if ten days were one"
+        assert alarms[1] / 300 > 0.2
+    else:
+        assert errors[0] < 0.6 * of_stretches(tested, 100)[0], "what the draw adds is taken off"  # type: ignore[index]
 
 
 def test_few_stretches_tell_nothing() -> None:

@@ -7,12 +7,16 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ml.monitoring.replayed import words
 from ml.monitoring.replayed.facts import Affected, CostFacts, LengthFacts, PlayedPolicy, ReplayFacts, WindowFacts
 from ml.monitoring.replayed.figures import figures
 from ml.monitoring.replayed.page import render
 from ml.monitoring.replayed.words import legend, meaning, period, rows, treated
+from ml.policy.replay import Costs, Signals, replay
+from tests.policy.replay.made import jumping
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EVIL = "<script>alert(1)</script>"
@@ -185,6 +189,19 @@ def test_policies_that_did_the_same_are_one_row_that_the_recommended_one_leads()
     meant = dict(legend(played))
     assert {"calendar", "regret", "quality drop", "as declared", "shadow"} <= meant.keys()
     assert "oracle" not in meant
+
+
+def test_the_legend_explains_each_family_that_a_replay_plays_and_no_other() -> None:
+    flags = np.zeros((60, 60), dtype=bool)
+    past = jumping(
+        60, at=(20, 33, 47), noise=0.03, signals=Signals(drift=flags, default_drift=flags, quality_drop=np.where(flags, 1.0, 0.0))
+    )
+    judged = replay(past, [Costs(train=0.2)]).cells[0]
+    families = [one.family for one in (*judged.policies, judged.oracle)] + ["as declared"]
+    played = [policy(one, loss=1.0, family=one) for one in families]
+    meant = {name for name, _ in legend(played)} - {"tuned calendar"}
+    assert meant == set(words._MEANT)
+    assert all(any(f"{family} ".startswith(f"{name} ") for name in meant) for family in families)
 
 
 def test_what_was_treated_otherwise_is_counted_and_said() -> None:

@@ -180,7 +180,8 @@ def test_large_frames_are_drawn_from_a_sample_and_keep_the_numbers_of_all_rows()
     declared = spec(monitoring={"sample_rows": 1000})
     text, _ = page(declared, count=1500)
     head = text[: text.index("</header>")]
-    assert "the plots are drawn from a sample of at most 1,000 rows of each side" in head
+    assert "are of all rows (of texts: at most 20,000 of each side); the plots" in head
+    assert "from a sample of at most 1,000 rows of each side" in head
     assert "its plots below are of a sample of 1,000" in head
 
 

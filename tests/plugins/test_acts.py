@@ -9,29 +9,16 @@ from typing import Any
 import pytest
 
 from ml.settings import Settings
-from ml.spec import ModelSpec
-from ml.state import State, approvals, batches, specs, trainings
+from ml.state import State, approvals, batches, trainings
 from ml.state.records import Approval, Batch, Training
 from tests.plugins.server import Answer, Pages
+from tests.state import made
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 MODEL = "loans"
 BAD = "<script>alert(1)</script>"
-SPEC = ModelSpec.model_validate(
-    {
-        "model": MODEL,
-        "task": "regression",
-        "target": "y",
-        "features": {"numeric": ["x"]},
-        "data": {"source": {"kind": "files", "urls": ["x"]}},
-        "training": {"candidates": [{"name": "a", "class": "a.B"}], "history_rows": 100},
-    }
-)
-VERDICT: dict[str, Any] = {
-    "run": "r", "candidate": "a", "params": {}, "wins": True, "sentence": "It wins.", "metric": "rmse", "rows": 10, "gain": None,
-    "challenger": {"rmse": 1.25}, "champion": {"rmse": 2.5}, "champion_version": 1, "baseline": {"rmse": 3.0}, "metrics": {"rmse": 1.0},
-    "mlflow_run": "m", "logged_model": "l", "model_sha256": "s",
-}  # fmt: skip
+SPEC = made.declared(training={"candidates": [{"name": "a", "class": "a.B"}], "history_rows": 100})
+VERDICT = made.VERDICT | {"champion": {"rmse": 2.5}, "champion_version": 1}
 OWN = {"sec-fetch-site": "same-origin", "x-perennial": "1"}
 
 
@@ -59,14 +46,8 @@ def state(settings: Settings) -> State:
 
 
 def trained(state: State, version: int | None, *, key: str | None = None, how: str = "promoted") -> Training:
-    return trainings.begin(
-        state,
-        Training(
-            key=key or f"{MODEL}.train/run-{version}", model=MODEL, spec_hash=specs.remember(state, SPEC, at=NOW), dataset_version=7,
-            labels_version=None, as_of=NOW, reason=f"because {BAD}", decision=None, state=how, started_at=NOW, version=version,
-            verdict=VERDICT,
-        ),
-    )  # fmt: skip
+    known = {"key": key or f"{MODEL}.train/run-{version}", "dataset_version": 7, "reason": f"because {BAD}", "state": how}
+    return made.begun(state, SPEC, **known, as_of=NOW, started_at=NOW, version=version, verdict=VERDICT)
 
 
 def held(name: str, **more: Any) -> Batch:

@@ -1,20 +1,19 @@
 """The script that sends what a person does: what it tells of an answer is what Airflow has said."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 from perennial_airflow import pages as package
-from playwright.sync_api import Route, sync_playwright
+from playwright.sync_api import Route
 
-CHROMIUM = shutil.which("chromium")
+from tests.chromium import chromium
+
 SCRIPT = Path(package.__file__).parent / "static" / "acts.js"
 PAGE = """<form data-act="/hitlDetails" data-kind="answer"><button name="answer" value="Approve">Yes</button><span data-said></span></form>
 <script src="/acts.js"></script>"""
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 @pytest.mark.parametrize(
     ("status", "told", "said"),
     [
@@ -34,8 +33,7 @@ def test_an_answer_is_told_only_as_airflow_has_kept_it(status: int, told: dict[s
         else:
             route.fulfill(body=PAGE, content_type="text/html")
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         page = browser.new_page()
         page.add_init_script("const later = window.setTimeout; window.setTimeout = (done) => later(done, 1);")
         page.route("**/*", answered)
@@ -43,4 +41,3 @@ def test_an_answer_is_told_only_as_airflow_has_kept_it(status: int, told: dict[s
         page.get_by_role("button").click()
         page.wait_for_function("!/Working|^$/.test(document.querySelector('[data-said]').textContent)")
         assert (page.locator("[data-said]").text_content() or "").startswith(said)
-        browser.close()

@@ -32,7 +32,7 @@ def test_what_a_person_answers_in_airflow_stands_in_the_ledger(
     settings: Settings, option: str, user: dict[str, str] | None, becomes: str, by: str | None
 ) -> None:
     state, task = State.open(settings), ConfirmRetraining(task_id="confirm", model="m")
-    asked = ledger.decide(state, of(window(state, start=0).id, until=datetime.now(UTC) + timedelta(days=1)))
+    asked = ledger.decide(state, of(window(state, start=0), until=datetime.now(UTC) + timedelta(days=1)))
     question: Any = task.ask(settings, CONTEXT)
     assert (question.subject, "- drift" in question.body) == ("Shall m be trained again?", True)
     said = task.execute_complete(CONTEXT, answered(option, user))

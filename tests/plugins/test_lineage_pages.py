@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 
 from ml.settings import Settings
-from ml.state import State, batches, ledger, origins, trainings
-from ml.state.records import Decision, Predicted, Window
+from ml.state import State, batches, ledger, origins, specs, trainings
+from ml.state.records import Decision, Predicted
 from tests.plugins.server import Pages
 from tests.plugins.test_acts import BAD, MODEL, NOW, held, trained
 from tests.plugins.test_acts import state as state  # noqa: PLC0414  # a fixture
+from tests.state import made
 
 
 @pytest.fixture
@@ -18,27 +19,20 @@ def asked(state: State) -> Decision:
     """Version 4, which a decision has asked for; it has predicted."""
     first = trainings.of_version(state, MODEL, 3)
     assert first is not None
-    window = ledger.open_window(
-        state,
-        Window(
-            id="", model=MODEL, number=0, start_version=7, end_version=8, as_of=NOW, rows=50, labelled_rows=None, start_time=None,
-            end_time=None, champion=3, spec_hash=first.spec_hash, report_url=None, mlflow_run=None, measured_at=None,
-        ),
-    )  # fmt: skip
-    ledger.save_measurement(state, window.id, drifts=[], qualities=[], labelled_rows=0, report_url="r.html", mlflow_run="run1", at=NOW)
-    made = Decision(
-        id=f"decision-{window.id}-1", model=MODEL, window=window.id, retrain=True, reasons=[f"drift in {BAD}"], evidence={"column": BAD},
-        report_url="r.html", state="open", decided_at=NOW,
+    spec = specs.recall(state, first.spec_hash)
+    window = made.measured(state, made.opened(state, spec, 7, champion=3), mlflow_run="run1")
+    asks = made.asked(
+        window, reasons=[f"drift in {BAD}"], evidence={"column": BAD}, report_url="r.html",
         rules=[{"rule": "drift", "role": "asks", "fired": True, "reason": f"too much in {BAD}"}],
     )  # fmt: skip
-    ledger.decide(state, made)
+    ledger.decide(state, asks)
     trainings.begin(
-        state, replace(trained(state, None, key="other", how="failed"), key=f"{MODEL}.train/asked", decision=made.id, version=4)
+        state, replace(trained(state, None, key="other", how="failed"), key=f"{MODEL}.train/asked", decision=asks.id, version=4)
     )
     batches.save(state, held("cd" * 16, status="accepted", dataset_version=6, docs_url="x/y.html"))
     sums = Predicted(version=4, batches=2, rows=1234567, files=2, first_at=NOW, last_at=NOW + timedelta(days=1), url=f"tables/{BAD}")
     origins.save_predictions(state, MODEL, [sums])
-    return made
+    return asks
 
 
 def test_the_lineage_goes_back_to_data_and_cause_and_forward_to_predictions(pages: Pages, asked: Decision) -> None:

@@ -15,12 +15,12 @@ from ml.jobs import model_view
 from ml.settings import Settings
 from ml.spec import ModelSpec
 from ml.state import State, approvals, batches, ledger, replays, specs, trainings
-from ml.state.records import Approval, Batch, Decision, Drift, Quality, Training, Window
+from ml.state.records import Approval, Batch, Drift, Quality, Window
 from ml.state.tables import details
 from ml.training.outcome import Check
 from ml.training.results import GateVerdict
 from tests.plugins.server import OPEN, Answer, Pages
-from tests.state.made import opened
+from tests.state.made import begun, decision, measured, opened
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SCRIPT = "</script><script>alert(1)</script>"
@@ -47,36 +47,15 @@ def declare(settings: Settings, model: str, **changes: Any) -> ModelSpec:
 def looked(state: State, spec: ModelSpec, *, start: int, days: float, drifted: bool, value: float) -> Window:
     """A window of so many days ago with its decision."""
     at = NOW - timedelta(days=days)
-    found = ledger.open_window(
-        state,
-        Window(
-            id="",
-            model=spec.model,
-            number=0,
-            start_version=start,
-            end_version=start + 1,
-            as_of=at,
-            rows=1234,
-            labelled_rows=None,
-            start_time=None,
-            end_time=None,
-            champion=1,
-            spec_hash=specs.remember(state, spec, at=NOW),
-            report_url=None,
-            mlflow_run=None,
-            measured_at=None,
-        ),
-    )
+    found = opened(state, spec, start, as_of=at, rows=1234)
     drifts = [Drift(column=name, kind="numeric", method="psi", value=0.7, threshold=0.5, drifted=drifted) for name in spec.features.numeric]
     qualities = [Quality(metric="roc_auc", value=value, rows=900)]
-    ledger.save_measurement(
-        state, found.id, drifts=drifts, qualities=qualities, labelled_rows=900, report_url="r.html", mlflow_run=None, at=at
-    )
+    measured(state, found, drifts=drifts, qualities=qualities, labelled_rows=900, at=at)
     with state.begin() as connection:
         connection.execute(details.insert().values(window=found.id, kind="intervals", content={"roc_auc": [value - 0.1, value + 0.1]}))
-    asks = Decision(
-        id=f"decision-{found.id}", model=spec.model, window=found.id, retrain=drifted, reasons=[f"{SCRIPT} drifted: {drifted}"],
-        evidence={"column": SCRIPT}, report_url="r.html", state="done" if drifted else "no", decided_at=at,
+    asks = decision(
+        found, id=f"decision-{found.id}", retrain=drifted, reasons=[f"{SCRIPT} drifted: {drifted}"], evidence={"column": SCRIPT},
+        report_url="r.html", state="done" if drifted else "no", decided_at=at,
         rules=[{"rule": "drift_share", "role": "asks", "fired": drifted, "reason": f"rule says {SCRIPT}"}],
         outcome={"verdict": f"won {SCRIPT}"} if drifted else None,
     )  # fmt: skip
@@ -92,24 +71,10 @@ def trained(state: State, spec: ModelSpec, *, version: int, days: float, promote
         reasons=[Check(name="floor", passed=None, text=SCRIPT)], metric="roc_auc", rows=100, gain=None, challenger=metrics, champion=None,
         champion_version=None, baseline=metrics, metrics=metrics, mlflow_run="r", logged_model="m", model_sha256="0" * 64,
     ).model_dump(mode="json")  # fmt: skip
-    trainings.begin(
-        state,
-        Training(
-            key=key,
-            model=spec.model,
-            spec_hash=specs.remember(state, spec, at=NOW),
-            dataset_version=version,
-            labels_version=None,
-            as_of=at,
-            reason=f"because {SCRIPT}",
-            decision=None,
-            state="promoted" if promoted else "challenger",
-            started_at=at,
-            finished_at=at,
-            version=version,
-            verdict=verdict,
-        ),
-    )
+    begun(
+        state, spec, key=key, dataset_version=version, as_of=at, reason=f"because {SCRIPT}", state="promoted" if promoted else "challenger",
+        started_at=at, finished_at=at, version=version, verdict=verdict,
+    )  # fmt: skip
     if promoted:
         trainings.crown(
             state, model=spec.model, version=version, kind="promote", at=at, by="gate", reason=SCRIPT, key=key, evidence=verdict
@@ -394,5 +359,9 @@ def test_the_examples_of_the_words_hold() -> None:
 
     from perennial_airflow.pages import words
 
-    found = doctest.testmod(words)
-    assert (found.failed, found.attempted > 3) == (0, True)
+    from ml import wording
+    from ml.monitoring import decided
+
+    for module, least in ((words, 4), (wording, 5), (decided, 1)):
+        found = doctest.testmod(module)
+        assert (found.failed, found.attempted >= least) == (0, True), module

@@ -116,6 +116,19 @@ def test_regret_names_what_it_is_held_against_and_asks_nothing_without_a_cost() 
     assert not said(evidence(losses=None, no_losses="nothing yet"), declared, "regret").fired
 
 
+@pytest.mark.parametrize(("rows", "fired"), [(100, False), (201, True)])
+def test_a_cost_in_money_is_held_against_what_errors_in_the_windows_own_rows_cost(rows: int, fired: bool) -> None:
+    """A regret of 0.25 over windows of 200 rows is 50 errors, at 2 each as much as a retraining."""
+    declared = rules(cost={"train": 20, "promote": 80, "per_error": 2}, regret={"payback_windows": 2})
+    found = evidence(losses=losses(0.125, 0.125), window_rows=rows)
+    for rule in ("regret", "payback"):
+        finding = said(found, declared, rule)
+        assert finding.fired is fired
+        assert finding.sentence.endswith(f"; a retraining costs 100.000 in money, {50 / rows:.3f} at 2.000 an error in {rows} rows")
+    with pytest.raises(ModelOwnerError, match="a cost in money needs the window's rows"):
+        decide(evidence(losses=losses(1, 1)), declared)
+
+
 @pytest.mark.parametrize(
     ("fits", "told"),
     [(0, ""), (1, "; 1 shadow fitted since the training cost 0.100"), (3, "; 3 shadows fitted since the training cost 0.300")],

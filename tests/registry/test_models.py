@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -184,17 +185,16 @@ def test_functions_that_could_do_harm_are_not_trusted(name: str) -> None:
     assert trust.strange([name, "sklearn.tree._tree.Tree", "builtins.set"], ["sklearn.tree.DecisionTreeClassifier"]) == [name]
 
 
-def test_a_run_has_one_version_however_often_it_is_registered(settings: Settings) -> None:
+def named(settings: Settings) -> dict[str, Any]:
+    """A run's model, as one registers it."""
     mlflow_run, found = saved(with_mlflow(settings), spec_of())
-    named = {
-        "key": runs.key_of("r"),
-        "logged_model": found.logged_model,
-        "sha256": found.sha256,
-        "mlflow_run": mlflow_run,
-        "tags": {},
-        "text": "",
-    }
-    assert [models.register(settings, "shop", **named) for _ in range(2)] == [1, 1]  # type: ignore[arg-type]
+    known = {"logged_model": found.logged_model, "sha256": found.sha256, "mlflow_run": mlflow_run}
+    return {"key": runs.key_of("r"), "tags": {}, "text": ""} | known
+
+
+def test_a_run_has_one_version_however_often_it_is_registered(settings: Settings) -> None:
+    given = named(settings)
+    assert [models.register(settings, "shop", **given) for _ in range(2)] == [1, 1]
     assert models.versions(settings, "shop") == [1]
     assert registered(settings, spec_of(), run="another") == 2
 
@@ -202,25 +202,17 @@ def test_a_run_has_one_version_however_often_it_is_registered(settings: Settings
 def test_two_calls_at_the_same_time_leave_the_lower_version(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
-    mlflow_run, found = saved(with_mlflow(settings), spec_of())
-    named = {
-        "key": runs.key_of("r"),
-        "logged_model": found.logged_model,
-        "sha256": found.sha256,
-        "mlflow_run": mlflow_run,
-        "tags": {},
-        "text": "",
-    }
+    given = named(settings)
     create = MlflowClient.create_model_version
     other: list[int] = []
 
     def late(client: MlflowClient, *args: object, **kwargs: object) -> object:
         monkeypatch.setattr(MlflowClient, "create_model_version", create)
-        other.append(models.register(settings, "shop", **named))  # type: ignore[arg-type]
+        other.append(models.register(settings, "shop", **given))
         return create(client, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(MlflowClient, "create_model_version", late)
-    assert models.register(settings, "shop", **named) == 1  # type: ignore[arg-type]
+    assert models.register(settings, "shop", **given) == 1
     assert other == [1]
     assert models.versions(settings, "shop") == [1]
     models.load_champion(settings, "shop", 1)

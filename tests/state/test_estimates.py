@@ -11,6 +11,7 @@ from ml.state import State, estimates, forget, ledger
 from ml.state.records import Drift, Quality, WindowEstimate
 from ml.state.tables import details, metadata
 from ml.state.tables import estimates as table
+from tests.state import made
 from tests.state.test_ledger import NOW
 from tests.state.test_ledger import window as opened
 
@@ -24,12 +25,9 @@ def estimate(metric: str = "accuracy", **changes: Any) -> WindowEstimate:
 
 def measured(state: State, start: int, *found: WindowEstimate) -> str:
     """The id of a window that is measured."""
-    window = opened(state, start=start).id
-    estimates.save(state, window, found, more={"concept": {"p": 0.5}})
-    ledger.save_measurement(
-        state, window, drifts=[], qualities=[], labelled_rows=0, report_url="r", mlflow_run=None, at=NOW
-    )  # fmt: skip
-    return window
+    window = opened(state, start=start)
+    estimates.save(state, window.id, found, more={"concept": {"p": 0.5}})
+    return made.measured(state, window).id
 
 
 def test_estimates_come_back_and_a_second_call_replaces_the_first(state: State) -> None:

@@ -23,21 +23,7 @@ def window(state: State, *, start: int) -> Window:
 
 
 def decided(state: State, *, start: int, minutes: int = 0) -> Decision:
-    frame = window(state, start=start)
-    return ledger.decide(
-        state,
-        Decision(
-            id=f"d-{frame.id}",
-            model="m",
-            window=frame.id,
-            retrain=True,
-            reasons=["drift"],
-            evidence={},
-            report_url=None,
-            state="open",
-            decided_at=NOW + timedelta(minutes=minutes),
-        ),
-    )
+    return ledger.decide(state, made.asked(window(state, start=start), decided_at=NOW + timedelta(minutes=minutes)))
 
 
 def test_a_window_that_starts_at_the_same_version_is_the_same_window(state: State) -> None:
@@ -214,10 +200,7 @@ def test_how_often_a_decision_was_announced_is_noted(state: State) -> None:
 
 
 def by_policy(of: Window, policy: str) -> Decision:
-    return Decision(
-        id=f"d-{of.id}-{policy}", model="m", window=of.id, retrain=False, reasons=[], evidence={}, report_url=None, state="no",
-        decided_at=NOW, policy=policy,
-    )  # fmt: skip
+    return made.decision(of, id=f"d-{of.id}-{policy}", policy=policy)
 
 
 def test_a_window_is_given_up_or_judged_and_never_both(state: State) -> None:

@@ -55,10 +55,8 @@ class Ledger(RuleBasedStateMachine):
         self.now += timedelta(minutes=10)
         start = self.windows = self.windows + 1
         window = ledger.open_window(self.state, made.window(start, model=self.model, as_of=self.now))
-        decision = Decision(
-            id=f"d-{window.id}", model=self.model, window=window.id, retrain=True, reasons=["drift"], evidence={}, report_url=None,
-            state=state, decided_at=self.now, policy="p", until=self.now + ANSWER if state == "suggested" else None,
-        )  # fmt: skip
+        until = self.now + ANSWER if state == "suggested" else None
+        decision = made.asked(window, state=state, decided_at=self.now, policy="p", until=until)
         assert ledger.decide(self.state, decision) == ledger.decide(self.state, decision), "a step that is run twice"
         return decision
 
@@ -228,14 +226,4 @@ def test_two_processes_that_claim_at_the_same_time_never_hold_the_same_decision(
 
 
 def lone(model: str, at: datetime) -> Decision:
-    return Decision(
-        id=f"d-{model}",
-        model=model,
-        window=None,
-        retrain=True,
-        reasons=["drift"],
-        evidence={},
-        report_url=None,
-        state="open",
-        decided_at=at,
-    )
+    return made.asked(made.window(model=model), id=f"d-{model}", window=None, decided_at=at)

@@ -4,23 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import event
 
-from ml.state import State, batches, estimates, ledger, newest, specs, trainings
-from ml.state.history import Alarmed, alarmed, concepts
+from ml.spec import ModelSpec
+from ml.state import State, batches, estimates, history, ledger, newest, specs, trainings
+from ml.state.measured import Alarmed, Measured
 from ml.state.records import Batch, Decision, Drift, Quality, Window
-from tests.state.test_replays import SPEC
+from tests.state import made
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 def window(state: State, model: str, *, start: int, measured: bool = True, far: float = 0.5) -> Window:
-    made = ledger.open_window(
-        state,
-        Window(
-            id="", model=model, number=0, start_version=start, end_version=start + 1, as_of=NOW + timedelta(days=start), rows=100,
-            labelled_rows=None, start_time=None, end_time=None, champion=1, spec_hash=specs.remember(state, SPEC, at=NOW), report_url=None,
-            mlflow_run=None, measured_at=None,
-        ),
-    )  # fmt: skip
+    found = made.opened(state, made.declared(model=model), start, as_of=NOW + timedelta(days=start), rows=100)
     if measured:
         drifts = [
             Drift(column=name, kind=kind, method="psi", value=value, threshold=threshold, drifted=value >= 0.1)
@@ -29,17 +23,13 @@ def window(state: State, model: str, *, start: int, measured: bool = True, far: 
             )
         ]  # fmt: skip
         quality = [Quality(metric="mae", value=2.0, rows=50)]
-        ledger.save_measurement(state, made.id, drifts=drifts, qualities=quality, labelled_rows=50, report_url="x", mlflow_run=None, at=NOW)
-        estimates.save(state, made.id, [], more={"concept": {"metric": "mae"}, "intervals": {"mae": [1.0, 3.0]}})
-    return made
+        made.measured(state, found, drifts=drifts, qualities=quality, labelled_rows=50, at=NOW)
+        estimates.save(state, found.id, [], more={"concept": {"metric": "mae"}, "intervals": {"mae": [1.0, 3.0]}})
+    return found
 
 
 def decide(state: State, of: Window, *, policy: str = "p") -> Decision:
-    made = Decision(
-        id=f"d-{of.id}-{policy}", model=of.model, window=of.id, retrain=False, reasons=["no"], evidence={}, report_url=None, state="no",
-        decided_at=NOW, policy=policy,
-    )  # fmt: skip
-    return ledger.decide(state, made)
+    return ledger.decide(state, made.decision(of, id=f"d-{of.id}-{policy}", decided_at=NOW, policy=policy))
 
 
 def test_the_newest_window_that_came_to_an_end_is_told_with_all_that_was_seen(state: State) -> None:
@@ -52,14 +42,14 @@ def test_the_newest_window_that_came_to_an_end_is_told_with_all_that_was_seen(st
     window(state, "waits", start=0, measured=False)
     found = newest.of_models(state, ["cars", "loans", "waits", "ghosts"])
     assert {name: one.window.number for name, one in found.items()} == {"cars": 2, "loans": 1, "waits": 1}
-    seen = found["cars"]
+    seen = found["cars"].measured
     assert (seen.columns, seen.drifted) == (3, 2)
     assert [one.column for one in seen.alarms] == ["prediction", "a", "b"], "the farthest first"
-    assert (seen.qualities[0].value, seen.intervals, seen.concept) == (2.0, {"mae": [1.0, 3.0]}, {"metric": "mae"})
-    assert seen.decision is not None
-    assert specs.newest(state, SPEC.model) == SPEC == type(SPEC).from_text(seen.spec)
+    assert (seen.qualities[0].value, seen.intervals, seen.concept) == (2.0, {"mae": (1.0, 3.0)}, {"metric": "mae"})
+    assert found["cars"].decision is not None
+    assert ModelSpec.from_text(found["cars"].spec) == specs.newest(state, "cars") == made.declared(model="cars")
     assert found["loans"].decision is not None
-    assert (found["waits"].decision, found["waits"].columns) == (None, 0)
+    assert (found["waits"].decision, found["waits"].measured) == (None, Measured())
     assert newest.of_models(state, []) == {}
 
 
@@ -73,25 +63,28 @@ def test_as_many_queries_for_many_models_as_for_one(state: State) -> None:
     counts = []
     for some in (names[:1], names):
         asked.clear()
-        assert len(newest.of_models(state, some)) == len(newest.champions(state, some)) == len(some)
+        assert len(newest.of_models(state, some)) == len(some)
         counts.append(len(asked))
     assert counts[0] == counts[1]
 
 
-def test_the_champion_is_that_of_the_last_change(state: State) -> None:
-    for version, kind in ((1, "promote"), (2, "promote"), (1, "rollback")):
-        at = NOW + timedelta(days=version)
-        trainings.crown(state, model="cars", version=version, kind=kind, at=at, by="x", reason="x", key=f"{version}{kind}")
-    assert newest.champions(state, ["cars", "loans"]) == {"cars": newest.Serving(1, NOW + timedelta(days=2))}
-
-
-def test_alarms_and_comparisons_of_a_period_stand_by_their_windows(state: State) -> None:
+def test_what_was_measured_in_a_period_stands_by_its_windows(state: State) -> None:
     window(state, "cars", start=0)
     later = window(state, "cars", start=1)
-    assert alarmed(state, "cars", after=NOW) == {
-        later.id: [Alarmed("prediction", "prediction"), Alarmed("b", "numeric"), Alarmed("a", "numeric")]
+    window(state, "cars", start=2, measured=False)
+    asked: list[str] = []
+    event.listen(state.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    assert history.measured(state, "cars", after=NOW) == {
+        later.id: Measured(
+            columns=3,
+            drifted=2,
+            alarms=(Alarmed("prediction", "prediction"), Alarmed("b", "numeric"), Alarmed("a", "numeric")),
+            qualities=(Quality(metric="mae", value=2.0, rows=50),),
+            intervals={"mae": (1.0, 3.0)},
+            concept={"metric": "mae"},
+        )
     }
-    assert concepts(state, "cars", after=NOW) == {later.id: {"metric": "mae"}}
+    assert sum(one.startswith("SELECT") for one in asked) == 4
 
 
 def test_the_newest_batches_come_first_and_are_bounded(state: State) -> None:

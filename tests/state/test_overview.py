@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,33 +11,18 @@ from sqlalchemy import event
 from ml.jobs.declared import Declared
 from ml.jobs.overview import _rows
 from ml.settings import Settings
-from ml.spec import ModelSpec
-from ml.state import State, alerts, approvals, batches, history, ledger, overview, specs, trainings
-from ml.state.records import Approval, Batch, Decision, Drift, Quality, Training, Window
+from ml.state import State, alerts, approvals, batches, history, ledger, overview, trainings
+from ml.state.records import Approval, Batch, Decision, Drift, Quality, Window
 from ml.state.tables import details
-from tests.state.test_ledger import NOW
+from tests.state import made
+from tests.state.made import NOW
 
 MODELS = ["m", "n", "empty"]
-SPEC = ModelSpec.model_validate(
-    {
-        "model": "m",
-        "task": "binary",
-        "target": "y",
-        "positive": 1,
-        "features": {"numeric": ["x"]},
-        "data": {"source": {"kind": "files", "urls": ["x"]}},
-        "training": {"candidates": [{"name": "a", "class": "a.B"}]},
-        "promotion": {"metric": "accuracy"},
-    }
-)
+SPEC = made.declared(model="m", task="binary", positive=1, promotion={"metric": "accuracy"})
 
 
 def window(state: State, *, start: int, model: str = "m", as_of: datetime = NOW) -> Window:
-    found = Window(
-        id="", model=model, number=0, start_version=start, end_version=start + 1, as_of=as_of, rows=10, labelled_rows=None, start_time=None,
-        end_time=None, champion=1, spec_hash=specs.remember(state, SPEC, at=NOW), report_url=None, mlflow_run=None, measured_at=None,
-    )  # fmt: skip
-    return ledger.open_window(state, found)
+    return made.opened(state, SPEC, start, model=model, as_of=as_of)
 
 
 def measured(state: State, found: Window, *, shares: Sequence[bool], quality: float | None = None) -> Window:
@@ -48,17 +33,13 @@ def measured(state: State, found: Window, *, shares: Sequence[bool], quality: fl
     ]
     drifts.append(Drift(column="y", kind="target", method="psi", value=1, threshold=0.5, drifted=True))
     qualities = [] if quality is None else [Quality(metric="accuracy", value=quality, rows=50), Quality(metric="f1", value=0.1, rows=50)]
-    ledger.save_measurement(
-        state, found.id, drifts=drifts, qualities=qualities, labelled_rows=len(qualities) * 25, report_url="r", mlflow_run=None, at=NOW
-    )
-    return found
+    return made.measured(state, found, drifts=drifts, qualities=qualities, labelled_rows=len(qualities) * 25)
 
 
 def decided(found: Window, *, minutes: int, state: str = "no") -> Decision:
-    return Decision(
-        id=f"d-{found.id}-{minutes}", model=found.model, window=found.id, retrain=state != "no", reasons=[f"at {minutes}"],
-        evidence={"much": 1}, report_url=None, state=state, decided_at=NOW + timedelta(minutes=minutes), policy=str(minutes),
-    )  # fmt: skip
+    at, asks = NOW + timedelta(minutes=minutes), state != "no"
+    known = {"retrain": asks, "reasons": [f"at {minutes}"], "evidence": {"much": 1}, "state": state, "decided_at": at}
+    return made.decision(found, id=f"d-{found.id}-{minutes}", policy=str(minutes), **known)
 
 
 def test_the_newest_windows_of_each_model_with_their_drift_but_not_the_targets(state: State) -> None:
@@ -102,9 +83,17 @@ def test_decisions_are_told_newest_first_and_page_by_page_without_their_evidence
     assert said["m"].reasons == ["at 3"]
     assert [[one.reasons[0] for one in page] for page in pages] == [["at 3", "at 2"], ["at 1", "at 0"], []]
     assert standing == {"m": {"open": 1, "suggested": 1}}
-    outlined = history.outlined(state, "m", after=NOW - timedelta(days=1))
-    whole = history.decided(state, "m", after=NOW - timedelta(days=1))
-    assert [asdict(one) for one in outlined] == [asdict(replace(one, evidence={})) for one in whole]
+    whole, brief = (history.decided(state, "m", after=NOW - timedelta(days=1), evidence=kept) for kept in (True, False))
+    assert brief == [replace(one, evidence={}) for one in whole]
+
+
+def test_the_champion_is_that_of_the_last_change(state: State) -> None:
+    for version, kind in ((1, "promote"), (2, "promote"), (1, "rollback")):
+        at = NOW + timedelta(days=version)
+        trainings.crown(state, model="cars", version=version, kind=kind, at=at, by="x", reason="x", key=f"{version}{kind}")
+    with state.reader.begin() as connection:
+        found = overview.champions(connection, ["cars", "loans"])
+    assert {name: (one.version, one.at) for name, one in found.items()} == {"cars": (1, NOW + timedelta(days=2))}
 
 
 def test_what_waits_for_people_is_counted(state: State) -> None:
@@ -112,11 +101,7 @@ def test_what_waits_for_people_is_counted(state: State) -> None:
         known = {"source": "s", "rows": 1, "failing_rows": 0, "reasons": [], "arrived_at": NOW, "decided_at": NOW}
         batches.save(state, Batch(id=name, model="m", status=status, **known))
     for key in ("open", "answered"):
-        run = Training(
-            key=key, model="n", spec_hash=specs.remember(state, SPEC, at=NOW), dataset_version=1, labels_version=None, as_of=NOW,
-            reason="r", decision=None, state="running", started_at=NOW,
-        )  # fmt: skip
-        trainings.begin(state, run)
+        made.begun(state, SPEC, key=key, model="n", state="running")
         approvals.ask(state, Approval(training=key, model="n", asked_at=NOW, until=NOW))
     approvals.answer(state, "answered", approved=True, by="ada", at=NOW)
     with state.reader.begin() as connection:

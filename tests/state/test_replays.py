@@ -2,21 +2,12 @@
 
 from datetime import UTC, datetime
 
-from ml.spec import ModelSpec
 from ml.state import State, replays, specs
 from ml.state.forget import forget
+from tests.state.made import declared
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-SPEC = ModelSpec.model_validate(
-    {
-        "model": "shop",
-        "task": "regression",
-        "target": "y",
-        "features": {"numeric": ["x"]},
-        "data": {"source": {"kind": "files", "urls": ["shop/*.csv"]}},
-        "training": {"candidates": [{"name": "one", "class": "sklearn.linear_model.Ridge"}]},
-    }
-)
+SPEC = declared(model="shop")
 
 
 def test_the_newest_replay_counts_and_only_some_are_kept(state: State) -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from ml.spec import METRICS
+from ml.spec import MEASURED, METRICS
 from ml.training.evaluation import gain, measure
 
 RNG = np.random.default_rng(0)
@@ -15,7 +15,7 @@ def test_binary_metrics_agree_with_scikit_learn() -> None:
     truth = RNG.random(300) < 0.3
     chance = np.clip(truth * 0.3 + RNG.random(300) * 0.6, 0, 1)
     labels, predictions = np.where(truth, "yes", "no"), np.where(chance > 0.5, "yes", "no")
-    found = measure("binary", labels=labels, predictions=predictions, probabilities=pd.Series(chance), positive="yes")
+    found = measure("binary", labels=labels, predictions=predictions, probabilities=pd.Series(chance), positive="yes", further=True)
     assert found == pytest.approx(
         {
             "roc_auc": metrics.roc_auc_score(truth, chance),
@@ -24,9 +24,14 @@ def test_binary_metrics_agree_with_scikit_learn() -> None:
             "f1": metrics.f1_score(labels, predictions, pos_label="yes"),
             "log_loss": metrics.log_loss(truth, chance),
             "brier": metrics.brier_score_loss(truth, chance),
+            "precision": metrics.precision_score(labels, predictions, pos_label="yes"),
+            "recall": metrics.recall_score(labels, predictions, pos_label="yes"),
+            "average_precision": metrics.average_precision_score(truth, chance),
         }
     )
-    assert tuple(found) == METRICS["binary"]
+    assert tuple(found) == MEASURED["binary"]
+    asked = measure("binary", labels=labels, predictions=predictions, probabilities=pd.Series(chance), positive="yes")
+    assert tuple(asked) == METRICS["binary"]
 
 
 def test_multiclass_metrics_agree_with_scikit_learn() -> None:
@@ -34,11 +39,14 @@ def test_multiclass_metrics_agree_with_scikit_learn() -> None:
     chances = RNG.dirichlet([1, 1, 1], 200)
     predictions = np.array(["a", "b", "c"])[chances.argmax(axis=1)]
     table = pd.DataFrame(chances, columns=["a", "b", "c"])
-    assert measure("multiclass", labels=labels, predictions=predictions, probabilities=table) == pytest.approx(
+    predictions[:9] = "never seen"
+    assert measure("multiclass", labels=labels, predictions=predictions, probabilities=table, further=True) == pytest.approx(
         {
             "accuracy": metrics.accuracy_score(labels, predictions),
-            "balanced_accuracy": metrics.balanced_accuracy_score(labels, predictions),
-            "f1": metrics.f1_score(labels, predictions, average="macro"),
+            "balanced_accuracy": metrics.recall_score(labels, predictions, average="macro", labels=["a", "b", "c"]),
+            "f1": metrics.f1_score(labels, predictions, average="macro", zero_division=0),
+            "precision": metrics.precision_score(labels, predictions, average="macro", zero_division=0),
+            "recall": metrics.recall_score(labels, predictions, average="macro", zero_division=0),
             "log_loss": metrics.log_loss(labels, chances),
         }
     )
@@ -70,6 +78,13 @@ def test_what_the_rows_do_not_define_is_left_out() -> None:
     assert set(measure("regression", labels=[1.0, 1.0], predictions=[1.0, 2.0])) == {"mae", "rmse"}
     assert measure("regression", labels=[1.0, 2.0], predictions=[1.0, np.nan]) == {}
     assert set(measure("binary", labels=["no"], predictions=["no"], positive="yes")) == {"accuracy", "balanced_accuracy", "f1"}
+
+
+@pytest.mark.parametrize(("labels", "said", "left_out"), [("nn", "ny", "recall"), ("ny", "nn", "precision")])
+def test_precision_needs_a_positive_answer_and_recall_a_positive_row(labels: str, said: str, left_out: str) -> None:
+    found = measure("binary", labels=list(labels), predictions=list(said), probabilities=pd.Series([0.1, 0.7]), positive="y", further=True)
+    assert {"precision", "recall"} - set(found) == {left_out}
+    assert ("average_precision" in found) == ("y" in labels)
 
 
 def test_a_probability_that_is_no_number_defines_nothing_that_needs_it() -> None:

@@ -1,6 +1,7 @@
 """The gate: each question has its null hypothesis, each verdict its figures, and what cannot be tested is never praised."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -170,12 +171,22 @@ def test_a_gain_that_cannot_be_told_from_chance_wins_nothing() -> None:
     assert "gain +0.2), but all rows are of one entity" in outcome.sentence
 
 
-@pytest.mark.parametrize(("gain", "wins"), [(0.0172, False), (0.0174, True), (0.0, False)])
+@pytest.mark.parametrize(("gain", "wins"), [(0.0208, False), (0.0210, True), (0.0, False)])
 def test_a_first_model_must_be_significantly_better_than_the_baseline(gain: float, wins: bool) -> None:
     outcome = judge(first({"majority": gain}))
     assert (outcome.wins, outcome.question) == (wins, "first model")
     assert outcome.sentence.startswith("First model: the challenger is")
     assert "baseline that ignores the features (majority)" in outcome.sentence
+
+
+def test_first_models_that_try_again_on_the_same_rows_must_show_more() -> None:
+    again = first({"majority": 0.025})
+    assert judge(again).wins
+    assert not judge(replace(again, attempt=2)).wins
+    assert judge(replace(again, attempt=2)).sentence.startswith("First model, attempt 2: the challenger is not significantly better")
+    compared = judge(replace(again, attempt=2)).comparison
+    assert compared is not None
+    assert (compared.attempt, compared.level) == (2, spent(0.05, 2))
 
 
 def test_a_first_model_must_beat_every_baseline() -> None:

@@ -45,7 +45,7 @@ def found(settings: Settings, declared: ModelSpec, *, labelled: Any, count: int 
     for name, half in (("b1", frame[: count // 2]), ("b2", frame[count // 2 :])):
         version = table.append(half.reset_index(drop=True), spec=declared, batch=name, arrived_at=START)
     used = dataset.labelled(settings, declared, version=version, as_of=START + timedelta(hours=count), columns=[PLACE])
-    return used, spanned(settings, declared, used, version=version)
+    return used, spanned(settings, declared, used, test=split(used, declared).test, version=version)
 
 
 def test_the_newest_rows_belong_to_it_before_their_label_is_known(settings: Settings) -> None:

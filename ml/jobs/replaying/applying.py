@@ -15,7 +15,13 @@ from ml.errors import CallError, ConcurrentChange, ModelOwnerError
 from ml.jobs.replaying import edit
 from ml.monitoring.replayed.facts import CostFacts, ReplayFacts
 from ml.settings import Settings
-from ml.spec import ModelSpec, Retraining
+from ml.spec import ModelSpec, Retraining, Span
+from ml.spec.replay import span
+
+OTHER_ROWS = (
+    "Trainings of this model learn from all rows (training.history_rows is null), this replay's models from the last {} windows: --growing "
+    "replays what would happen."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +54,15 @@ def rules_of(path: Path, spec: ModelSpec) -> Retraining:
     if not isinstance(content, dict) or not isinstance(content.get("retraining"), dict):
         raise CallError(f"--policy {path}: write a `retraining:` section, as in model.yaml")
     try:
-        return Retraining.model_validate({"cost": spec.retraining.cost, **content["retraining"]})
+        rules = Retraining.model_validate({"cost": spec.retraining.cost, **content["retraining"]})
+        if rules.cost is not None:
+            rules.cost.check(spec.metric)
     except ValidationError as error:
         first = error.errors()[0]
         raise CallError(f"--policy {path}: retraining.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except ValueError as error:
+        raise CallError(f"--policy {path}: {error}") from error
+    return rules
 
 
 def proposal(settings: Settings, facts: ReplayFacts) -> Proposal:
@@ -70,7 +81,7 @@ def proposal(settings: Settings, facts: ReplayFacts) -> Proposal:
     before = _text(path)
     after = edit.changed(before, _changes(spec, chosen))
     _check(after, facts.model)
-    return Proposal(path=path, before=before, after=after, notes=_notes(facts))
+    return Proposal(path=path, before=before, after=after, notes=_notes(facts, spec))
 
 
 def write(found: Proposal) -> None:
@@ -108,7 +119,7 @@ def _check(text: str, model: str) -> None:
         ) from error
 
 
-def _notes(facts: ReplayFacts) -> tuple[str, ...]:
+def _notes(facts: ReplayFacts, spec: ModelSpec) -> tuple[str, ...]:
     size = facts.settings.get("window")
     return (
         f"A window of the replay was {size}: monitoring takes one at each look (monitoring.schedule) that has monitoring.minimum_rows "
@@ -116,6 +127,23 @@ def _notes(facts: ReplayFacts) -> tuple[str, ...]:
         "The policy was judged alone, so the other causes and the training's own calendar are switched off; minimum_rows, cooldown and "
         "budget still hold trainings back.",
         *_shadow(facts),
+        *_learnt(facts, spec),
+        *([] if facts.length is None or not facts.length.better else [facts.length.better]),
+    )
+
+
+def _learnt(facts: ReplayFacts, spec: ModelSpec) -> tuple[str, ...]:
+    """Where trainings would learn from other rows than the replay's models.
+
+    `training.history_rows` is not proposed: it is another recipe, so the gate would ask more of the policy's trainings than was replayed.
+    """
+    if spec.training.history_rows is not None or facts.settings.get("growing"):
+        return ()
+    windows, size = int(facts.settings["history"]), span(facts.settings["window"])
+    rows = f": {windows * size.count}" if isinstance(size, Span) and size.unit == "rows" else ""
+    return (
+        f"{OTHER_ROWS.format(windows)} `training.history_rows{rows}` would make trainings learn from about as much; a changed recipe, "
+        "of which the gate asks that the first challenger be significantly better.",
     )
 
 

@@ -56,25 +56,33 @@ class Drifts:
         spec: Pins, thresholds, promise.
         accepted: The rows.
         learnt: Positions of the rows that a model learnt from.
+        delay: So many windows after the one before which it learnt a model is put into service; no earlier window is one of its own.
+        unmeasured: Windows whose drift could not be measured beside some model, as far as was looked: there it counted as not drifted.
     """
 
     spec: ModelSpec
     accepted: Accepted
     learnt: Callable[[int], npt.NDArray[np.int64]]
+    delay: int = 0
+    unmeasured: set[int] = field(default_factory=set)
     _references: _Newest = field(default_factory=lambda: _Newest(_REFERENCES))
     _windows: _Newest = field(default_factory=lambda: _Newest(_WINDOWS))
     _measured: dict[tuple[int, int, Persistence], tuple[Drift, ...]] = field(default_factory=dict)
     _default: dict[tuple[int, int], bool] = field(default_factory=dict)
 
-    def measured(self, model: int, window: int, *, since: int, counted: Persistence) -> tuple[Drift, ...]:
-        """The drift of each feature column; under a promise what is `counted` looks back at windows from `since` on, and sets the level.
+    def measured(self, model: int, window: int, *, counted: Persistence) -> tuple[Drift, ...]:
+        """The drift of each feature column; under a promise what is `counted` looks back at the model's windows, and sets the level.
 
         A window that cannot be measured (no rows) has no drift.
         """
         key = (model, window, counted)
         if key not in self._measured:
-            self._measured[key] = self._measure(model, window, since, counted)
+            self._measured[key] = self._measure(model, window, counted)
         return self._measured[key]
+
+    def before(self, model: int, window: int, counted: Persistence) -> range:
+        """The windows of the model's service before this one that are looked back at, the newest first."""
+        return range(window - 1, max(model + self.delay - 1, window - counted.of), -1)
 
     def by_default(self, model: int, window: int) -> bool:
         """Whether Evidently's default rule calls the window drifted."""
@@ -90,7 +98,7 @@ class Drifts:
     def _pins(self) -> list[Pin]:
         return drifting.feature_pins(self.spec)
 
-    def _measure(self, model: int, window: int, since: int, counted: Persistence) -> tuple[Drift, ...]:
+    def _measure(self, model: int, window: int, counted: Persistence) -> tuple[Drift, ...]:
         if not len(self._rows(window)) or not len(self.learnt(model)):
             return ()
         reference = self._references.of(model, lambda: self._reference(model))
@@ -102,19 +110,19 @@ class Drifts:
                 looks.look(pin, reference=reference[pin.column][0], window=now[pin.column], own=reference[pin.column][1])
                 for pin in self._pins
             ]
-            return tuple(self._promised(model, window, since, counted).judged(found)[0])
+            return tuple(self._promised(model, window, counted).judged(found)[0])
         except PerennialError as error:  # as where a live window is given up: it asks for nothing
+            self.unmeasured.add(window)
             log.warning("drift cannot be measured model=%d window=%d error=%s", model, window, error)
             return ()
 
-    def _promised(self, model: int, window: int, since: int, counted: Persistence) -> Promised:
+    def _promised(self, model: int, window: int, counted: Persistence) -> Promised:
         assert self.spec.monitoring.false_alarms is not None
-        before = range(window - 1, max(since - 1, window - counted.of), -1)
         return Promised(
             promise=self.spec.monitoring.false_alarms,
             between=self._between,
             persistence=counted,
-            earlier=tuple(looks.alarms(self.measured(model, one, since=since, counted=counted)) for one in before),
+            earlier=tuple(looks.alarms(self.measured(model, one, counted=counted)) for one in self.before(model, window, counted)),
             beside=_BESIDE,
         )
 

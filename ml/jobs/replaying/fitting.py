@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.errors import CandidateError, ModelOwnerError
+from ml.wording import counted
 
 Floats = npt.NDArray[np.float64]
 PIECE_CELLS = 20_000_000
@@ -166,7 +167,7 @@ def _obstacle(spec: Any, learnt: Any) -> str:
     from ml.training.dataset import MINIMUM_ROWS
 
     if len(learnt) < MINIMUM_ROWS:
-        return f"{len(learnt)} labelled rows to learn from, {MINIMUM_ROWS} are needed"
+        return f"{counted(len(learnt), 'labelled row')} to learn from, {MINIMUM_ROWS} are needed"
     if spec.task != "regression" and learnt[spec.target].nunique() < 2:
         return "all rows to learn from are of one class"
     return ""

@@ -25,12 +25,15 @@ from ml.jobs.replaying.recipe import Recipe
 from ml.jobs.replaying.rows import Accepted, drawn
 from ml.settings import Settings
 from ml.spec import ModelSpec, Replay
+from ml.wording import counted
 
 log = logging.getLogger(__name__)
 
 VERSION = 2
 """Of what is kept: another one wherever the same rows and recipe may give other losses."""
 KEPT_DAYS = 90
+_LATEST = 5
+"""Of the kept scores, that say how long a model may take."""
 _LEAST_IN_POOL = 6
 """So few models are fitted here: processes take seconds to start."""
 
@@ -169,17 +172,21 @@ def _fitted(plan: Plan, tasks: Sequence[Task], *, known: int, watcher: Watcher) 
     if known:
         watcher.say(f"{known} of {total} models are known from an earlier replay")
     ordered = [tasks[0], *tasks[:0:-1]]
-    if len(tasks) <= _LEAST_IN_POOL or cores() == 1 or multiprocessing.current_process().daemon:  # those may have no children
-        for number, task in enumerate(ordered, start=1):
-            fit_and_score(plan, task).save(task.file)
-            watcher.advance(known + number, total)
-            yield task
+    alone = len(tasks) <= _LEAST_IN_POOL or cores() == 1 or multiprocessing.current_process().daemon  # those may have no children
+    workers = 1 if alone else min(cores(), len(tasks))
+    watcher.say(_before(len(tasks), workers, tasks[0].file.parent))
+    if not alone:
+        yield from _in_pool(plan, ordered, workers=workers, known=known, watcher=watcher)
         return
-    yield from _in_pool(plan, ordered, known=known, watcher=watcher)
+    for number, task in enumerate(ordered, start=1):
+        fit_and_score(plan, task).save(task.file)
+        watcher.advance(known + number, total)
+        if number == 2 < len(ordered):
+            watcher.say(_estimate(ordered[:2], len(ordered), workers))
+        yield task
 
 
-def _in_pool(plan: Plan, tasks: Sequence[Task], *, known: int, watcher: Watcher) -> Iterator[Task]:
-    workers = min(cores(), len(tasks))
+def _in_pool(plan: Plan, tasks: Sequence[Task], *, workers: int, known: int, watcher: Watcher) -> Iterator[Task]:
     by_model = {task.model: task for task in tasks}
     done: list[Task] = []
     with _single_threads():
@@ -212,12 +219,28 @@ def cores() -> int:
     return max(1, int(cpu_count()) // THREADS)
 
 
+def _before(count: int, workers: int, folder: Path) -> str:
+    """What is said before the first fit: how many models, and how long they take if they are like those kept last."""
+    files = sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)[-_LATEST:]
+    seconds = [one.seconds for file in files if (one := Scores.load(file)) is not None and one.seconds > 0]
+    if not seconds:
+        return f"{_many(count, workers)}; how long that takes is told after two of them"
+    usual = float(np.median(seconds))
+    return f"{_many(count, workers)}: about {_shown(usual * count / workers)}, if each takes {usual:.2g} s as the last ones did"
+
+
 def _estimate(done: Sequence[Task], count: int, workers: int) -> str:
     """From the time that the first and the last took: of all, these are scored on the most and the fewest windows."""
     seconds = [scores.seconds for task in done if (scores := Scores.load(task.file)) is not None]
-    about = float(np.mean(seconds or [0.0])) * count / workers
-    shown = f"{about:.0f} s" if about < 120 else f"{about / 60:.0f} minutes"
-    return f"{count} models on {workers} processes: about {shown}"
+    return f"{_many(count, workers)}: about {_shown(float(np.mean(seconds or [0.0])) * count / workers)}"
+
+
+def _many(count: int, workers: int) -> str:
+    return f"{counted(count, 'model')} to fit on {counted(workers, 'process', plural='processes')}"
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
 @contextmanager

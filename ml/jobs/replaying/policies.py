@@ -55,15 +55,16 @@ class Seen:
         newest = range(max(1, model - past.MOST_FRESH + 1), model + 1)
         return past.usual_of(self.spec.metric, [value for one in newest if (value := self.at_promotion(one)) is not None])
 
-    def drift(self, model: int, window: int, since: int, rules: Retraining) -> dict[str, Any]:
+    def drift(self, model: int, window: int, rules: Retraining) -> dict[str, Any]:
         """What evidence of a window says about drift: its own, and that of the windows before it that these rules look back at."""
         counted = rules.drift_windows
-        drifts = self.drifts.measured(model, window, since=since, counted=counted)
-        earlier = range(window - 1, max(since - 1, window - counted.of), -1)
+        drifts = self.drifts.measured(model, window, counted=counted)
         return {
             "drifts": drifts,
             "persisting": past.persisting(drifts) if counted.of > 1 else None,
-            "earlier_shares": tuple(past.share(self.drifts.measured(model, one, since=since, counted=counted)) for one in earlier),
+            "earlier_shares": tuple(
+                past.share(self.drifts.measured(model, one, counted=counted)) for one in self.drifts.before(model, window, counted)
+            ),
         }
 
     def is_scheduled(self, window: int) -> bool:
@@ -97,43 +98,46 @@ class Declared:
         """To be played from `start` on."""
         return Policy(name=name, family=name, asks=self.asks, shadow=self.rules.shadow_windows or 0)
 
-    def asks(self, champion: int, since: int, window: int) -> bool:
+    def asks(self, champion: int, window: int) -> bool:
         """At the start of `window`, after the look at the one before it."""
         self.asked = [one for one in self.asked if one < window]
-        evidence = self.evidence(champion, since, window)
+        evidence = self.evidence(champion, window)
         if policy.decide(evidence, self.rules).retrain:
             self.asked.append(window)
             return True
         # Such a training is no decision: no cooldown and no budget counts it.
         return bool(evidence.new_rows) and self.seen.is_scheduled(window)
 
-    def evidence(self, champion: int, since: int, window: int) -> Evidence:
+    def evidence(self, champion: int, window: int) -> Evidence:
         """What production would know: of drift up to the last window, of labels as far as they had come."""
         seen, rules = self.seen, self.rules
         history, model = seen.history, champion - seen.history.delay
         judged = window - 1 - history.delay
         known = np.cumsum(history.rows)
+        # A count since the last training is one since the champion's: each training passes the gate.
+        new = int(known[judged] - (known[model - 1] if model else 0)) if judged >= model else 0
         return Evidence(
-            **seen.drift(model, window - 1, since, rules),
-            quality=self._quality(champion, since, judged),
+            **seen.drift(model, window - 1, rules),
+            quality=self._quality(champion, judged),
             no_quality=_NOT_HEARD,
-            labelled_rows=int(known[judged] - (known[model - 1] if model else 0)) if judged >= model else 0,
+            labelled_rows=new,
             since_asked=self._ago(max(self.asked), window) if self.asked else None,
-            losses=self._losses(champion, since, judged),
+            losses=self._losses(champion, judged),
             no_losses=_NOT_HEARD,
-            new_rows=int(known[judged] - known[since - 1 - history.delay]) if judged >= since - history.delay > 0 else 0,
-            age=self._ago(since, window),
-            windows=window - since,
+            new_rows=new,
+            age=self._ago(champion, window),
+            windows=window - champion,
             asked_ago=tuple(self._ago(one, window) for one in sorted(self.asked, reverse=True)),
+            window_rows=round(seen.accepted.rows_of(window - 1)) if rules.cost is not None and rules.cost.per_error is not None else None,
         )
 
     def _ago(self, earlier: int, window: int) -> timedelta:
         moments = self.seen.accepted.moments
         return timedelta(microseconds=int(moments[window] - moments[earlier]) / 1000)
 
-    def _quality(self, champion: int, since: int, judged: int) -> QualityChange | None:
+    def _quality(self, champion: int, judged: int) -> QualityChange | None:
         seen, metric = self.seen, self.seen.spec.metric
-        if judged < since or not np.isfinite(seen.history.served[champion, judged]):
+        if judged < champion or not np.isfinite(seen.history.served[champion, judged]):
             return None
         rows, before = int(seen.history.rows[judged]), seen.at_promotion(champion - seen.history.delay)
         if before is None:
@@ -146,33 +150,33 @@ class Declared:
         baseline = usual if self.rules.quality_baseline == "usual" else None
         return QualityChange(metric=metric, now=now, at_promotion=before, rows=rows, error=error, usual=baseline)
 
-    def _losses(self, champion: int, since: int, judged: int) -> Losses | None:
+    def _losses(self, champion: int, judged: int) -> Losses | None:
         seen, model = self.seen, champion - self.seen.history.delay
         usual, own = seen.usual(model), seen.at_promotion(model)
         fresh = own if usual is None else usual.value
         if self.rules.cost is None or fresh is None:
             return None
-        counted = self._beside_shadows(since, self._windows(champion, since, judged, policy.loss(seen.spec.metric, fresh)))
+        counted = self._beside_shadows(champion, self._windows(champion, judged, policy.loss(seen.spec.metric, fresh)))
         if not counted:
             return None
         against = "its own value at promotion" if usual is None else f"the usual value of {usual.models} fresh models"
         return Losses(metric=seen.spec.metric, windows=counted, against=against, noise=usual.spread if usual is not None else 0.0)
 
-    def _beside_shadows(self, since: int, windows: tuple[WindowLoss, ...]) -> tuple[WindowLoss, ...]:
-        """Against the shadows that would have been fitted: in every so many windows since the training; in its own it is the shadow."""
+    def _beside_shadows(self, champion: int, windows: tuple[WindowLoss, ...]) -> tuple[WindowLoss, ...]:
+        """Against the shadows that would have been fitted: in every so many windows; in its first the champion is its own."""
         every, history = self.rules.shadow_windows, self.seen.history
         if every is None:
             return windows
-        due = [one for one in windows if (one.window - since) % every == 0 and history.trained[one.window]]
-        own = {since} if history.delay == 0 else set()
+        due = [one for one in windows if (one.window - champion) % every == 0 and history.trained[one.window]]
+        own = {champion} if history.delay == 0 else set()
         regrets = {one.window: 0.0 if one.window in own else one.loss - float(history.fresh[one.window]) for one in due}
         return regret.beside_shadows(windows, regrets, own=own)
 
-    def _windows(self, champion: int, since: int, judged: int, fresh: float) -> tuple[WindowLoss, ...]:
+    def _windows(self, champion: int, judged: int, fresh: float) -> tuple[WindowLoss, ...]:
         served, rows = self.seen.history.served, self.seen.history.rows
         return tuple(
             WindowLoss(window=one, loss=float(served[champion, one]), fresh=fresh, rows=int(rows[one]))
-            for one in range(since, judged + 1)
+            for one in range(champion, judged + 1)
             if np.isfinite(served[champion, one])
         )
 
@@ -182,27 +186,25 @@ def signals(seen: Seen, parts: Parts) -> Signals:
     history, spec = seen.history, seen.spec
     quiet = spec.retraining.model_copy(update={"drift_share": spec.retraining.drift_share or 0.5})
 
-    def declared(model: int, window: int, since: int) -> bool:
-        about = seen.drift(model, window, since, quiet)
+    def declared(model: int, window: int) -> bool:
+        about = seen.drift(model, window, quiet)
         evidence = Evidence(**about, quality=None, no_quality=_NOT_HEARD, labelled_rows=0, since_asked=None)
         return causes.drift(evidence, quiet).fired
 
     return Signals(
         drift=_visited(history, parts, declared),
-        default_drift=_visited(history, parts, lambda model, window, _since: seen.drifts.by_default(model, window)),
+        default_drift=_visited(history, parts, seen.drifts.by_default),
         quality_drop=seen.drops(),
     )
 
 
-def _visited(history: LossHistory, parts: Parts, flag: Callable[[int, int, int], bool]) -> np.ndarray:
+def _visited(history: LossHistory, parts: Parts, flag: Callable[[int, int], bool]) -> np.ndarray:
     """Flags, windows x windows, at the pairs that a policy that follows them meets in either part."""
     found = np.zeros((history.windows, history.windows), dtype=bool)
 
-    def asks(champion: int, since: int, window: int) -> bool:
-        if window - 1 < since:
-            return False
+    def asks(champion: int, window: int) -> bool:
         model = champion - history.delay
-        found[model, window - 1] = flag(model, window - 1, since)
+        found[model, window - 1] = flag(model, window - 1)
         return bool(found[model, window - 1])
 
     for start, end in ((parts.start, parts.known), (parts.split, parts.end)):

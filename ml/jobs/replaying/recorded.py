@@ -179,8 +179,13 @@ def _compared(before: Measurement, now: Measurement) -> list[str]:
     return found
 
 
-def _named(measured: list[Drift] | list[Quality]) -> dict[str, float]:
-    return {f"drift of {one.column}" if isinstance(one, Drift) else one.metric: one.value for one in measured}
+def _named(measured: list[Drift] | list[Quality]) -> dict[str, str]:
+    """What was measured, in words that are the same for the same number and the same verdict."""
+    return {f"drift of {one.column}" if isinstance(one, Drift) else one.metric: _said(one) for one in measured}
+
+
+def _said(one: Drift | Quality) -> str:
+    return f"{one.value!r} ({'drifted' if one.drifted else 'not drifted'})" if isinstance(one, Drift) else repr(one.value)
 
 
 def _differences(decision: Decision, *, policy_says: policy.Outcome, evidence: dict[str, Any]) -> list[str]:

@@ -48,6 +48,7 @@ class Accepted:
         strange: Rows whose label is neither of a binary model's two: as without a label.
         version: The dataset version.
         size: How long a window is.
+        share: Which share (0-1) of the rows a sample has taken.
     """
 
     frame: pd.DataFrame
@@ -60,11 +61,18 @@ class Accepted:
     strange: int
     version: int
     size: str
+    share: float = 1.0
 
     @property
     def windows(self) -> int:
         """How many there are."""
         return len(self.edges) - 1
+
+    def rows_of(self, window: int | None = None) -> float:
+        """Rows of a window, those that a sample left out counted; of the middle one by default, and where a window has none."""
+        sizes = np.diff(self.edges)
+        own = 0 if window is None else int(sizes[window])
+        return (own or max(1.0, float(np.median(sizes)))) / self.share
 
     def start(self, window: int) -> datetime | None:
         """When a window begins; None where only the order of the rows is known."""
@@ -164,12 +172,14 @@ def _check_order(frame: pd.DataFrame, spec: ModelSpec, asked: Replay) -> None:
 
 
 def _clock(frame: pd.DataFrame, spec: ModelSpec, edges: Counts) -> Clock:
+    otherwise: Clock = "delivered" if spec.time is None else "time"
     arrived = frame[ARRIVED].max() - frame[ARRIVED].min()
-    if spec.time is None:
-        return "arrivals" if arrived >= _BULK else "delivered"
-    if arrived < _BULK_SHARE * (frame[spec.time].max() - frame[spec.time].min()):
-        return "time"
-    return "arrivals" if np.median(np.diff(_moments(frame, spec, edges, "arrivals"))) > 0 else "time"
+    least = _BULK if spec.time is None else _BULK_SHARE * (frame[spec.time].max() - frame[spec.time].min())
+    if arrived < least:
+        return otherwise
+    # A window without rows arrives with the one before it: that says nothing of how the others did.
+    gaps = np.diff(_moments(frame, spec, edges, "arrivals"))[np.diff(edges) > 0]
+    return "arrivals" if np.median(gaps) > 0 else otherwise
 
 
 def _a_day_each(end: pd.Timestamp, edges: Counts, rows: int) -> "pd.Series[pd.Timestamp]":
@@ -282,16 +292,19 @@ def _known(
     delay = spec.label_delay if asked.label_delay is None else asked.label_delay.time
     arrived = frame[ARRIVED].to_numpy(dtype="datetime64[ns]").astype(np.int64)
     happened = arrived if spec.time is None else frame[spec.time].to_numpy(dtype="datetime64[ns]").astype(np.int64)
-    final: Counts = happened + (0 if delay is None else int(delay / timedelta(microseconds=1)) * 1000)
-    if clock in {"time", "delivered"}:
+    wait = 0 if delay is None else int(delay / timedelta(microseconds=1)) * 1000
+    final: Counts = happened + wait
+    if clock == "delivered":
         return final
-    if spec.time is None and delay and arrived.max() - arrived.min() < int(delay / timedelta(microseconds=1)) * 1000:
+    if spec.time is None and arrived.max() - arrived.min() < wait:
         raise ModelOwnerError(
             f"{spec.model}: labels are final {delay} after a row's arrival, but all rows arrived within less, so no label of the history "
             "was ever final; declare `time`, or say how late labels come with --label-delay 2windows"
         )
     came = _label_arrivals(table, frame, spec, arrived)
-    known = np.maximum(final, came)
+    if delay is None:  # every label is final when it comes, also that of a row whose time is still to come
+        return final if clock == "time" else came
+    known = final if clock == "time" else np.maximum(final, came)
     return np.where(known > came.max(), _NEVER, known)  # not final yet when the newest row or label came: nobody may judge by it
 
 
@@ -329,4 +342,5 @@ def _sampled(accepted: Accepted, share: float) -> Accepted:
         strange=accepted.strange,
         version=accepted.version,
         size=accepted.size,
+        share=share,
     )

@@ -17,6 +17,7 @@ from ml.monitoring.replayed.facts import DECLARED, PlayedPolicy, ReplayFacts
 from ml.settings import Settings
 from ml.state import State, replays
 from ml.state.records import PlayedReplay
+from ml.wording import moment
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def answer(settings: Settings, model: str, *, at: datetime, approved: bool, by: 
 def _kept(state: State, model: str, at: datetime) -> PlayedReplay:
     found = replays.of(state, model, at=at)
     if found is None:
-        raise ModelOwnerError(f"the replay of {model} of {at:%Y-%m-%d %H:%M} UTC is not kept any more; replay again")
+        raise ModelOwnerError(f"the replay of {model} of {moment(at)} is not kept any more; replay again")
     return found
 
 

@@ -10,20 +10,20 @@ from ml.jobs.replaying.losses import Losses
 from ml.jobs.replaying.rows import Accepted
 from ml.monitoring.replayed.facts import Affected, CostFacts, PlayedPolicy, Range, WindowFacts
 from ml.policy.replay import Cell, Costs, Interval, Judged, LossHistory, Parts, as_declared
-from ml.spec import ModelSpec
+from ml.spec import Cost, ModelSpec
 
 _FEWEST_LABELLED = 10
 _NAMED_COLUMNS = 5
 
 
-def cell(found: Cell, *, is_declared: bool) -> CostFacts:
-    """One cost."""
-    costs, vote = found.costs, found.vote
+def cell(found: Cell, *, declared: Cost | None) -> CostFacts:
+    """One cost. `declared`: as `retraining.cost` has it, where it is that one: it is what a recommendation leaves in the file."""
+    costs, vote, rules = found.costs, found.vote, as_declared(found)
     return CostFacts(
         cost=round(costs.retraining, 12),  # 0.095 + 0.005 is 0.1, whatever floats say
         train=costs.train,
         promote=costs.promote,
-        is_declared=is_declared,
+        is_declared=declared is not None,
         recommended=_played(found.recommended),
         kind=found.kind,
         is_told=found.is_told,
@@ -36,7 +36,7 @@ def cell(found: Cell, *, is_declared: bool) -> CostFacts:
         honest_oracle=found.honest_oracle,
         policies=tuple(_played(one) for one in found.policies),
         vote=None if vote is None else vote.model_dump(mode="json", exclude_none=True, exclude_defaults=False),
-        rules=as_declared(found),
+        rules=rules | {"cost": declared.model_dump(mode="json")} if rules and declared is not None else rules,
     )
 
 
@@ -165,13 +165,24 @@ def _sentences(accepted: Accepted, losses: Losses, columns: Sequence[str]) -> li
     return found
 
 
-def costs_of(spec: ModelSpec, grid: Sequence[float], share: float | None) -> list[Costs]:
-    """The declared cost first, then the grid in its order, split as declared."""
-    declared = spec.retraining.cost
+def costs_of(spec: ModelSpec, grid: Sequence[float], share: float | None, *, rows: float) -> list[Costs]:
+    """The declared cost first, then the grid in its order, split as declared; in windows' worth of loss, of windows of so many `rows`."""
+    declared = None if spec.retraining.cost is None else spec.retraining.cost.in_windows(rows)
     part = share if share is not None else 0.05 if declared is None else declared.train / declared.retraining
     first = [] if declared is None else [Costs(train=declared.train, promote=declared.promote)]
     others = [Costs.of(one, shadow_share=part) for one in grid]
     return [*first, *(one for one in others if not any(math.isclose(one.retraining, cost.retraining) for cost in first))]
+
+
+def priced(spec: ModelSpec, rows: float) -> list[str]:
+    """How a cost that is declared in money was turned into windows' worth of loss, in one sentence; none where none is."""
+    cost = spec.retraining.cost
+    if cost is None or cost.per_error is None:
+        return []
+    found, each = cost.in_windows(rows), f"{rows:.0f} rows a window"
+    parts = f"a fit {cost.train:g}, a promotion {cost.promote:g}"
+    money = f"A retraining costs {cost.retraining:g} in money ({parts}) and an error {cost.per_error:g}"
+    return [f"{money}: with {each} that is {found.retraining:.4g} windows' worth of loss, as costs are told here and given by --costs."]
 
 
 def middle(costs: Sequence[Costs]) -> int:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 from ml.data.stores import own_store_of
 from ml.errors import PerennialError
@@ -20,6 +19,7 @@ from ml.monitoring.pages.frame import alone, framed
 from ml.settings import Settings
 from ml.state import State, ledger
 from ml.state.records import Window
+from ml.wording import moment
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +32,10 @@ _LOOKED_BACK = 200
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A page as bytes. `kind`: `still` runs no script, `drawn` only the two that draw charts, `foreign` was made from data by others."""
+    """A page as bytes. One that `is_foreign` was made from data by others, and runs scripts that are not ours."""
 
     content: bytes
-    kind: Literal["still", "drawn", "foreign"] = "still"
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Shelf:
 
 def index(shelf: Shelf, models: Sequence[str]) -> Document:
     """The page of these models."""
-    return _still(rendered.index(gathering.index_rows(shelf.state, models, listed=shelf.windows)))
+    return _own(rendered.index(gathering.index_rows(shelf.state, models, listed=shelf.windows)))
 
 
 def find(shelf: Shelf, model: str, name: str) -> Document | Missing:
@@ -83,7 +83,7 @@ def find(shelf: Shelf, model: str, name: str) -> Document | Missing:
     if not gathering.is_declared(shelf.settings, model):
         return Missing("No such model", f"{model} is not declared here.")
     if name == INDEX:
-        return _still(rendered.model(gathering.model_facts(shelf.settings, shelf.state, model, after=shelf.after, at=shelf.at)))
+        return _own(rendered.model(gathering.model_facts(shelf.settings, shelf.state, model, after=shelf.after, at=shelf.at)))
     if name == HISTORY:
         return _history(shelf, model)
     if name == REPLAY:
@@ -106,8 +106,8 @@ def _history(shelf: Shelf, model: str) -> Document:
 
     spec = gathering.spec_of(shelf.settings, shelf.state, model)
     if shelf.after > gathering.BEGINNING:
-        return Document(render(gathered(shelf.state, spec, after=shelf.after, until=shelf.at)).encode(), "drawn")
-    return Document(render(gather(shelf.state, spec, since=period_of(PERIOD), until=shelf.at)).encode(), "drawn")
+        return _own(render(gathered(shelf.state, spec, after=shelf.after, until=shelf.at)))
+    return _own(render(gather(shelf.state, spec, since=period_of(PERIOD), until=shelf.at)))
 
 
 def _replay(shelf: Shelf, model: str) -> Document | Missing:
@@ -115,7 +115,7 @@ def _replay(shelf: Shelf, model: str) -> Document | Missing:
     found = _stored(f"{shelf.settings.reports_url.rstrip('/')}/{model}/{REPLAY}.html")
     if found is None:
         return Missing("No replay yet", hint)
-    return Document(framed(found, ways=rendered.of_page(model, "Replay")).encode(), "drawn")
+    return _own(framed(found, ways=rendered.of_page(model, "Replay")))
 
 
 def _card(shelf: Shelf, model: str, number: int) -> Document | Missing:
@@ -126,7 +126,7 @@ def _card(shelf: Shelf, model: str, number: int) -> Document | Missing:
     if found is None:
         return Missing("No model card", f"Version {number} was trained without one; `perennial train {model}` makes a version with a card.")
     ways = rendered.of_page(model, f"Version {number}")
-    return _still(framed(found, ways=ways, meaning=standing.of_version(facts)))
+    return _own(framed(found, ways=ways, meaning=standing.of_version(facts)))
 
 
 def _kept_card(shelf: Shelf, model: str, number: int) -> str | None:
@@ -160,7 +160,7 @@ def _docs(shelf: Shelf, model: str, name: str) -> Document | Missing:
         quarantined = batches.count(shelf.state, model, status="quarantined")
         listed = gathering.documented(shelf.state, model, after=shelf.after, limit=gathering.MOST_DOCS + 1)
         shown, is_cut = listed[: gathering.MOST_DOCS], len(listed) > gathering.MOST_DOCS
-        return _still(rendered.deliveries(model, shown, quarantined=quarantined, is_cut=is_cut))
+        return _own(rendered.deliveries(model, shown, quarantined=quarantined, is_cut=is_cut))
     hint = f"`perennial quarantine list {model}` names the batches that were not accepted."
     if not _BATCH.fullmatch(name):
         return Missing("No such page", hint)
@@ -168,7 +168,7 @@ def _docs(shelf: Shelf, model: str, name: str) -> Document | Missing:
     path = folder / f"{name}.html"
     if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
         return Missing("No such page", hint)
-    return _still(framed(path.read_text(encoding="utf-8"), ways=rendered.of_delivery(model, name)))
+    return _own(framed(path.read_text(encoding="utf-8"), ways=rendered.of_delivery(model, name)))
 
 
 def _of_window(shelf: Shelf, model: str, name: str) -> Document | Missing:
@@ -180,18 +180,18 @@ def _of_window(shelf: Shelf, model: str, name: str) -> Document | Missing:
     if is_plots:
         return _plots(window)
     plots = window.report_url is not None and _is_stored(window.report_url)
-    return _still(rendered.window(gathering.window_facts(shelf.state, window, plots=plots, listed=shelf.windows)))
+    return _own(rendered.window(gathering.window_facts(shelf.state, window, plots=plots, listed=shelf.windows)))
 
 
 def _plots(window: Window) -> Document | Missing:
     found = _stored(window.report_url) if window.report_url else None
     if found is None:
         gone = (
-            f"{window.id} was measured at {window.measured_at or window.as_of:%Y-%m-%d %H:%M} UTC. Its plots were removed since, as those "
+            f"{window.id} was measured at {moment(window.measured_at or window.as_of)}. Its plots were removed since, as those "
             f"are that are older than monitoring.keep_reports in model.yaml. Its numbers are kept."
         )
         return Missing("The plots are gone", gone)
-    return Document(alone(found, back=f"{window.id}.html").encode(), "foreign")
+    return Document(alone(found, back=f"{window.id}.html").encode(), is_foreign=True)
 
 
 def _is_stored(url: str) -> bool:
@@ -208,5 +208,5 @@ def _stored(url: str) -> str | None:
     return content.decode(errors="replace")
 
 
-def _still(page: str) -> Document:
+def _own(page: str) -> Document:
     return Document(page.encode())

@@ -1,8 +1,7 @@
 """What the pages are made from, read from the state database alone."""
 
 import json
-import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -11,11 +10,11 @@ from typing import Any
 from ml import specfile
 from ml.errors import SpecError, UnknownModel
 from ml.jobs import audited
-from ml.jobs.report import gathered
+from ml.jobs.report import gathered, seen
 from ml.monitoring import report_sections
 from ml.monitoring.concept import ConceptDrift
 from ml.monitoring.estimated.values import Estimate, Estimated
-from ml.monitoring.history.facts import Seen, Value
+from ml.monitoring.history.facts import Seen
 from ml.monitoring.pages import standing
 from ml.monitoring.pages.facts import BatchFacts, Comparison, IndexRow, ModelFacts, VersionFacts, WindowFacts
 from ml.monitoring.ranking import Ranked
@@ -24,8 +23,9 @@ from ml.monitoring.segments import Segment
 from ml.monitoring.shadowed import Shadow
 from ml.settings import Settings
 from ml.spec import LOWER_IS_BETTER, METRICS, ModelSpec
-from ml.state import State, batches, estimates, history, ledger, newest, replays, specs, trainings
-from ml.state.records import Drift, Promotion, Quality, Training, Window
+from ml.state import State, batches, estimates, history, ledger, newest, overview, replays, specs, trainings
+from ml.state.measured import Alarmed, Measured, beyond
+from ml.state.records import NOT_FEATURES, Drift, Promotion, Quality, Training, Window
 from ml.training.results import GateVerdict
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,60 +59,28 @@ def is_declared(settings: Settings, model: str) -> bool:
 
 def index_rows(state: State, models: Sequence[str], *, listed: Collection[str] | None = None) -> list[IndexRow]:
     """A row for each model, in their order. `listed`: only these windows may be led to, None: all."""
-    serving, found = newest.champions(state, models), newest.of_models(state, models)
+    with state.begin() as connection:
+        serving = overview.champions(connection, models)
+    found = newest.of_models(state, models)
     rows = [_index_row(name, serving.get(name), found.get(name)) for name in models]
     return [replace(row, has_report=listed is None or (row.newest is not None and row.newest.id in listed)) for row in rows]
 
 
-def _index_row(model: str, serving: newest.Serving | None, found: newest.Newest | None) -> IndexRow:
+def _index_row(model: str, serving: Promotion | None, found: newest.Newest | None) -> IndexRow:
     spec: dict[str, Any] = json.loads(found.spec) if found is not None else {}
     metric = (spec.get("promotion") or {}).get("metric") or {"regression": "mae", "multiclass": "balanced_accuracy"}.get(
         spec.get("task", ""), METRICS["binary"][0]
     )
-    seen = None if found is None else _newest_seen(found)
+    shown = None if found is None else seen(found.window, found.measured, decision=found.decision)
     champion = None if serving is None else serving.version
     limit = (spec.get("retraining") or {}).get("drift_share")
     return IndexRow(
         model=model,
         champion=champion,
-        since=None if serving is None else serving.since,
-        newest=seen,
+        since=None if serving is None else serving.at,
+        newest=shown,
         metric=metric,
-        meaning=standing.of_newest(model, seen, champion=champion, drift_limit=limit),
-    )
-
-
-def _newest_seen(found: newest.Newest) -> Seen:
-    return _seen(
-        found.window,
-        qualities=_values(found.qualities, found.intervals),
-        concept=found.concept,
-        columns=found.columns,
-        drifted=found.drifted,
-        alarms=found.alarms,
-        decision=found.decision,
-    )
-
-
-def _seen(window: Window, *, concept: dict[str, Any] | None, **known: Any) -> Seen:
-    return Seen(
-        id=window.id,
-        number=window.number,
-        at=window.as_of,
-        champion=window.champion,
-        rows=window.rows,
-        labelled_rows=window.labelled_rows,
-        is_measured=window.measured_at is not None,
-        concept=None if concept is None else ConceptDrift(**concept),
-        **known,
-    )
-
-
-def _values(found: Iterable[Quality], intervals: dict[str, Any] | None) -> tuple[Value, ...]:
-    kept = intervals or {}
-    spans = {one.metric: tuple(kept[one.metric]) if one.metric in kept else (None, None) for one in found}
-    return tuple(
-        Value(metric=one.metric, value=one.value, low=spans[one.metric][0], high=spans[one.metric][1], rows=one.rows) for one in found
+        meaning=standing.of_newest(model, shown, champion=champion, drift_limit=limit),
     )
 
 
@@ -231,26 +199,18 @@ def window_facts(state: State, window: Window, *, plots: bool, listed: Collectio
 
 
 def _measured(state: State, window: Window, drifts: Sequence[Drift], qualities: Sequence[Quality]) -> Seen:
-    from ml.monitoring import NOT_FEATURES
-    from ml.state.history import Alarmed
-
     features = [one for one in drifts if one.kind not in NOT_FEATURES]
-    drifted = sorted((one for one in drifts if one.drifted), key=lambda one: -one.value / one.threshold if one.threshold > 0 else 0.0)
-    return _seen(
-        window,
+    drifted = sorted((one for one in drifts if one.drifted), key=beyond, reverse=True)
+    found = Measured(
         columns=len(features),
         drifted=sum(one.drifted for one in features),
-        drifts=tuple(drifts),
         alarms=tuple(Alarmed(one.column, one.kind) for one in drifted),
-        qualities=_values(qualities, estimates.detail(state, window.id, "intervals")),
-        estimates=tuple(
-            Value(metric=one.metric, value=one.value, low=one.low, high=one.high)
-            for one in estimates.of_window(state, window.id)
-            if one.value is not None and math.isfinite(one.value)
-        ),
+        qualities=tuple(qualities),
+        intervals=estimates.detail(state, window.id, "intervals") or {},
         concept=estimates.detail(state, window.id, "concept"),
-        decision=ledger.decision_for(state, window.id),
     )
+    decision = ledger.decision_for(state, window.id)
+    return seen(window, found, drifts=drifts, estimates=estimates.of_window(state, window.id), decision=decision)
 
 
 def _sections(state: State, window: Window, spec: ModelSpec) -> list[Section]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ml.monitoring.concept import ConceptDrift
-from ml.state.history import Alarmed
+from ml.state.measured import Alarmed
 from ml.state.records import Decision, Drift, Promotion
 
 

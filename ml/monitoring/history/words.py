@@ -3,22 +3,11 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from ml.monitoring.decided import short
 from ml.monitoring.history.facts import History, Seen, Value
+from ml.state.overview import STANDING
 from ml.state.records import Decision, Promotion
 from ml.wording import counted, percent
-
-_WAITING = {"open": "waits for a run of the training", "claimed": "is being worked on", "suggested": "waits for a person's word"}
-_COUNTED = {
-    "open": "waiting for a run of the training",
-    "claimed": "being worked on",
-    "suggested": "waiting for a person's word",
-    "done": "brought to a finished training",
-    "superseded": "replaced by a newer decision",
-    "failed": "failed",
-    "declined": "declined by a person",
-    "expired": "without an answer in time",
-    "recorded": "only recorded, because retraining is off",
-}
 
 
 def meaning(history: History) -> list[str]:
@@ -120,9 +109,8 @@ def _decisions(history: History) -> list[str]:
         return [f"No training was asked for in {counted(len(made), 'decision')}."]
     ends: dict[str, int] = {}
     for one in asked:
-        said = _COUNTED.get(one.state, one.state)
-        ends[said] = ends.get(said, 0) + 1
-    listed = ", ".join(f"{count} {said}" for said, count in ends.items())
+        ends[one.state] = ends.get(one.state, 0) + 1
+    listed = ", ".join(f"{count} {short(state)}" for state, count in ends.items())
     return [f"In {len(asked)} of {counted(len(made), 'decision')} a training was asked for: {listed}."]
 
 
@@ -146,7 +134,7 @@ def _change(one: Promotion) -> str:
 
 def _now(history: History) -> list[str]:
     serving = "Nobody serves." if history.champion is None else f"Version {history.champion} serves now."
-    waiting = [one for one in history.decisions if one.state in _WAITING]
+    waiting = [one for one in history.decisions if one.state in STANDING]
     return [f"{serving} {_waiting(waiting)}"]
 
 
@@ -156,4 +144,4 @@ def _waiting(found: Sequence[Decision]) -> str:
     newest = found[-1]
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
     until = f" until {day(newest.until)}" if newest.state == "suggested" and newest.until else ""
-    return f"A decision of {day(newest.decided_at)} {_WAITING[newest.state]}{until}{more}."
+    return f"A decision of {day(newest.decided_at)} is {short(newest.state)}{until}{more}."

@@ -15,6 +15,7 @@ from ml.monitoring.pages import standing, words
 from ml.monitoring.pages.facts import BatchFacts, IndexRow, ModelFacts, WindowFacts
 from ml.monitoring.pages.frame import SANDBOX, STILL, TONES, Way, Ways, means, nav
 from ml.state.records import Decision, Drift
+from ml.wording import moment
 
 LISTED_COLUMNS = 200
 """So many columns of a window are listed, the farthest first."""
@@ -103,11 +104,6 @@ def verdict(made: Decision | None) -> str:
     if made.policy == words.GIVEN_UP:
         return "given up"
     return "retraining asked for" if made.retrain else "not retrained"
-
-
-def moment(at: datetime | None) -> str:
-    """A time as the pages write it."""
-    return "–" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def spanned(value: Value | None) -> str:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from ml.monitoring import NOT_FEATURES
+from ml.monitoring import NOT_FEATURES, decided
 from ml.monitoring.history.facts import Seen, Value
 from ml.monitoring.history.words import day, number
 from ml.monitoring.pages.facts import Meaning, Tone, WindowFacts, rule
@@ -127,7 +127,7 @@ def decision(made: Decision | None) -> list[str]:
     asked = [str(one["reason"]) for one in made.rules if one.get("role") == "asks" and one.get("fired")]
     held = [str(one["reason"]) for one in made.rules if one.get("role") == "holds_back" and one.get("fired")]
     if made.retrain:
-        return [f"A retraining was asked for: {listed(asked or made.reasons[:1])}.", *_became(made)]
+        return [f"A retraining was asked for: {listed(asked or made.reasons[:1])}.", decided.sentence(made)]
     if made.policy == GIVEN_UP:
         return [f"It was not judged: {listed(made.reasons)}."]
     if asked and held:
@@ -237,29 +237,6 @@ def _estimated(seen: Seen, metric: str) -> list[str]:
     return [
         f"Without them {metric} is estimated at {number(guess.value)}{_between(guess)}, if the same inputs still lead to the same answers."
     ]
-
-
-def _became(made: Decision) -> list[str]:
-    outcome = made.outcome or {}
-    version = outcome.get("version")
-    answered = (made.answer or {}).get("by")
-    said = {
-        "open": "It waits for the next run of the training.",
-        "claimed": "The training is at work.",
-        "suggested": f"A person is asked{f' until {day(made.until)}' if made.until else ''}.",
-        "declined": f"{answered or 'A person'} said no.",
-        "expired": "Nobody answered in time, which counts as no.",
-        "recorded": "Retraining is switched off, so nothing was started.",
-        "failed": f"The training failed {counted(made.tries, 'time')}.",
-        "superseded": "A newer decision took its place.",
-    }
-    if made.state != "done":
-        return [said[made.state]] if made.state in said else []
-    if version is None:
-        return ["The training has ended without a new version."]
-    if outcome.get("promoted"):
-        return [f"That made version {version}, which became champion."]
-    return [f"That made version {version}, which did not replace the champion."]
 
 
 def listed(texts: Sequence[str]) -> str:

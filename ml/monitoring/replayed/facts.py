@@ -116,6 +116,7 @@ class Affected(_Facts):
         untrained: Too few rows or one class before them: no model could be trained there.
         lost_columns: A feature that others have is missing throughout: filled as a missing value.
         late_labels: Some labels came later than the delay that was reckoned with: not learnt from.
+        unmeasured: Drift could not be measured where a policy looked: no drift there.
         left_out_rows: Rows in no window: after the last whole one, or without a time where windows follow it.
     """
 
@@ -126,7 +127,12 @@ class Affected(_Facts):
     untrained: int = 0
     lost_columns: int = 0
     late_labels: int = 0
+    unmeasured: int = 0
     left_out_rows: int = 0
+
+
+def _learnt(length: str) -> str:
+    return "all windows before" if length == "growing" else f"the last {length}"
 
 
 class LengthFacts(_Facts):
@@ -141,6 +147,18 @@ class LengthFacts(_Facts):
     saved: Range | None
     tuned_totals: dict[str, float]
     fresh_means: dict[str, float]
+
+    @property
+    def better(self) -> str:
+        """What another length saved, and how to replay with it, in one sentence; empty where none can be told from the declared one."""
+        if self.name == self.declared or self.saved is None:
+            return ""
+        low, high = ("any amount" if end is None else f"{end:.2f}" for end in self.saved)
+        option = "--growing" if self.name == "growing" else f"--history {self.name.split()[0]}"
+        return (
+            f"On the windows that policies were chosen on, models that learn from {_learnt(self.name)} saved {low} to {high} (95 %) "
+            f"against those that learn from {_learnt(self.declared)}, which this policy was judged with: replay with {option}."
+        )
 
 
 class ReplayFacts(_Facts):

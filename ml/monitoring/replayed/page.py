@@ -9,6 +9,7 @@ from ml.monitoring.history.words import number
 from ml.monitoring.replayed.facts import CostFacts, ReplayFacts
 from ml.monitoring.replayed.figures import calendars, figures, others, price
 from ml.monitoring.replayed.words import LEGEND, Row, between, legend, listed, meaning, period, rows, treated
+from ml.wording import moment
 
 _TUNED = "Policies were chosen on the tuned windows, so no policy is shown on them: it would look better than it is."
 _TITLES = {
@@ -44,7 +45,7 @@ def render(facts: ReplayFacts) -> str:
 
 
 def _body(facts: ReplayFacts, charts: dict[str, Any]) -> str:
-    played = f"Replay of {facts.at:%Y-%m-%d %H:%M} UTC, dataset version {facts.dataset_version}. {period(facts)}"
+    played = f"Replay of {moment(facts.at)}, dataset version {facts.dataset_version}. {period(facts)}"
     parts = [
         f'<h1>{escape(facts.model)}</h1><p class="muted">{escape(played)}</p>',
         page.meaning(" ".join(meaning(facts))),

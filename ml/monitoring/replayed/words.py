@@ -17,7 +17,6 @@ _MEANT = {
     "drift, as declared": "where as many columns have drifted as model.yaml says",
     "drift, Evidently's default": "where half of the columns have drifted by the tests that Evidently picks",
     "quality drop": "where the metric is worse by so much than new models usually have it",
-    "estimated quality": "where the metric is estimated to be worse by so much than usual",
     "vote": "where regret, payback and calendars, weighted by what each cost on the earlier windows, have a majority for it",
     "as declared": "as `retraining` in model.yaml says now",
     "oracle": "at the cheapest moments of all, which nobody can know beforehand",
@@ -33,6 +32,7 @@ _TREATED = {
     "untrained": ("too few labelled rows, or one class, before it", "no model could be trained there, so none was replaced"),
     "lost_columns": ("a feature that others have is missing throughout", "filled as a missing value"),
     "late_labels": ("some labels came later than the delay that was reckoned with", "not learnt from"),
+    "unmeasured": ("drift could not be measured where a policy looked", "counted as not drifted; the log says why"),
 }
 
 

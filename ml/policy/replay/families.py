@@ -18,6 +18,8 @@ LIMITS = (1.0, 2.0, 4.0, 8.0, 16.0)
 ROWS = (1, 2, 4, 8, 16)
 SHADOWS = (1, 2, 4)
 _ALLOWANCE, _SD_OF_MAD = 0.5, 1.4826
+_NOT_PLAYED = {"estimated quality": "quality is not estimated in a replay"}
+"""On no history: an estimate takes a model's answer to each row, and only what it lost is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ def families(history: LossHistory, yardstick: Yardstick, parts: Parts, costs: Co
     found["own loss (CUSUM)"] = tuple(_cusum(history, yardstick, limit) for limit in LIMITS)
     found["labelled rows"] = tuple(_rows(history, parts, count) for count in ROWS)
     learnt = [forecast.learnt(history, yardstick, parts, horizon=horizon) for horizon in forecast.HORIZONS]
-    absent = {}
+    absent = dict(_NOT_PLAYED)
     if forecasts := tuple(one.policy(costs.retraining) for one in learnt if one is not None):
         found["forecast"] = forecasts
     else:
@@ -78,10 +80,10 @@ def _signalled(history: LossHistory) -> tuple[dict[str, tuple[Policy, ...]], dic
 def _signal(name: str, family: str, history: LossHistory, flags: Flags, *, lag: int) -> Policy:
     """Asks where the newest window that is known, `lag` windows before, has the flag. NaN compares false and asks for nothing."""
 
-    def row(champion: int, since: int) -> Flags:
+    def row(champion: int) -> Flags:
         found = np.zeros(history.windows, dtype=bool)
         found[lag:] = flags[champion - history.delay, : history.windows - lag]
-        found[: since + lag] = False
+        found[: champion + lag] = False
         return found
 
     return Policy(name=name, family=family, asks=by_row(row))
@@ -94,8 +96,8 @@ def _cusum(history: LossHistory, yardstick: Yardstick, limit: float) -> Policy:
     """
     deviation = max(_SD_OF_MAD * yardstick.usual_noise, 1e-9)
 
-    def row(champion: int, since: int) -> Flags:
-        own = np.where(np.arange(history.windows) >= since, history.served[champion], np.nan)
+    def row(champion: int) -> Flags:
+        own = history.served[champion]
         seen = np.flatnonzero(np.isfinite(own))
         sums = np.zeros(len(seen) + 1)
         for place, window in enumerate(seen[1:], start=2):
@@ -119,8 +121,8 @@ def _rows(history: LossHistory, parts: Parts, count: int) -> Policy:
     needed = int(count * np.median(judged)) if len(judged) else 1
     known = np.concatenate([np.zeros(1 + history.delay, dtype=np.int64), np.cumsum(history.rows)])[: history.windows]
 
-    def row(_champion: int, since: int) -> Flags:
-        found: Flags = known - known[since] >= max(1, needed)
+    def row(champion: int) -> Flags:
+        found: Flags = known - known[champion] >= max(1, needed)
         return found
 
     return Policy(name=f"{needed} labelled rows", family="labelled rows", asks=by_row(row))

@@ -33,17 +33,17 @@ class Forecast:
     level: float
     slopes: Floats
 
-    def saving(self, champion: int, since: int) -> Floats:
+    def saving(self, champion: int) -> Floats:
         """At the start of each window, in loss a window."""
-        known = facts(self.history, self.yardstick, champion=champion, since=since)
+        known = facts(self.history, self.yardstick, champion=champion)
         found: Floats = self.level + (known - self.middle) / self.spread @ self.slopes
         return found
 
     def policy(self, cost: float) -> Policy:
         """Retrains where the saving exceeds the cost."""
 
-        def row(champion: int, since: int) -> Flags:
-            found: Flags = self.horizon * self.saving(champion, since) > cost
+        def row(champion: int) -> Flags:
+            found: Flags = self.horizon * self.saving(champion) > cost
             return found
 
         return Policy(name=f"forecast of {self.horizon} windows", family="forecast", asks=by_row(row))
@@ -63,7 +63,7 @@ def learnt(history: LossHistory, yardstick: Yardstick, parts: Parts, *, horizon:
         usable = history.available[windows] & (counts > 0)
         windows, counts = windows[usable], counts[usable]
         kept, fresh = (sums[model, windows + horizon] - sums[model, windows] for model in (champion, windows))
-        rows.append(facts(history, yardstick, champion=champion, since=champion)[windows])
+        rows.append(facts(history, yardstick, champion=champion)[windows])
         saved.append((kept - fresh) / counts)
     features, target = np.concatenate(rows), np.concatenate(saved)
     if len(target) < _LEAST_PAIRS:
@@ -76,17 +76,17 @@ def learnt(history: LossHistory, yardstick: Yardstick, parts: Parts, *, horizon:
     )
 
 
-def facts(history: LossHistory, yardstick: Yardstick, *, champion: int, since: int) -> Floats:
+def facts(history: LossHistory, yardstick: Yardstick, *, champion: int) -> Floats:
     """Windows x 4, as known at the start of each: age in windows, and by how much the champion lost more than is usual.
 
-    That is in the newest judged window, in the newest three, and in all since `since`; 0 while there is none.
+    That is in the newest judged window, in the newest three, and in all of its service; 0 while there is none.
     """
     windows = np.arange(history.windows)
-    own = np.where(windows >= since, history.served[champion] - yardstick.usual, np.nan)
+    own = history.served[champion] - yardstick.usual
     seen = np.flatnonzero(np.isfinite(own))
     values = own[seen]
     sums, counts = np.cumsum(values), np.arange(1, len(values) + 1)
     recent = (sums - np.concatenate([np.zeros(min(_RECENT, len(sums))), sums[:-_RECENT]])) / np.minimum(counts, _RECENT)
     after = np.concatenate([np.zeros((1, 3)), np.column_stack([values, recent, sums / counts])])
     known = np.searchsorted(seen, windows - 1 - history.delay, side="right")
-    return np.column_stack([np.maximum(windows - since, 0), after[known]])
+    return np.column_stack([np.maximum(windows - champion, 0), after[known]])

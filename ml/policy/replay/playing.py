@@ -9,9 +9,9 @@ import numpy as np
 from ml.policy.replay.costs import Costs
 from ml.policy.replay.history import Counts, Flags, Floats, LossHistory
 
-Asks = Callable[[int, int, int], bool]
-"""champion, since, window: whether the policy asks for a training at the start of `window`, where the model that was put into service at
-`champion` serves, and the last training was at `since`. It may look at what was known then, and at nothing else."""
+Asks = Callable[[int, int], bool]
+"""champion, window: whether the policy asks for a training at the start of `window`, where the model that was put into service at
+`champion` serves: each training passes the gate, so that was the last. It may look at what was known then, and at nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,16 +83,16 @@ def play(history: LossHistory, policy: Policy, *, start: int, end: int) -> Run:
     """
     windows = end - start
     champions, fits, promotions = (np.zeros(windows, dtype=np.int64) for _ in range(3))
-    available, champion, since = history.available, start, start
-    scored = with_shadow(history, since=since, shadow=policy.shadow)
+    available, champion = history.available, start
+    scored = with_shadow(history, champion=champion, shadow=policy.shadow)
     for place, window in enumerate(range(start, end)):
         known = window - 1 - history.delay
         fits[place] += known >= 0 and scored[known]
-        if window > start and available[window] and policy.asks(champion, since, window):
+        if window > start and available[window] and policy.asks(champion, window):
             fits[place] += 1
             promotions[place] = 1
-            champion = since = window
-            scored = with_shadow(history, since=since, shadow=policy.shadow)
+            champion = window
+            scored = with_shadow(history, champion=champion, shadow=policy.shadow)
         champions[place] = champion
     losses = np.nan_to_num(history.served[champions, np.arange(start, end)])
     judged = int(history.judged[start:end].sum())
@@ -101,24 +101,21 @@ def play(history: LossHistory, policy: Policy, *, start: int, end: int) -> Run:
     )
 
 
-def with_shadow(history: LossHistory, *, since: int, shadow: int) -> Flags:
-    """In which windows what serves is held against a shadow, where the last training was at `since`.
-
-    Without label delay what was trained at `since` is its own shadow there.
-    """
+def with_shadow(history: LossHistory, *, champion: int, shadow: int) -> Flags:
+    """In which windows the champion is held against a shadow; without label delay it is its own in the first."""
     windows = np.arange(history.windows)
     if not shadow:
         return np.zeros(history.windows, dtype=bool)
-    due = (windows >= since) & ((windows - since) % shadow == 0) & ((windows > since) | (history.delay > 0))
+    due = (windows >= champion) & ((windows - champion) % shadow == 0) & ((windows > champion) | (history.delay > 0))
     found: Flags = due & history.trained & history.judged
     return found
 
 
-def by_row(row: Callable[[int, int], Flags]) -> Asks:
-    """A policy from all its answers at once: row(champion, since)[window] is its answer at that window."""
+def by_row(row: Callable[[int], Flags]) -> Asks:
+    """A policy from all its answers at once: row(champion)[window] is its answer at that window."""
     kept = cache(row)
 
-    def asks(champion: int, since: int, window: int) -> bool:
-        return bool(kept(champion, since)[window])
+    def asks(champion: int, window: int) -> bool:
+        return bool(kept(champion)[window])
 
     return asks

@@ -16,6 +16,7 @@ LEAST_TUNED = 20
 """With fewer tuned windows nothing but the simplest is recommended."""
 TOLD_LEVEL = 2 / 3
 """Of the interval that must lie above 0. Where nothing drifts, and retraining brings nothing, it does so in 1 of 20 histories."""
+_ODDS = "at odds of two to one"
 _TOO_SHORT = "No policy is recommended: the history is too short to tell whether retraining pays"
 CHEAP_SHADOW = 0.1
 """Up to this share (0-1) of a retraining a fit is cheap: too few windows are tuned on to tell that fewer shadows would do."""
@@ -64,11 +65,12 @@ def advise(tuning: Tuning, votes: Sequence[Candidate]) -> Advice:
         quiet = f"on the {windows} windows that policies were chosen on nothing asked for a retraining, which says nothing of later changes"
         return _never(never, f"No policy is recommended: {quiet}", is_told=False, alternative=found.policy)
     saved = interval_of_total(never.run.paid(tuning.costs) - found.run.paid(tuning.costs), level=TOLD_LEVEL)
+    there = f"on the {windows} windows that policies were chosen on"
+    much = f"saved {never.total - found.total:.2f} against never, {saved.low:.2f} to {saved.high:.2f} {_ODDS}"
     if saved.low <= 0:
-        there = f"on the {windows} windows that policies were chosen on the best one ({found.policy.name}) saved"
-        short = f"{there} {never.total - found.total:.2f} against never, {saved.low:.2f} to {saved.high:.2f} at odds of two to one"
+        short = f"{there} the best one ({found.policy.name}) {much}"
         return _never(never, f"{_TOO_SHORT}: {short}", is_told=False, alternative=found.policy)
-    return _told(found)
+    return _told(found, f"{there} it {much}, not 95 %")
 
 
 def best(tuning: Tuning, votes: Sequence[Candidate]) -> Candidate:
@@ -94,10 +96,10 @@ def _never(never: Candidate, sentence: str, *, is_told: bool, alternative: Polic
     )
 
 
-def _told(found: Candidate) -> Advice:
+def _told(found: Candidate, saved: str) -> Advice:
     voters = found.vote.voters if found.vote is not None else ()
     if len(voters) == 1 and isinstance(voters[0], CalendarVoter):
-        sentence = f"Use the calendar: retrain {voting.name(voters[0])}"
+        sentence = f"Use the calendar: retrain {voting.name(voters[0])}; {saved}"
         every = voters[0].every_windows
         return Advice(
             policy=found.policy,
@@ -112,7 +114,7 @@ def _told(found: Candidate) -> Advice:
     return Advice(
         policy=found.policy,
         kind="vote",
-        sentence=sentence,
+        sentence=f"{sentence}; {saved}",
         is_told=True,
         tuned_total=found.total,
         vote=found.vote,

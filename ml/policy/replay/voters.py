@@ -29,12 +29,12 @@ class Voting:
         """Of the regret of a window."""
         return self.yardstick.noise if self.shadow else self.yardstick.usual_noise
 
-    def row(self, voter: AnyVoter, champion: int, since: int) -> Flags:
+    def row(self, voter: AnyVoter, champion: int) -> Flags:
         """The rule's answer at the start of each window."""
         windows = np.arange(self.history.windows)
         if isinstance(voter, CalendarVoter):
-            return windows - since >= voter.every_windows
-        found = regrets(self.history, self.yardstick, champion=champion, since=since, shadow=self.shadow)
+            return windows - champion >= voter.every_windows
+        found = regrets(self.history, self.yardstick, champion=champion, shadow=self.shadow)
         seen = np.flatnonzero(np.isfinite(found))
         asking = self._asking(voter, found[seen])
         known = np.searchsorted(seen, windows - 1 - self.history.delay, side="right")
@@ -59,14 +59,14 @@ class Voting:
         looks = isinstance(voter, RegretVoter | PaybackVoter)
         shadow = self.shadow if looks else 0
         named = f"{voting.name(voter)}, {in_words(shadow)}" if looks else voting.name(voter)
-        return Policy(name=named, family=family, asks=by_row(lambda champion, since: self.row(voter, champion, since)), shadow=shadow)
+        return Policy(name=named, family=family, asks=by_row(lambda champion: self.row(voter, champion)), shadow=shadow)
 
     def together(self, vote: Vote) -> Policy:
         """The rules as they vote."""
         weights = np.array([one.weight for one in vote.voters])
 
-        def row(champion: int, since: int) -> Flags:
-            asking = np.stack([self.row(one, champion, since) for one in vote.voters])
+        def row(champion: int) -> Flags:
+            asking = np.stack([self.row(one, champion) for one in vote.voters])
             found: Flags = voting.carries(weights @ asking / weights.sum())
             return found
 

@@ -92,7 +92,7 @@ def _cell(tuning: Tuning, found: Families, own: Sequence[tuple[Policy, Run]]) ->
     advice = advise(tuning, votes)
     recommended = bench.judged(advice.policy, tuned_total=advice.tuned_total)
     others = [bench.chosen(one) for name, one in chosen.items() if name != "calendar"] + [bench.chosen(one) for one in votes]
-    best = Policy(name="oracle", family="oracle", asks=lambda _champion, _since, _window: False)
+    best = Policy(name="oracle", family="oracle", asks=lambda _champion, _window: False)
     tuned = bench.chosen(chosen["calendar"])
     return Cell(
         costs=tuning.costs,

@@ -37,7 +37,7 @@ class Yardstick:
         return cls(usual=usual, usual_noise=usual_noise, edge=edge if history.delay else 0.0, noise=noise)
 
 
-def regrets(history: LossHistory, yardstick: Yardstick, *, champion: int, since: int, shadow: int) -> Floats:
+def regrets(history: LossHistory, yardstick: Yardstick, *, champion: int, shadow: int) -> Floats:
     """How much more than a fresh model the champion loses, in each window of the history; NaN in windows that are no evidence.
 
     With a shadow: held against a model that learnt from all before that window, less its usual edge; looking back like this tells a change
@@ -47,14 +47,13 @@ def regrets(history: LossHistory, yardstick: Yardstick, *, champion: int, since:
     Args:
         history: The losses.
         yardstick: Of the windows that are tuned on.
-        champion: At which window it was put into service.
-        since: At which window the last training was; earlier windows are not looked at.
+        champion: At which window it was put into service; earlier windows are not looked at.
         shadow: In every so many windows it is held against a shadow.
     """
-    own = history.served[champion]
+    own: Floats = history.served[champion]
     if not shadow:
-        return np.where(np.arange(history.windows) >= since, own - yardstick.usual, np.nan)
-    return np.where(with_shadow(history, since=since, shadow=shadow), own - history.fresh - yardstick.edge, np.nan)
+        return np.asarray(own - yardstick.usual)
+    return np.where(with_shadow(history, champion=champion, shadow=shadow), own - history.fresh - yardstick.edge, np.nan)
 
 
 def _middle(values: Floats) -> tuple[float, float]:

@@ -75,8 +75,21 @@ class Origin(Fact):
         return self.url if self.url is not None and _WEB.fullmatch(self.url) else None
 
 
+class Compared(Fact):
+    """What the gate compared, where that was not all test rows: metrics on the `rows` that neither version had learnt from."""
+
+    rows: int
+    challenger: dict[str, float]
+    champion: dict[str, float]
+    baseline: dict[str, float]
+
+
 class CardFacts(Fact):
-    """All that a card says. `champion` has the former champion's metrics on the same test rows; `origins` decision, reason, run, report."""
+    """All that a card says; `origins` are decision, reason, run, report.
+
+    `champion` has the former champion's metrics on all test rows, those of `assessment`; where it had learnt from some of these it is
+    None, and `compared` says what both did on the others.
+    """
 
     model: str
     version: int
@@ -91,6 +104,7 @@ class CardFacts(Fact):
     assessment: Assessment
     gate: GateFacts
     champion: dict[str, float] | None = None
+    compared: Compared | None = None
     champion_version: int | None = None
     size_mb: float | None = None
     origins: tuple[Origin, ...] = ()

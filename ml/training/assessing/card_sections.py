@@ -29,6 +29,7 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[str | Origin, ...], ...]
     kind: Literal["numbers", "facts", "words"] = "numbers"
+    caption: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,10 @@ def _gate(facts: CardFacts) -> Section:
 
 def _metrics(facts: CardFacts, drawn: set[str]) -> Section:
     found = facts.assessment
-    former = "former champion" if facts.champion_version is None else f"champion, version {facts.champion_version}"
-    header = ("metric", "this version", *([former] if facts.champion is not None else []), "baseline")
+    header = ("metric", "this version", *([_former(facts)] if facts.champion is not None else []), "baseline")
     rows = tuple(
         (
-            f"{name} (decides)" if name == found.metric else name,
+            _decides(name, found.metric),
             _interval(interval),
             *([_number(facts.champion.get(name))] if facts.champion is not None else []),
             _number(found.baseline.get(name)),
@@ -97,7 +97,28 @@ def _metrics(facts: CardFacts, drawn: set[str]) -> Section:
     if of.units:
         part = "" if of.drawn_rows == of.rows else f", from {of.drawn_rows:,} rows chosen by chance"
         text += f" In brackets the {percent(of.confidence)} bootstrap interval: {of.resamples:,} resamples of {of.drawn}{part}."
-    return Section("Metrics", texts=(text,), tables=(Table(header, rows),) if rows else (), figures=_figures(drawn - {"importance"}))
+    tables = (Table(header, rows),) if rows else ()
+    return Section("Metrics", texts=(text,), tables=(*tables, *_compared(facts)), figures=_figures(drawn - {"importance"}))
+
+
+def _compared(facts: CardFacts) -> tuple[Table, ...]:
+    both = facts.compared
+    if both is None:
+        return ()
+    rows = tuple(
+        (_decides(name, facts.assessment.metric), *(_number(one.get(name)) for one in (both.challenger, both.champion, both.baseline)))
+        for name in both.challenger
+    )
+    caption = f"Compared on {both.rows:,} of these rows, from which neither version had learnt:"
+    return (Table(("metric", "this version", _former(facts), "baseline"), rows, caption=caption),)
+
+
+def _former(facts: CardFacts) -> str:
+    return "former champion" if facts.champion_version is None else f"champion, version {facts.champion_version}"
+
+
+def _decides(name: str, metric: str) -> str:
+    return f"{name} (decides)" if name == metric else name
 
 
 def _slices(facts: CardFacts) -> Section:

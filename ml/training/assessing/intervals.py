@@ -29,7 +29,7 @@ _RANGES = {"mae": (0.0, np.inf), "rmse": (0.0, np.inf), "log_loss": (0.0, np.inf
 
 
 def of_metrics(spec: ModelSpec, frame: pd.DataFrame, predicted: Predicted, *, draws: int = DRAWS) -> Measured:
-    """The task's metrics on labelled rows, with intervals; the same rows and spec give the same.
+    """The task's metrics (`ml.spec.MEASURED`) on labelled rows, with intervals; the same rows and spec give the same.
 
     Where both `time` and `group` are declared both kinds of units are drawn, and each metric keeps the wider interval.
 
@@ -37,7 +37,12 @@ def of_metrics(spec: ModelSpec, frame: pd.DataFrame, predicted: Predicted, *, dr
     root of its share: the spread of these metrics falls with the root of the units (Politis & Romano 1994). `drawn_rows` tells.
     """
     values = measure(
-        spec.task, labels=frame[spec.target], predictions=predicted.values, probabilities=predicted.probabilities, positive=positive(spec)
+        spec.task,
+        labels=frame[spec.target],
+        predictions=predicted.values,
+        probabilities=predicted.probabilities,
+        positive=positive(spec),
+        further=True,
     )
     asked = spec.evaluation
     best = {name: Interval(value=value) for name, value in values.items()}

@@ -1,6 +1,7 @@
 """The metrics of `ml.training.evaluation.measure` as functions of row weights, so that a bootstrap resample is one vector.
 
-Each metric but the ROC AUC is a function of a few weighted sums over the rows; a resample that draws a row twice gives it the weight 2.
+Each metric but the areas under curves is a function of a few weighted sums over the rows; a resample that draws a row twice gives it the
+weight 2.
 """
 
 from collections.abc import Sequence
@@ -50,28 +51,45 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Positive and negative rows in the order of their probability: `below` and `up_to` count the negatives under each positive."""
+    """Positive and negative rows in the order of their probability.
+
+    `below` and `up_to` count the negatives under each positive, `before` the positives.
+    """
 
     positives: npt.NDArray[np.int64]
     negatives: npt.NDArray[np.int64]
     below: npt.NDArray[np.int64]
     up_to: npt.NDArray[np.int64]
+    before: npt.NDArray[np.int64]
 
     @classmethod
     def of(cls, truth: npt.NDArray[np.bool_], probability: Floats) -> Self:
         order = np.argsort(probability, kind="stable")
         positives, negatives = order[truth[order]], order[~truth[order]]
-        sorted_negatives = probability[negatives]
-        below = np.searchsorted(sorted_negatives, probability[positives], side="left")
-        up_to = np.searchsorted(sorted_negatives, probability[positives], side="right")
-        return cls(positives, negatives, below, up_to)
+        sorted_negatives, sorted_positives = probability[negatives], probability[positives]
+        below = np.searchsorted(sorted_negatives, sorted_positives, side="left")
+        up_to = np.searchsorted(sorted_negatives, sorted_positives, side="right")
+        before = np.searchsorted(sorted_positives, sorted_positives, side="left")
+        return cls(positives, negatives, below, up_to, before)
 
-    def roc_auc(self, weights: Floats) -> float:
-        """The weighted share of pairs in the right order, ties counting half (Mann & Whitney 1947); NaN with one class only."""
-        under = np.concatenate([[0.0], np.cumsum(weights[self.negatives])])
+    def areas(self, weights: Floats) -> tuple[float, float]:
+        """ROC AUC and average precision.
+
+        The first is the weighted share of pairs in the right order, ties counting half (Mann & Whitney 1947); NaN with one class only.
+        The second is the mean over positives of the precision among the rows that are ranked no lower; NaN without positives.
+        """
         of_positives = weights[self.positives]
-        pairs = of_positives.sum() * under[-1]
-        return _dot(of_positives, under[self.below] + under[self.up_to]) / 2 / pairs if pairs > 0 else np.nan
+        under = np.concatenate([[0.0], np.cumsum(weights[self.negatives])])
+        earlier = np.concatenate([[0.0], np.cumsum(of_positives)])
+        positives, negatives = earlier[-1], under[-1]
+        if positives <= 0:
+            return np.nan, np.nan
+        low = under[self.below]
+        right = positives - earlier[self.before]
+        # A positive that was not drawn may have nothing ranked above it: it counts for nothing.
+        precision = right / np.maximum(right + negatives - low, 1e-300)
+        area = _dot(of_positives, low + under[self.up_to]) / 2 / (positives * negatives) if negatives > 0 else np.nan
+        return area, _dot(of_positives, precision) / positives
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +124,7 @@ class Classes:
 
     def sums(self, weights: Floats) -> Floats:
         cells = np.bincount(self.cell, weights, minlength=len(self.hit_of_cell))
-        ranked = [] if self.ranks is None else [self.ranks.roc_auc(weights)]
+        ranked = [] if self.ranks is None else self.ranks.areas(weights)
         return np.concatenate([cells, [_dot(weights, loss) for loss in self.losses.values()], ranked])
 
     def metrics(self, sums: Floats) -> dict[str, Floats]:
@@ -118,14 +136,20 @@ class Classes:
             "accuracy": hits.sum(axis=1) / rows,
             "balanced_accuracy": _mean_of_known(hits, truth),
             "f1": _mean_of_known(2 * hits, truth + predicted),
+            "precision": _mean_of_known(hits, predicted, among=truth + predicted),
+            "recall": _mean_of_known(hits, truth, among=truth + predicted),
         }
         if self.positive is not None:
+            right = hits[:, self.positive] if self.positive >= 0 else np.zeros(len(rows))
+            for name, whole in (("precision", predicted), ("recall", truth)):
+                of = whole[:, self.positive] if self.positive >= 0 else np.zeros(len(rows))
+                found[name] = np.divide(right, of, out=np.full(len(rows), np.nan), where=of > 0)
             # A resample in which nothing is positive, truly or by prediction, has an f1 of 0, as `measure` has it.
             together = (truth + predicted)[:, self.positive] if self.positive >= 0 else np.zeros(len(rows))
-            found["f1"] = 2 * (hits[:, self.positive] if self.positive >= 0 else together) / np.maximum(together, 1e-300)
+            found["f1"] = 2 * right / np.maximum(together, 1e-300)
         for place, name in enumerate(self.losses, start=len(self.hit_of_cell)):
             found[name] = sums[:, place] / rows
-        return found | ({} if self.ranks is None else {"roc_auc": sums[:, -1]})
+        return found | ({} if self.ranks is None else {"roc_auc": sums[:, -2], "average_precision": sums[:, -1]})
 
 
 def _dot(one: Floats, other: Floats) -> float:
@@ -138,11 +162,10 @@ def _place(classes: Sequence[str], positive: str) -> int:
     return classes.index(positive) if positive in classes else -1
 
 
-def _mean_of_known(part: Floats, whole: Floats) -> Floats:
-    """The mean over classes of part / whole, of those that a resample has; resamples x classes."""
-    known = whole > 0
-    shares = np.divide(part, whole, out=np.zeros_like(part), where=known)
-    found: Floats = shares.sum(axis=1) / known.sum(axis=1)
+def _mean_of_known(part: Floats, whole: Floats, *, among: Floats | None = None) -> Floats:
+    """The mean over classes of part / whole, of those that a resample has (or has `among`: 0 where whole is); resamples x classes."""
+    shares = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    found: Floats = shares.sum(axis=1) / ((whole if among is None else among) > 0).sum(axis=1)
     return found
 
 

@@ -5,7 +5,10 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.assets.manager import asset_manager
 from airflow.models.dag import DagModel
+from airflow.sdk import Asset
+from airflow.serialization.definitions.assets import SerializedAssetUniqueKey
 from airflow.utils.session import create_session
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -15,6 +18,7 @@ from sqlalchemy import select
 from ml.errors import CallError, ConcurrentChange, PerennialError, StoreUnavailable, UnknownModel
 from ml.jobs.actions import possible, said_of_promotion, said_of_release
 from ml.settings import Settings
+from perennial_airflow import assets
 from perennial_airflow.operators.asking import person
 from perennial_airflow.pages import html
 from perennial_airflow.pages.audit import audited
@@ -98,7 +102,7 @@ def promote(model: str, asked: Promotion, user: Annotated[BaseUser, Depends(may_
         reason = asked.reason or "promoted by hand"
         return said_of_promotion(promote_version(Settings.from_env(), model, asked.version, by=by, reason=reason))
 
-    return _done(user, event="perennial_promote", dag=f"{model}.train", facts=asked.model_dump(), act=act)
+    return _done(user, event="perennial_promote", dag=f"{model}.train", facts=asked.model_dump(), act=act, wakes=assets.champion(model))
 
 
 @router.post("/{model}/rollback", dependencies=_OWN_PAGE)
@@ -111,7 +115,7 @@ def rollback(model: str, asked: Rollback, user: Annotated[BaseUser, Depends(may_
         reason = asked.reason or "rolled back by hand"
         return said_of_promotion(champion.rollback(Settings.from_env(), model, by=by, reason=reason, to=asked.to))
 
-    return _done(user, event="perennial_rollback", dag=f"{model}.train", facts=asked.model_dump(), act=act)
+    return _done(user, event="perennial_rollback", dag=f"{model}.train", facts=asked.model_dump(), act=act, wakes=assets.champion(model))
 
 
 @router.post("/{model}/release", dependencies=_OWN_PAGE)
@@ -145,8 +149,20 @@ def _may(model: str, dag: str, user: BaseUser) -> BaseUser:
     return user
 
 
-def _done(user: BaseUser, *, event: str, dag: str, facts: dict[str, Any], act: Callable[[str], str]) -> JSONResponse:
-    """Does it, with its line in the audit log; what happened, or why nothing did, as one sentence.
+def _announce(asset: Asset) -> None:
+    """As a task's outlet does. What was done stands: DAGs that this does not wake see it at their next run."""
+    try:
+        with create_session() as session:
+            key = SerializedAssetUniqueKey(name=asset.name, uri=asset.uri)
+            asset_manager.register_asset_change(asset=key, session=session, source_is_api=True)
+    except Exception:
+        log.exception("not announced asset=%s", asset.uri)
+
+
+def _done(
+    user: BaseUser, *, event: str, dag: str, facts: dict[str, Any], act: Callable[[str], str], wakes: Asset | None = None
+) -> JSONResponse:
+    """Does it, with its line in the audit log, and wakes the DAGs that wait for it; what happened, or why nothing did, as one sentence.
 
     FastAPI runs this in a thread: an act takes as long as the command does, and the pages are answered meanwhile.
     """
@@ -159,5 +175,7 @@ def _done(user: BaseUser, *, event: str, dag: str, facts: dict[str, Any], act: C
             line.add(f"refused: {text}")
         else:
             line.add(text)
+            if wakes is not None:
+                _announce(wakes)
     log.info("acted event=%s dag=%s by=%s status=%d", event, dag, by, status)
     return JSONResponse({"done": status == 200, "text": text}, status_code=status, headers=_ANSWER)

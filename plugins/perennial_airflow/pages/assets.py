@@ -9,13 +9,14 @@ from pathlib import Path
 from fastapi import APIRouter, Depends, Header, HTTPException
 from fastapi.responses import Response
 
+from ml.monitoring.page import CHARTS
 from perennial_airflow.pages.addresses import own
 from perennial_airflow.pages.login import logged_in
 
 router = APIRouter(prefix="/static")
 _FOLDER = Path(__file__).parent / "static"
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_PLOTLY = "plotly.min.js"
+PLOTLY = "plotly.min.js"
 _FOR_EVER = "private, max-age=31536000, immutable"
 ICON = "perennial.svg"
 
@@ -41,10 +42,10 @@ def asset(digest: str, name: str, accept_encoding: str = Header("")) -> Response
 @lru_cache(maxsize=1)
 def _files() -> dict[str, Path]:
     """Name → where it is. No part of an address becomes part of a path."""
-    found = {path.name: path for path in _FOLDER.iterdir() if path.suffix in _KINDS}
+    found = {path.name: path for path in (*_FOLDER.iterdir(), CHARTS) if path.suffix in _KINDS}
     plotly = find_spec("plotly")
     if plotly is not None and plotly.origin is not None:
-        found[_PLOTLY] = Path(plotly.origin).parent / "package_data" / _PLOTLY
+        found[PLOTLY] = Path(plotly.origin).parent / "package_data" / PLOTLY
     return found
 
 

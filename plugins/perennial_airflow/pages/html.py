@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
+from ml.monitoring import decided
+from ml.monitoring import page as paged
 from ml.monitoring.history.words import number
-from ml.wording import counted, percent
+from ml.wording import counted, moment, percent
 from perennial_airflow.pages import addresses, assets, words
 
 if TYPE_CHECKING:
@@ -28,9 +30,12 @@ def foreign(content: bytes, *, status: int = 200) -> HTMLResponse:
     return HTMLResponse(content, status_code=status, headers={**_ALWAYS, **_SANDBOX})
 
 
-def whole(content: bytes, *, policy: str) -> HTMLResponse:
-    """A page of our own that is whole already, with the policy that it was made for; only Airflow's own pages may frame it."""
-    return HTMLResponse(content, headers={**_ALWAYS, "Content-Security-Policy": f"{policy}; frame-ancestors 'self'"})
+def whole(document: str) -> HTMLResponse:
+    """A page of our own that is whole already: it follows Airflow's theme, and draws with the plotly that browsers keep."""
+    nonce = secrets.token_urlsafe(16)
+    theme, *draw = (f'<script src="{assets.address(name)}" nonce="{nonce}"></script>' for name in ("pages.js", assets.PLOTLY, "charts.js"))
+    text = paged.served(document, head=theme, draw="".join(draw))
+    return HTMLResponse(text, headers={**_ALWAYS, "Content-Security-Policy": _policy(nonce)})
 
 
 def page(template: str, *, status: int = 200, **facts: Any) -> HTMLResponse:
@@ -71,13 +76,13 @@ def _environment() -> "Environment":
     )
     made.globals |= {"static": assets.address, "own": addresses.own, "airflow": addresses.airflow, "icon": assets.ICON}
     made.filters |= {
-        "moment": words.moment,
+        "moment": moment,
         "ago": words.ago,
         "iso": datetime.isoformat,
         "number": number,
         "counted": counted,
         "percent": percent,
-        "became": words.became,
+        "became": decided.short,
     }
     made.globals |= {"verdict": words.verdict, "tab": addresses.tab, "approval": addresses.approval}
     return made

@@ -12,8 +12,6 @@ from ml.errors import PerennialError
 from ml.jobs import model_view
 from ml.jobs.site import documents
 from ml.jobs.site.documents import Document, Shelf
-from ml.monitoring import page as paged
-from ml.monitoring.pages.frame import STILL
 from ml.settings import Settings
 from perennial_airflow.pages import html
 from perennial_airflow.pages.login import User, may_see, visible
@@ -69,6 +67,4 @@ def report(model: str, page: str, period: Period = "90d") -> HTMLResponse:
 
 def _answer(found: Document) -> HTMLResponse:
     """Only what others made of data is sandboxed: out of a sandbox a link would not take the login along."""
-    if found.kind == "foreign":
-        return html.foreign(found.content)
-    return html.whole(found.content, policy=paged.policy(is_drawn=True) if found.kind == "drawn" else STILL)
+    return html.foreign(found.content) if found.is_foreign else html.whole(found.content.decode())

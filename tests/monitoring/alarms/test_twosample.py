@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import comb
-from scipy.stats import binomtest, chi2_contingency, fisher_exact, hypergeom, ks_2samp, mannwhitneyu, norm, permutation_test
+from scipy.stats import binomtest, chi2_contingency, fisher_exact, hypergeom, ks_2samp, kstwo, mannwhitneyu, norm, permutation_test
 
 from ml.monitoring import profiles
 from ml.monitoring.alarms import among, cells, permutation, twosample, windows
@@ -73,6 +73,15 @@ def test_kolmogorov_smirnov_is_scipys(n: int, m: int) -> None:
     window, reference = random.normal(size=n) + 0.2, random.normal(size=m)
     found = twosample.kolmogorov_smirnov(of_numbers(reference, window))
     assert found == pytest.approx(ks_2samp(window, reference, method="exact").pvalue, rel=0.05)
+
+
+@pytest.mark.parametrize("shift", [0.01, 0.02, 0.04])
+def test_of_many_rows_kolmogorov_smirnov_is_a_little_more_careful_than_scipys(shift: float) -> None:
+    random = np.random.default_rng(4)
+    window, reference = np.round(random.normal(size=30_000), 3) + shift, np.round(random.normal(size=60_000), 3)
+    found = twosample.kolmogorov_smirnov(of_numbers(reference, window))
+    exact = kstwo.sf(ks_2samp(window, reference, method="asymp").statistic, 20_000)
+    assert exact < found < 1.02 * exact
 
 
 def test_the_ratio_of_likelihoods_is_scipys_with_williams_correction() -> None:

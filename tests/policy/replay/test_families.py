@@ -85,7 +85,7 @@ def test_the_forecast_retrains_where_the_saving_pays_within_its_horizon() -> Non
     parts = Parts.of(past, share=0.5)
     learnt = forecasts.learnt(past, Yardstick.of(past, start=0, known=40), parts, horizon=4)
     assert learnt is not None
-    assert learnt.saving(40, 40)[[45, 50]] == pytest.approx([0.05, 0.1], abs=0.005)
+    assert learnt.saving(40)[[45, 50]] == pytest.approx([0.05, 0.1], abs=0.005)
 
 
 def test_the_forecast_is_a_ridge_regression() -> None:
@@ -98,7 +98,7 @@ def test_the_forecast_is_a_ridge_regression() -> None:
     assert learnt is not None
     rows, saved = [], []
     for champion in range(parts.known - 4):
-        known = forecasts.facts(past, yardstick, champion=champion, since=champion)
+        known = forecasts.facts(past, yardstick, champion=champion)
         for window in range(champion + 1, parts.known - 3):
             rows.append(known[window])
             saved.append((past.losses[champion] - past.losses[window])[window : window + 4].mean())
@@ -113,6 +113,7 @@ def test_what_cannot_be_played_is_named_with_its_reason() -> None:
     past = ageing(12)
     parts = Parts.of(past, share=0.4)
     found = families(past, Yardstick.of(past, start=0, known=parts.known), parts, Costs(train=0.2))
-    assert set(found.absent) == {"drift, as declared", "drift, Evidently's default", "quality drop", "forecast"}
+    assert set(found.absent) == {"drift, as declared", "drift, Evidently's default", "quality drop", "forecast", "estimated quality"}
     assert not set(found.absent) & set(found.members)
     assert "too few" in found.absent["forecast"]
+    assert found.absent["estimated quality"] == "quality is not estimated in a replay"

@@ -10,7 +10,7 @@ from tests.policy.replay.made import ageing, history
 
 
 def cost_of(past: LossHistory, costs: Costs, windows: tuple[int, ...]) -> tuple[float, int]:
-    run = play(past, Policy(name="given", family="given", asks=lambda _champion, _since, window: window in windows), start=3, end=11)
+    run = play(past, Policy(name="given", family="given", asks=lambda _champion, window: window in windows), start=3, end=11)
     return run.total(costs), run.retrainings
 
 

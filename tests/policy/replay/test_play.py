@@ -12,7 +12,7 @@ from tests.policy.replay.made import ageing, history
 
 
 def policy(*windows: int, shadow: int = 0) -> Policy:
-    return Policy(name="given", family="given", asks=lambda _champion, _since, window: window in windows, shadow=shadow)
+    return Policy(name="given", family="given", asks=lambda _champion, window: window in windows, shadow=shadow)
 
 
 def test_losses_and_costs_of_a_path_are_added_up_by_hand() -> None:
@@ -46,7 +46,7 @@ def test_a_calendar_counts_from_the_split_and_from_each_training() -> None:
 ])  # fmt: skip
 def test_shadows_are_fitted_at_their_interval_since_the_last_training(delay: int, shadow: int, windows: list[int]) -> None:
     """Without delay what was trained at window 4 is its own shadow there."""
-    assert list(np.flatnonzero(with_shadow(ageing(10, delay=delay), since=4, shadow=shadow))) == windows
+    assert list(np.flatnonzero(with_shadow(ageing(10, delay=delay), champion=4, shadow=shadow))) == windows
 
 
 def test_each_shadow_is_paid_for_when_the_labels_of_its_window_come() -> None:

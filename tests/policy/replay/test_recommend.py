@@ -1,5 +1,7 @@
 """How often a policy is recommended where nothing can be won, and where much can."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -62,4 +64,8 @@ def test_one_rule_that_leads_alone_decides_alone_and_a_calendar_needs_no_shadow(
     """Models are worth nothing after a window, and retraining is cheap: regret is known a window too late."""
     found = advised(ageing(80, growth=0.1, usual=0.2), 0.02)
     assert (found.kind, found.every_windows, found.policy.shadow, found.vote) == ("calendar", 1, 0, None)
-    assert found.sentence == "Use the calendar: retrain every window"
+    assert re.fullmatch(
+        r"Use the calendar: retrain every window; on the 32 windows that policies were chosen on it saved \d+\.\d\d against never, "
+        r"\d+\.\d\d to \d+\.\d\d at odds of two to one, not 95 %",
+        found.sentence,
+    ), found.sentence

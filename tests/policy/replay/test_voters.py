@@ -31,24 +31,24 @@ def test_regret_looks_back_at_models_that_learnt_from_all_before_a_window() -> N
     """The world changes at window 12; the champion of window 10 learnt from what came before 8, a shadow of 13 from all before 13."""
     past = jumping(30, at=(12,), delay=2)
     yardstick = Yardstick.of(past, start=2, known=11)
-    found = regrets(past, yardstick, champion=10, since=10, shadow=1)
+    found = regrets(past, yardstick, champion=10, shadow=1)
     assert found[10:15] == pytest.approx([0, 0, 0, 0.3, 0.3])
     assert np.isnan(found[:10]).all()
-    assert list(np.flatnonzero(np.isfinite(regrets(past, yardstick, champion=10, since=10, shadow=4)))) == [10, 14, 18, 22, 26]
+    assert list(np.flatnonzero(np.isfinite(regrets(past, yardstick, champion=10, shadow=4)))) == [10, 14, 18, 22, 26]
 
 
 def test_without_a_shadow_regret_is_held_against_what_is_usual() -> None:
     past = ageing(30, growth=0.02)
     yardstick = replace(Yardstick.of(past, start=0, known=10), usual=0.25)
-    found = regrets(past, yardstick, champion=4, since=6, shadow=0)
+    found = regrets(past, yardstick, champion=4, shadow=0)
     assert found[6:9] == pytest.approx([-0.01, 0.01, 0.03])
-    assert np.isnan(found[:6]).all()
+    assert np.isnan(found[:4]).all()
 
 
 def test_the_usual_edge_of_looking_back_is_no_regret() -> None:
     """A model that serves is 3 windows old when it is new: so much a shadow is always better."""
     past = ageing(30, growth=0.01, delay=3)
-    found = regrets(past, Yardstick.of(past, start=3, known=20), champion=10, since=10, shadow=1)
+    found = regrets(past, Yardstick.of(past, start=3, known=20), champion=10, shadow=1)
     assert found[10:14] == pytest.approx([0, 0.01, 0.02, 0.03])
 
 
@@ -60,14 +60,14 @@ def test_answers_for_all_windows_are_those_that_production_gives_for_each(shadow
     past = history(losses, delay=delay)
     every = voters(past, shadow=shadow)
     vote = Vote(voters=pool(calendars=True), noise=every.noise, **({"shadow_windows": shadow} if shadow else {"usual_loss": 0.2}))
-    for champion, since in ((8, 8), (8, 12), (15, 15)):
-        found = regrets(past, every.yardstick, champion=champion, since=since, shadow=shadow)
+    for champion in (8, 15):
+        found = regrets(past, every.yardstick, champion=champion, shadow=shadow)
         for voter in vote.voters:
-            row = every.row(voter, champion, since)
-            for window in range(since, 40):
+            row = every.row(voter, champion)
+            for window in range(champion, 40):
                 known = found[: max(0, window - delay)]
-                seen = voting.Seen(regrets=list(known[np.isfinite(known)]), windows=window - since, cost=every.cost)
-                assert row[window] == voting.asks(voter, vote, seen), (voter, champion, since, window)
+                seen = voting.Seen(regrets=list(known[np.isfinite(known)]), windows=window - champion, cost=every.cost)
+                assert row[window] == voting.asks(voter, vote, seen), (voter, champion, window)
 
 
 @pytest.mark.parametrize("shadow", [0, 1, 2])

@@ -15,7 +15,7 @@ def changing(**facts: object) -> LossHistory:
     return jumping(100, at=CHANGES, noise=0.01, **facts)
 
 
-def every_seven(champion: int, _since: int, window: int) -> bool:
+def every_seven(champion: int, window: int) -> bool:
     return window - champion >= 7
 
 
@@ -129,4 +129,4 @@ def test_each_cost_has_a_cell_with_policies_of_different_names(found: Replayed) 
     assert [one.costs.retraining for one in found.cells] == [0.2, 20.0]
     for one in found.cells:
         assert len({x.name for x in one.policies}) == len(one.policies)
-    assert set(found.absent) == {"drift, as declared", "drift, Evidently's default", "quality drop"}
+    assert set(found.absent) == {"drift, as declared", "drift, Evidently's default", "quality drop", "estimated quality"}

@@ -9,7 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from ml.training.assessing import card
-from ml.training.assessing.card import CardFacts, Check, DataFacts, GateFacts, Origin, TrainingFacts
+from ml.training.assessing.card import CardFacts, Check, Compared, DataFacts, GateFacts, Origin, TrainingFacts
 from ml.training.assessing.facts import (
     Assessment,
     ColumnImportance,
@@ -246,6 +246,16 @@ def test_markdown_tables_have_as_many_cells_in_each_row() -> None:
     assert len(tables) >= 8
     for table in tables:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+
+
+@pytest.mark.parametrize("kind", ["html", "markdown"])
+def test_a_champion_that_knew_some_test_rows_stands_beside_this_version_on_the_others_only(kind: str) -> None:
+    both = Compared(rows=1_409, challenger={"roc_auc": 0.91}, champion={"roc_auc": 0.87}, baseline={"roc_auc": 0.5})
+    text = pages(facts(champion=None, compared=both))[kind].text
+    first, second = text.split("Compared on 1,409 of these rows, from which neither version had learnt:")
+    assert "champion, version 6" not in first
+    cells = "".join(second.split())
+    assert cells.startswith("metricthisversionchampion,version6baselineroc_auc(decides)0.91000.87000.5000")
 
 
 def test_slices_that_are_all_untested_fill_their_rows() -> None:

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from ml.spec import METRICS
+from ml.spec import MEASURED
 from ml.training.assessing import intervals
 from ml.training.assessing.intervals import of_metrics, tail
 from ml.training.assessing.resampling import blocks, groups, units_of
@@ -32,9 +32,9 @@ def test_metrics_under_weights_of_one_are_those_of_measure() -> None:
     for positive, task in (("yes", "binary"), (None, "multiclass")):
         weighted = Classes.of(labels, values, predicted.probabilities, positive)
         found = weighted.metrics(weighted.sums(np.ones(300))[None, :])
-        wanted = measure(task, labels=labels, predictions=values, probabilities=predicted.probabilities, positive=positive)  # type: ignore[arg-type]
+        wanted = measure(task, labels=labels, predictions=values, probabilities=predicted.probabilities, positive=positive, further=True)  # type: ignore[arg-type]
         assert {name: float(value[0]) for name, value in found.items()} == pytest.approx(wanted)
-        assert set(wanted) == set(METRICS[task])
+        assert set(wanted) == set(MEASURED[task])
     numbers = rng.normal(size=300), rng.normal(size=300)
     found = Numbers.of(*numbers).metrics(Numbers.of(*numbers).sums(np.ones(300))[None, :])
     assert {name: float(value[0]) for name, value in found.items()} == pytest.approx(
@@ -52,7 +52,7 @@ def test_a_weight_counts_as_so_many_copies_of_a_row() -> None:
         weighted = Classes.of(labels, values, predicted.probabilities, positive)
         found = weighted.metrics(weighted.sums(times.astype(float))[None, :])
         table = predicted.probabilities.iloc[rows]
-        wanted = measure(task, labels=labels[rows], predictions=values[rows], probabilities=table, positive=positive)  # type: ignore[arg-type]
+        wanted = measure(task, labels=labels[rows], predictions=values[rows], probabilities=table, positive=positive, further=True)  # type: ignore[arg-type]
         assert {name: float(value[0]) for name, value in found.items()} == pytest.approx(wanted)
 
 
@@ -61,7 +61,7 @@ def test_a_resample_without_a_class_leaves_it_out_as_measure_does() -> None:
     said = np.array(["a", "b", "b", "b"])
     weighted = Classes.of(labels, said, None, None)
     found = weighted.metrics(weighted.sums(np.array([1.0, 1.0, 0.0, 1.0]))[None, :])
-    wanted = measure("multiclass", labels=labels[[0, 1, 3]], predictions=said[[0, 1, 3]])
+    wanted = measure("multiclass", labels=labels[[0, 1, 3]], predictions=said[[0, 1, 3]], further=True)
     assert {name: float(value[0]) for name, value in found.items()} == pytest.approx(wanted)
 
 
@@ -162,7 +162,7 @@ def test_a_bounded_bootstrap_is_as_wide_as_one_of_all_rows() -> None:
     spec = shop(evaluation={"resamples": 400})
     whole, part = of_metrics(spec, frame, predicted), of_metrics(spec, frame, predicted, draws=1)
     assert (whole.drawn_rows, part.drawn_rows) == (40_000, intervals.LEAST_ROWS)
-    for name in METRICS["binary"]:
+    for name in MEASURED["binary"]:
         one, other = whole.metrics[name], part.metrics[name]
         assert one.value == other.value
         assert other.low < other.value < other.high  # type: ignore[operator]
@@ -196,7 +196,13 @@ def test_predictions_that_are_no_numbers_leave_the_metric_out() -> None:
 
 def test_a_classifier_without_probabilities_has_intervals_too() -> None:
     frame, predicted = some_rows(100)
-    assert set(of_metrics(shop(), frame, Predicted(predicted.values, None)).metrics) == {"accuracy", "balanced_accuracy", "f1"}
+    assert set(of_metrics(shop(), frame, Predicted(predicted.values, None)).metrics) == {
+        "accuracy",
+        "balanced_accuracy",
+        "f1",
+        "precision",
+        "recall",
+    }
 
 
 def test_blocks_follow_time_and_rows_without_it_come_first() -> None:

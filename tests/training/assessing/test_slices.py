@@ -122,7 +122,8 @@ def test_a_slice_has_the_metrics_of_its_rows_alone() -> None:
     for one in measure_slices(spec, frame, frame, predicted):
         mask = (frame["city"] == one.value).to_numpy()
         part = take(predicted, mask)
-        wanted = measure("binary", labels=frame["bought"][mask], predictions=part.values, probabilities=part.probabilities, positive="yes")
+        said = {"predictions": part.values, "probabilities": part.probabilities}
+        wanted = measure("binary", labels=frame["bought"][mask], **said, positive="yes", further=True)
         assert one.metrics is not None
         assert {name: interval.value for name, interval in one.metrics.items()} == wanted
         assert one.metrics == of_metrics(spec, frame[mask], part).metrics
