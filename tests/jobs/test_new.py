@@ -2,6 +2,7 @@ import gzip
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from ml.data import deliveries
 from ml.errors import CallError
 from ml.jobs.new import NewModel, new
 from ml.settings import Settings
-from ml.spec import Files, ModelSpec
+from ml.spec import Files, ModelSpec, Rate
 from ml.validation import suites
 from tests.conftest import DATA
 
@@ -84,6 +85,11 @@ def test_the_declaration_is_commented_and_names_its_schema(settings: Settings, f
     assert "- country # always 'NO'" in text
     assert yaml.safe_load(text)["model"] == "people"
     assert all(len(line) <= 140 for line in text.splitlines())
+
+
+def test_a_rate_of_false_alarms_is_promised(settings: Settings, file: Path) -> None:
+    _, spec = made(settings, file)
+    assert spec.monitoring.false_alarms == Rate(count=1, period=timedelta(days=90))
 
 
 def test_airflow_would_look_at_the_dag_file(settings: Settings, file: Path) -> None:

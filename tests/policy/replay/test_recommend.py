@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ml.policy.replay import Costs, LossHistory, Parts
+from ml.policy.replay.playing import Policy
 from ml.policy.replay.recommend import Advice, advise
 from ml.policy.replay.tuning import Tuning
 from ml.policy.replay.yardstick import Yardstick
@@ -17,6 +18,16 @@ def advised(past: LossHistory, cost: float) -> Advice:
     yardstick = Yardstick.of(past, start=parts.start, known=parts.known)
     tuning = Tuning(history=past, parts=parts, yardstick=yardstick, costs=Costs.of(cost, shadow_share=0.0))
     return advise(tuning, tuning.votes())
+
+
+def test_of_policies_that_cost_the_same_the_one_that_retrains_least_is_tuned() -> None:
+    past = ageing(30, growth=0.0)
+    parts = Parts.of(past, share=0.4)
+    yardstick = Yardstick.of(past, start=parts.start, known=parts.known)
+    tuning = Tuning(history=past, parts=parts, yardstick=yardstick, costs=Costs.of(1e-15, shadow_share=0.0))
+    often, seldom = (Policy(name=f"every {k}", family="calendar", asks=lambda _, window, k=k: window % k == 0) for k in (2, 4))  # type: ignore[misc]
+    for policies in ((often, seldom), (seldom, often)):
+        assert tuning.best(policies).policy is seldom
 
 
 @pytest.mark.parametrize("cost", [0.02, 0.1])
