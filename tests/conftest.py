@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from xdist.scheduler import LoadScopeScheduling
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -17,8 +18,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 for name in [key for key in os.environ if key.startswith(("PERENNIAL_", "MLFLOW_", "AIRFLOW_"))]:
     del os.environ[name]
 
+from ml.registry import client  # noqa: E402
 from ml.settings import Settings  # noqa: E402
-from ml.state import State  # noqa: E402
+from ml.state import State, store  # noqa: E402
 from tests.kept import KeptWorlds  # noqa: E402
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -95,21 +97,70 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings.from_env()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _mlflow_migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home's MLflow database begins as a copy of one that MLflow itself has made: that takes it a second each time."""
+    made: list[Path] = []
+    connect = client._client
+
+    def connected(settings: Settings) -> Any:
+        path = Path(settings.mlflow_url.removeprefix("sqlite:///"))
+        if not settings.mlflow_url.startswith("sqlite:///") or path.exists():
+            return connect(settings)
+        if not made:
+            empty = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+            connect(settings.model_copy(update={"mlflow_url": f"sqlite:///{empty}"})).search_experiments()
+            made.append(empty)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(made[0], path)
+        return connect(settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "_client", connected)
+        yield
+
+
+@pytest.fixture(scope="session")
+def empty_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state database that was migrated, on SQLite."""
+    path = tmp_path_factory.mktemp("state") / "state.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def empty_postgres(postgres_url: str) -> str:
+    """The name of one on PostgreSQL."""
+    import psycopg
+
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE migrated")
+    _migrate(postgres_url.replace("/postgres?", "/migrated?"))
+    return "migrated"
+
+
+def _migrate(url: str) -> None:
+    opened = State.open(Settings.from_env().model_copy(update={"state_url": SecretStr(url)}))
+    opened.engine.dispose()
+    store._open.cache_clear()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def state(request: pytest.FixtureRequest, settings: Settings) -> Iterator[State]:
     """An empty state database: each test that asks for it runs on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
+        settings.home.mkdir()
+        shutil.copy(request.getfixturevalue("empty_state"), settings.home / "state.db")
         yield State.open(settings)
         return
     import secrets
 
     import psycopg
-    from pydantic import SecretStr
 
-    url = request.getfixturevalue("postgres_url")
+    url, template = request.getfixturevalue("postgres_url"), request.getfixturevalue("empty_postgres")
     name = f"t{secrets.token_hex(6)}"
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     opened = State.open(settings.model_copy(update={"state_url": SecretStr(url.replace("/postgres?", f"/{name}?"))}))
     yield opened
     opened.engine.dispose()

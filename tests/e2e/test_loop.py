@@ -20,6 +20,7 @@ from ml.state import ledger, trainings
 
 pytestmark = pytest.mark.timeout(1200)
 MODEL = "credit_risk"
+FOREST = {"name": "forest", "class": "sklearn.ensemble.RandomForestClassifier", "params": {"n_estimators": 50}}
 T = TypeVar("T")
 
 
@@ -50,7 +51,7 @@ def trained_versions(installation: Installation) -> list[int]:
 def test_the_story_of_the_demo_is_told_from_the_beginning_after_an_interruption(installation: Installation) -> None:
     with installation.airflow() as airflow, installation.begun("demo") as playing:
         until(lambda: airflow.knows(f"{MODEL}.train") or None, limit_s=120, what="the DAGs of the model")
-        until(lambda: airflow.runs(f"{MODEL}.train", state="running") or None, limit_s=300, what="the first training")
+        until(lambda: airflow.runs(f"{MODEL}.ingest", state="running") or None, limit_s=300, what="the first delivery")
         playing.send_signal(signal.SIGINT)
         out, err = playing.communicate(timeout=60)
     assert playing.returncode == 130, out + err
@@ -139,7 +140,7 @@ def test_real_data_with_a_known_change_leads_to_a_new_champion(installation: Ins
     """Elec2: at row 17,424 the market was linked to another one; the columns that tell of it were constant before."""
     made = installation.perennial("new", "elec2", "--from", str(elec2[0]), "--target", "class", "--json")
     assert made.returncode == 0, made.stderr
-    declare(installation.settings.dags / "elec2" / "model.yaml", training={"trials": 3})
+    declare(installation.settings.dags / "elec2" / "model.yaml", training={"candidates": [FOREST], "ensembles": [], "trials": 2})
     with installation.airflow() as airflow:
         until(lambda: airflow.knows("elec2.train") or None, limit_s=120, what="the DAGs of the new model")
 

@@ -35,7 +35,7 @@ def whole(document: str) -> HTMLResponse:
     nonce = secrets.token_urlsafe(16)
     theme, *draw = (f'<script src="{assets.address(name)}" nonce="{nonce}"></script>' for name in ("pages.js", assets.PLOTLY, "charts.js"))
     text = paged.served(document, head=theme, draw="".join(draw))
-    return HTMLResponse(text, headers={**_ALWAYS, "Content-Security-Policy": _policy(nonce)})
+    return HTMLResponse(text, headers={**_ALWAYS, "Content-Security-Policy": _policy(nonce, forms="'none'")})
 
 
 def page(template: str, *, status: int = 200, **facts: Any) -> HTMLResponse:
@@ -59,11 +59,11 @@ def missing(what: str, hint: str) -> HTMLResponse:
     return own(what, f"<p>{escape(hint)}</p>", status=404)
 
 
-def _policy(nonce: str) -> str:
+def _policy(nonce: str, *, forms: str = "'self'") -> str:
     # Plotly sets style attributes and a style element as it draws: styles cannot be held to files.
     return (
         f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
-        "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+        f"frame-src 'self'; form-action {forms}; base-uri 'none'; frame-ancestors 'self'"
     )
 
 
