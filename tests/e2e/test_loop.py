@@ -28,7 +28,7 @@ def until(look: Callable[[], T | None], *, limit_s: float, what: str) -> T:
     deadline = time.monotonic() + limit_s
     while (found := look()) is None:
         assert time.monotonic() < deadline, f"{what}: not within {limit_s:.0f} s"
-        time.sleep(0.5)
+        time.sleep(1)
     return found
 
 
