@@ -1,4 +1,4 @@
-"""Where the seconds of a call go, seen from outside: a thread looks at the main thread's stack every few milliseconds."""
+"""Where the seconds of a call go, seen from outside: a thread looks at the stack every few milliseconds."""
 
 import sys
 import threading
@@ -17,7 +17,9 @@ Stack = list[tuple[str, str]]
 
 @dataclass(slots=True)
 class Sampler:
-    """While it is open, adds up wall and CPU seconds of this process under the names that `place` gives to the main thread's stacks.
+    """While it is open, adds up wall and CPU seconds of this process under the names that `place` gives to stacks.
+
+    They are the main thread's, or where that waits for a candidate's own thread (`ml.jobs.deadline`), that one's on top of it.
 
     A call that holds the interpreter's lock delays a look; what passed meanwhile is put down to it when it returns.
     """
@@ -41,7 +43,9 @@ class Sampler:
     def _look(self, thread: int) -> None:
         wall, cpu = time.perf_counter(), time.process_time()
         while not self._end.wait(EVERY_S):
-            name = self.place(_stack(sys._current_frames().get(thread)))
+            frames = sys._current_frames()
+            waited_for = [one.ident for one in threading.enumerate() if one.name == "candidate"]
+            name = self.place([*(one for ident in waited_for[-1:] for one in _stack(frames.get(ident or 0))), *_stack(frames.get(thread))])
             now_wall, now_cpu = time.perf_counter(), time.process_time()
             self.wall_s[name] += now_wall - wall
             self.cpu_s[name] += now_cpu - cpu
